@@ -1,0 +1,87 @@
+// swift-tools-version: 6.2
+import PackageDescription
+
+// One list of settings for every target: Swift 6 mode, warnings are errors, nothing implicit about existentials,
+// imports or isolation. Targets that own C handles or shared memory are in `unsafeTargets`; everywhere else the
+// compiler refuses an unsafe construct that is not marked.
+let house: [SwiftSetting] = [
+  .swiftLanguageMode(.v6),
+  .treatAllWarnings(as: .error),
+  .enableUpcomingFeature("ExistentialAny"),
+  .enableUpcomingFeature("InternalImportsByDefault"),
+  .enableUpcomingFeature("MemberImportVisibility"),
+]
+let strict: [SwiftSetting] = house + [.strictMemorySafety()]
+
+func product(_ name: String, _ package: String) -> Target.Dependency { .product(name: name, package: package) }
+
+let package = Package(
+  name: "komora",
+  products: [.executable(name: "komora", targets: ["komora"])],
+  dependencies: [
+    .package(url: "https://github.com/hummingbird-project/hummingbird", from: "2.28.1"),
+    .package(url: "https://github.com/swift-server/async-http-client", from: "1.37.0"),
+    .package(url: "https://github.com/swift-server/swift-service-lifecycle", from: "2.13.0"),
+    .package(url: "https://github.com/apple/swift-argument-parser", from: "1.8.2"),
+    .package(url: "https://github.com/apple/swift-certificates", from: "1.21.1"),
+    .package(url: "https://github.com/apple/swift-crypto", from: "4.5.2"),
+    .package(url: "https://github.com/apple/swift-nio", from: "2.101.2"),
+    .package(url: "https://github.com/apple/swift-nio-ssl", from: "2.37.6"),
+    .package(url: "https://github.com/apple/swift-http-types", from: "1.8.0"),
+    .package(url: "https://github.com/apple/swift-log", from: "1.16.2"),
+    .package(url: "https://github.com/apple/swift-metrics", from: "2.13.0"),
+    .package(url: "https://github.com/LebJe/TOMLKit", from: "0.6.0"),
+    .package(url: "https://github.com/CoreOffice/XMLCoder", from: "0.18.2"),
+  ],
+  targets: [
+    .systemLibrary(name: "CZstd", pkgConfig: "libzstd", providers: [.apt(["libzstd-dev"])]),
+    .systemLibrary(name: "COpenSSL", pkgConfig: "openssl", providers: [.apt(["libssl-dev"])]),
+    .systemLibrary(name: "CSQLite", pkgConfig: "sqlite3", providers: [.apt(["libsqlite3-dev"])]),
+    .systemLibrary(name: "CArgon2", pkgConfig: "libargon2", providers: [.apt(["libargon2-dev"])]),
+
+    .target(name: "Base", swiftSettings: strict),
+    .target(name: "Formats", dependencies: ["Base"], swiftSettings: strict),
+    .target(name: "Threads", dependencies: ["Base"], swiftSettings: house),
+    .target(name: "Disk", dependencies: ["Base", "Threads"], swiftSettings: house),
+    .target(name: "OpenSSL", dependencies: ["COpenSSL", "Base"], swiftSettings: house),
+    .target(name: "SQLite", dependencies: ["CSQLite", "Base", "Threads"], swiftSettings: house),
+    .target(
+      name: "AtRest", dependencies: ["CZstd", "CArgon2", "OpenSSL", "Base", "Formats", "Disk", "Threads"],
+      swiftSettings: house),
+    .target(
+      name: "ShardStore", dependencies: ["Base", "Formats", "Threads", "Disk", "SQLite", "AtRest", "OpenSSL"],
+      swiftSettings: house),
+    .target(
+      name: "Backup", dependencies: ["Base", "Formats", "Threads", "Disk", "SQLite", "AtRest", "ShardStore", "OpenSSL"],
+      swiftSettings: house),
+    .target(name: "SigV4", dependencies: ["Base", "OpenSSL"], swiftSettings: strict),
+    .target(
+      name: "ControlStores", dependencies: ["Base", "Formats", "SQLite", "AtRest", "Threads"], swiftSettings: house),
+    .target(
+      name: "Node",
+      dependencies: [
+        "Base", "Formats", "Threads", "Disk", "SQLite", "AtRest", "OpenSSL", "ShardStore", "Backup", "ControlStores",
+        product("Logging", "swift-log"), product("Metrics", "swift-metrics"), product("TOMLKit", "TOMLKit"),
+        product("ServiceLifecycle", "swift-service-lifecycle"),
+      ], swiftSettings: house),
+    .target(
+      name: "API",
+      dependencies: [
+        "Base", "Formats", "Node", "Backup", "ShardStore", "SQLite", "SigV4", "OpenSSL",
+        product("Hummingbird", "hummingbird"), product("HummingbirdTLS", "hummingbird"),
+        product("HummingbirdHTTP2", "hummingbird"), product("HTTPTypes", "swift-http-types"),
+        product("NIOCore", "swift-nio"), product("NIOSSL", "swift-nio-ssl"), product("NIOHTTP1", "swift-nio"),
+        product("Logging", "swift-log"), product("Metrics", "swift-metrics"), product("XMLCoder", "XMLCoder"),
+        product("ServiceLifecycle", "swift-service-lifecycle"),
+      ], swiftSettings: house),
+    .executableTarget(
+      name: "komora",
+      dependencies: [
+        "API", "Node", "Backup", "Base", "Formats", "AtRest", "Disk", "ShardStore", "SQLite", "OpenSSL",
+        product("ArgumentParser", "swift-argument-parser"), product("AsyncHTTPClient", "async-http-client"),
+        product("X509", "swift-certificates"), product("Crypto", "swift-crypto"), product("TOMLKit", "TOMLKit"),
+        product("NIOCore", "swift-nio"), product("NIOSSL", "swift-nio-ssl"), product("Logging", "swift-log"),
+        product("ServiceLifecycle", "swift-service-lifecycle"),
+      ], swiftSettings: house),
+  ]
+)

@@ -1,0 +1,10 @@
+// Names of header fields that are ours or S3's.
+
+import HTTPTypes
+
+extension HTTPField.Name {
+  static let komoraPosition = Self("Komora-Position")!
+  static let komoraNode = Self("Komora-Node")!
+  static let idempotencyKey = Self("Idempotency-Key")!
+  static let amazonRequestID = Self("x-amz-request-id")!
+}

@@ -1,0 +1,57 @@
+// Turns what a handler throws into a reply, and counts requests and their durations by kind of route and status.
+
+import Hummingbird
+import Logging
+import Node
+import ShardStore
+
+struct RequestAccounting: RouterMiddleware {
+  typealias Context = APIContext
+  let metrics: MetricsRegistry
+  let clock: any StoreClock
+
+  func handle(
+    _ request: Request, context: APIContext, next: (Request, APIContext) async throws -> Response
+  ) async throws -> Response {
+    let began = clock.monotonicNanoseconds()
+    let response: Response
+    do {
+      response = try await next(request, context)
+    } catch {
+      let shown = APIError(thrown: error)
+      if shown.status.code >= 500 {
+        context.logger.error("request failed", metadata: ["status": "\(shown.status.code)", "error": "\(error)"])
+      }
+      response = shown.response
+    }
+    RequestFigures(metrics).note(
+      surface: Self.kind(of: request.uri.path), status: response.status.code,
+      nanoseconds: clock.monotonicNanoseconds() - began)
+    return response
+  }
+
+  /// Few and fixed, so that no label ever carries what a client chose.
+  private static func kind(of path: String) -> String {
+    switch path.split(separator: "/", maxSplits: 1).first {
+    case "db": "sql"
+    case "v1": "admin"
+    case "healthz", "readyz", "metrics": "probe"
+    default: "other"
+    }
+  }
+}
+
+/// The figures of requests that both ports keep.
+struct RequestFigures: Sendable {
+  private let metrics: MetricsRegistry
+
+  init(_ metrics: MetricsRegistry) {
+    self.metrics = metrics
+  }
+
+  /// `surface` is a word of ours.
+  func note(surface: String, status: Int, nanoseconds: UInt64) {
+    metrics.counter("komora_http_requests_total", [("surface", surface), ("status", String(status))]).increment()
+    metrics.histogram("komora_http_request_seconds", [("surface", surface)]).observe(.nanoseconds(nanoseconds))
+  }
+}

@@ -1,0 +1,69 @@
+// What one statement gave. Rows are kept as the JSON that will be sent: rows of values would take several times as much.
+
+import SQLite
+
+struct StatementResult: Sendable {
+  struct Column: Sendable, Equatable {
+    var name: String
+    var declaredType: String?
+  }
+
+  var columns: [Column] = []
+  /// JSON arrays of values, one a row.
+  var rows: [[UInt8]] = []
+  var affectedRows: Int64 = 0
+  var lastInsertRowID: Int64?
+}
+
+enum StepOutcome: Sendable {
+  case result(StatementResult), error(HranaError), skipped
+
+  var isResult: Bool { if case .result = self { true } else { false } }
+  var isError: Bool { if case .error = self { true } else { false } }
+  /// Of its rows.
+  var bytes: Int { if case .result(let result) = self { result.rows.reduce(0) { $0 + $1.count } } else { 0 } }
+}
+
+extension JSONText {
+  mutating func columns(_ columns: [StatementResult.Column]) {
+    raw("[")
+    for (i, column) in columns.enumerated() {
+      if i > 0 { raw(",") }
+      raw(#"{"name":"#)
+      string(column.name)
+      raw(#","decltype":"#)
+      string(column.declaredType)
+      raw("}")
+    }
+    raw("]")
+  }
+
+  mutating func result(_ result: StatementResult) {
+    raw(#"{"cols":"#)
+    columns(result.columns)
+    raw(#","rows":["#)
+    for (i, row) in result.rows.enumerated() {
+      if i > 0 { raw(",") }
+      raw(row)
+    }
+    raw(#"],"affected_row_count":"#)
+    number(result.affectedRows)
+    raw(#","last_insert_rowid":"#)
+    string(result.lastInsertRowID.map { String($0) })
+    raw("}")
+  }
+
+  mutating func batchResult(_ outcomes: [StepOutcome]) {
+    raw(#"{"step_results":["#)
+    for (i, outcome) in outcomes.enumerated() {
+      if i > 0 { raw(",") }
+      if case .result(let value) = outcome { result(value) } else { raw("null") }
+    }
+    raw(#"],"step_errors":["#)
+    for (i, outcome) in outcomes.enumerated() {
+      if i > 0 { raw(",") }
+      if case .error(let value) = outcome { error(value) } else { raw("null") }
+    }
+    raw("]}")
+  }
+}

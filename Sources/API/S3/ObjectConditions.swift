@@ -1,0 +1,63 @@
+// If-Match, If-None-Match, If-Modified-Since and If-Unmodified-Since (RFC 9110 §13), against what is there.
+
+import Foundation
+import HTTPTypes
+
+struct ObjectConditions: Sendable {
+  private let match: String?
+  private let noneMatch: String?
+  private let modifiedSince: String?
+  private let unmodifiedSince: String?
+
+  init(_ fields: HTTPFields) {
+    match = fields[.ifMatch]
+    noneMatch = fields[.ifNoneMatch]
+    modifiedSince = fields[.ifModifiedSince]
+    unmodifiedSince = fields[.ifUnmodifiedSince]
+  }
+
+  /// For a read: throws the reply that takes the object's place. `etag` has its quotes; times are in seconds.
+  func checkRead(etag: String, modified: Int64) throws(S3Error) {
+    if let match {
+      guard Self.lists(match, etag) else { throw .preconditionFailed }
+    } else if let date = unmodifiedSince.flatMap(HTTPDate.parse), modified > date {
+      throw .preconditionFailed
+    }
+    if let noneMatch {
+      guard !Self.lists(noneMatch, etag) else { throw .notModified }
+    } else if let date = modifiedSince.flatMap(HTTPDate.parse), modified <= date {
+      throw .notModified
+    }
+  }
+
+  /// For a write over `etag`, nil when there is nothing.
+  func checkWrite(etag: String?) throws(S3Error) {
+    if let match {
+      guard let etag else { throw .noSuchKey }
+      guard Self.lists(match, etag) else { throw .preconditionFailed }
+    }
+    if let noneMatch, let etag, Self.lists(noneMatch, etag) { throw .preconditionFailed }
+  }
+
+  private static func lists(_ field: String, _ etag: String) -> Bool {
+    field.split(separator: ",").contains { item in
+      var item = item.drop { $0 == " " }
+      while item.last == " " { item.removeLast() }
+      if item.hasPrefix("W/") { item = item.dropFirst(2) }
+      // Some clients leave out the quotes.
+      return item == "*" || item == etag || "\"\(item)\"" == etag
+    }
+  }
+}
+
+/// Times as HTTP writes them: `Sun, 06 Nov 1994 08:49:37 GMT`.
+enum HTTPDate {
+  static func text(_ seconds: Int64) -> String {
+    Date(timeIntervalSince1970: Double(seconds)).formatted(.http)
+  }
+
+  /// Nil for anything but that form, which then counts for nothing.
+  static func parse(_ text: String) -> Int64? {
+    (try? Date(text, strategy: .http)).map { Int64($0.timeIntervalSince1970) }
+  }
+}

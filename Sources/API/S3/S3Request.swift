@@ -1,0 +1,57 @@
+// One request on the S3 port whose signature has been checked: what it is about, and what it may do.
+
+import HTTPTypes
+import Hummingbird
+import Node
+import SigV4
+
+struct S3Request: Sendable {
+  let request: Request
+  let context: APIContext
+  let signed: SignedRequest
+  let verified: VerifiedSignature
+  let account: AccountRecord
+  /// Empty for the service itself.
+  let bucket: String
+  /// Empty for the bucket itself.
+  let key: String
+
+  static let keyBytesMax = 1024
+
+  /// `path` is decoded: `/`, `/bucket`, `/bucket/key`. Whatever a key contains stays as it is.
+  static func split(_ path: String) -> (bucket: String, key: String) {
+    let bytes = path.utf8.dropFirst()
+    let bucket = bytes.prefix { $0 != UInt8(ascii: "/") }
+    return (String(Substring(bucket)), String(Substring(bytes.dropFirst(bucket.count + 1))))
+  }
+
+  var target: RequestTarget { signed.target }
+
+  /// Refuses every query parameter besides `names`: a sub-resource that is not known here must not be served as a plain
+  /// get or put. What a signature adds, and the name of the operation that some clients send, mean nothing more.
+  func allowOnly(_ names: Set<String>) throws(S3Error) {
+    for item in target.query where !names.contains(item.name) {
+      let name = item.name.lowercased()
+      guard name.hasPrefix("x-amz-") || name == "x-id" else { throw .notImplemented }
+    }
+  }
+
+  /// Refuses fields that ask for something that would not be done.
+  func refuseUnknownWishes() throws(S3Error) {
+    for (name, value) in signed.fields where name.hasPrefix("x-amz-") {
+      switch name {
+      case _ where name.hasPrefix("x-amz-meta-") || name.hasPrefix("x-amz-checksum-"): continue
+      case "x-amz-date", "x-amz-content-sha256", "x-amz-decoded-content-length", "x-amz-trailer", "x-amz-user-agent",
+        "x-amz-sdk-checksum-algorithm", "x-amz-request-payer", "x-amz-expected-bucket-owner", "x-amz-te":
+        continue
+      case "x-amz-storage-class" where value == "STANDARD": continue
+      // Everything is encrypted, with keys of the account's own.
+      case "x-amz-server-side-encryption" where value == "AES256": continue
+      case "x-amz-acl" where value == "private" || value == "bucket-owner-full-control": continue
+      default: throw .notImplemented
+      }
+    }
+  }
+
+  func isHead() -> Bool { request.method == .head }
+}

@@ -1,0 +1,124 @@
+// The S3 port: one signature check in front of every handler, then the handler that the method and path name.
+//
+// A bucket is called like its account, and a key opens its own account's bucket only; every other name, whether it exists
+// or not, is refused alike.
+
+import Base
+import Hummingbird
+import HTTPTypes
+import Logging
+import NIOCore
+import Node
+import OpenSSL
+import ShardStore
+import SigV4
+
+struct S3Service: HTTPResponder {
+  typealias Context = APIContext
+
+  let node: NodeService
+  let clock: any StoreClock
+
+  func respond(to request: Request, context: APIContext) async throws -> Response {
+    let began = clock.monotonicNanoseconds()
+    let id = SystemRandom.bytes(8).hex
+    var response: Response
+    do {
+      response = try await answer(request, context)
+    } catch {
+      let shown = S3Error(thrown: error)
+      if shown.status.code >= 500, shown.status != .notImplemented {
+        context.logger.error("S3 request failed", metadata: ["request": "\(id)", "error": "\(error)"])
+      }
+      response = refusal(shown, request, id)
+    }
+    response.headers[.amazonRequestID] = id
+    response.headers[.komoraNode] = node.configuration.name
+    let status = response.status.code
+    RequestFigures(node.metrics).note(
+      surface: "s3", status: status, nanoseconds: clock.monotonicNanoseconds() - began)
+    return response
+  }
+
+  private func refusal(_ error: S3Error, _ request: Request, _ id: String) -> Response {
+    var fields: HTTPFields = [.contentType: "application/xml"]
+    if error.status == .serviceUnavailable { fields[.retryAfter] = "1" }
+    guard request.method != .head, error.status != .notModified else {
+      return Response(status: error.status, headers: fields)
+    }
+    let path = request.head.path?.split(separator: "?", maxSplits: 1, omittingEmptySubsequences: false).first
+    let body = error.body(resource: String(path ?? "/"), requestID: id)
+    return Response(status: error.status, headers: fields, body: ResponseBody(byteBuffer: ByteBuffer(bytes: body)))
+  }
+
+  private func answer(_ request: Request, _ context: APIContext) async throws -> Response {
+    let checked = try check(request, context)
+    guard !checked.bucket.isEmpty else {
+      guard request.method == .get else { throw S3Error.notImplemented }
+      return try listBuckets(checked)
+    }
+    guard checked.bucket == checked.account.name, checked.account.isActive else { throw S3Error.accessDenied }
+    return checked.key.isEmpty ? try await bucket(checked) : try await object(checked)
+  }
+
+  /// Who asks, and that the head of the request is theirs.
+  private func check(_ request: Request, _ context: APIContext) throws -> S3Request {
+    do throws(SigV4Error) {
+      let target = try RequestTarget(request.head.path ?? "")
+      var fields = [(name: "host", value: request.head.authority ?? "")]
+      fields += request.headers.map { (name: $0.name.canonicalName, value: $0.value) }
+      let signed = try SignedRequest(method: request.method.rawValue, target: target, fields: fields)
+      let now = clock.unixMicroseconds() / 1_000_000
+      let claim = try SignatureClaim(signed, now: now, overTLS: true)
+      guard let key = node.s3Key(accessKey: claim.accessKey) else {
+        noteFailure(context, "unknown access key")
+        throw S3Error(.forbidden, "InvalidAccessKeyId", "The access key does not exist.")
+      }
+      let verified = try claim.verify(secret: key.secret)
+      let (bucket, name) = S3Request.split(target.path)
+      return S3Request(
+        request: request, context: context, signed: signed, verified: verified, account: key.account, bucket: bucket,
+        key: name)
+    } catch {
+      noteFailure(context, error.code.rawValue)
+      throw error
+    }
+  }
+
+  private func noteFailure(_ context: APIContext, _ reason: String) {
+    node.metrics.counter("komora_authentication_failures_total", [("surface", "s3")]).increment()
+    context.logger.notice(
+      "authentication failed",
+      metadata: ["reason": "\(reason)", "from": "\(context.remoteAddress?.ipAddress ?? "unknown")"])
+  }
+
+  private func bucket(_ request: S3Request) async throws -> Response {
+    switch request.request.method {
+    case .get where request.target.value("location") != nil: return try location(request)
+    case .get: return try await list(request)
+    case .head:
+      try request.allowOnly([])
+      return Response(status: .ok)
+    case .post where request.target.value("delete") != nil: return try await deleteMany(request)
+    default: throw S3Error.notImplemented
+    }
+  }
+
+  private func object(_ request: S3Request) async throws -> Response {
+    guard request.key.utf8.count <= S3Request.keyBytesMax else {
+      throw S3Error(.badRequest, "KeyTooLongError", "A key has at most \(S3Request.keyBytesMax) bytes.")
+    }
+    switch request.request.method {
+    case .get, .head: return try await get(request)
+    case .put: return try await put(request)
+    case .delete: return try await delete(request)
+    default: throw S3Error.notImplemented
+    }
+  }
+
+  func xml(_ xml: XMLText) -> Response {
+    Response(
+      status: .ok, headers: [.contentType: "application/xml"],
+      body: ResponseBody(byteBuffer: ByteBuffer(bytes: xml.bytes)))
+  }
+}

@@ -1,0 +1,29 @@
+// Failures of the store, in this module's words.
+
+package import ShardStore
+
+extension BackupError {
+  package init(_ error: StoreError) {
+    let code: Code =
+      switch error.code {
+      case .notFound: .notFound
+      case .exists: .exists
+      case .damaged: .damaged
+      case .wrongKey: .wrongKey
+      case .refused: .refused
+      case .diskFull, .quota: .diskFull
+      case .io: .io
+      default: .failed
+      }
+    self.init(code, error.message)
+  }
+
+  /// Any error that came through code which throws several kinds.
+  package init(anyOf error: any Error) {
+    switch error {
+    case let error as BackupError: self = error
+    case let error as StoreError: self.init(error)
+    default: self.init(.failed, "\(error)")
+    }
+  }
+}

@@ -1,0 +1,15 @@
+// The threads on which backups read, hash, compress, seal and write. Few, so that they never take a node's whole machine;
+// they live as long as the process.
+
+import Threads
+
+enum BackupWork {
+  private static let pool = WorkPool(name: "backup", threads: 2)
+
+  /// Without waiting for it.
+  static func run(_ body: @escaping @Sendable () -> Void) { pool.run(body) }
+
+  static func perform<T: Sendable>(_ body: @escaping @Sendable () throws -> T) async throws -> T {
+    try await pool.perform(body)
+  }
+}

@@ -1,0 +1,57 @@
+// A live account's pinned position as the source of a snapshot. The writer goes on; nobody waits for the snapshot.
+//
+// The rows of recordings are read from the pinned pages themselves, so that they belong to exactly that position.
+
+import AtRest
+package import Base
+import Formats
+package import ShardStore
+
+package struct PinnedSource: SnapshotSource {
+  private let engine: Engine
+  private let view: PinnedView
+  private let keyring: Keyring
+
+  /// Pins the account where it is now.
+  package static func pin(_ engine: Engine, _ account: AccountID) async throws -> PinnedSource {
+    PinnedSource(
+      engine: engine, view: try await engine.pin(account),
+      keyring: try await BackupWork.perform { try engine.keyring(account) })
+  }
+
+  private init(engine: Engine, view: PinnedView, keyring: Keyring) {
+    self.engine = engine
+    self.view = view
+    self.keyring = keyring
+  }
+
+  package var account: AccountID { view.account }
+  package var position: Position { view.position }
+  package var databasePages: Int { view.pageCount }
+
+  package func pages(from first: PageNumber, count: Int) async throws -> [UInt8] {
+    let view = view
+    return try await BackupWork.perform {
+      var bytes: [UInt8] = []
+      bytes.reserveCapacity(count * Limits.pageBytes)
+      for number in first..<(first + PageNumber(count)) { bytes += try view.readPage(number) }
+      return bytes
+    }
+  }
+
+  package func recordings() async throws -> [SourceRecording] {
+    let host = ReadOnlyPages(pageCount: view.pageCount) { [view] (number) throws(BackupError) in
+      do { return try view.readPage(number)[...] } catch { throw BackupError(error) }
+    }
+    return try await BackupWork.perform { try host.query { try RecordingRows.all(in: $0) } }
+  }
+
+  package func sealedChunk(_ number: Int, of recording: RecordingID) async throws -> [UInt8] {
+    try await engine.recording(account, recording).sealedChunk(number)
+  }
+
+  package func keyringState() async throws -> [UInt8] {
+    let keyring = keyring
+    return try await BackupWork.perform { try keyring.exportState() }
+  }
+}

@@ -1,0 +1,82 @@
+// Builds an account from a snapshot: plan, verify, build beside, give it its place.
+//
+// Until the target's `finish` nothing of it is visible, and a restore that was killed is simply run again. Every chunk is
+// opened and compared with its name before it is written; recordings are sealed anew, because a seal binds the account.
+
+package import Base
+package import Formats
+
+/// Where a restored account is built. All calls come from one thread, in this order.
+package protocol RestoreTarget: AnyObject, Sendable {
+  /// Page `number` from 1; every page once.
+  func writePage(_ number: PageNumber, _ bytes: [UInt8]) throws
+  /// A recording under the id it had; `next` gives its original bytes chunk by chunk, nil at the end.
+  func addRecording(_ recording: RecordingID, _ next: () throws -> [UInt8]?) throws
+  /// Makes all of it durable and visible at once.
+  func finish() throws
+  func cancel()
+}
+
+package struct Restore: Sendable {
+  private let reader: SnapshotReader
+
+  package init(_ reader: SnapshotReader) { self.reader = reader }
+
+  package var plan: RestorePlan { RestorePlan(reader) }
+
+  /// Recordings that do not come back because their keys were destroyed.
+  package var erased: [RecordingID] {
+    reader.manifest.body.recordings.map(\.id).filter { !reader.recordings.hasKey($0) }
+  }
+
+  /// Blocks until the account is in its place, or nothing of it is left.
+  package func run(into target: any RestoreTarget, progress: @escaping @Sendable (Double) -> Void = { _ in })
+    throws(BackupError)
+  {
+    let plan = plan
+    do {
+      guard plan.missingChunks == 0 else {
+        throw BackupError(.damaged, "\(plan.missingChunks) chunks of the snapshot are in no pack of the archive")
+      }
+      try reader.checkIntegrity()
+      let meter = ProgressMeter(total: Double(plan.bytes), progress)
+      try writePages(to: target, meter)
+      try writeRecordings(to: target, meter)
+      try target.finish()
+    } catch {
+      target.cancel()
+      throw BackupError(anyOf: error)
+    }
+  }
+
+  private func writePages(to target: any RestoreTarget, _ meter: ProgressMeter) throws {
+    let pages = reader.pages
+    for group in reader.manifest.body.groups.indices {
+      let bytes = try pages.open(group: group)
+      var number = PageNumber(group * Limits.snapshotGroupPages + 1)
+      for start in stride(from: 0, to: bytes.count, by: Limits.pageBytes) {
+        try target.writePage(number, Array(bytes[start..<(start + Limits.pageBytes)]))
+        number += 1
+      }
+      meter.advance(bytes.count)
+    }
+  }
+
+  private func writeRecordings(to target: any RestoreTarget, _ meter: ProgressMeter) throws {
+    for recording in reader.manifest.body.recordings where reader.recordings.hasKey(recording.id) {
+      var number = 0
+      var names: [[UInt8]] = []
+      try target.addRecording(recording.id) {
+        guard number < recording.chunks else { return nil }
+        let original = try reader.chunk(number, of: recording)
+        names.append(reader.recordings.name(ofChunk: original))
+        number += 1
+        meter.advance(original.count)
+        return original
+      }
+      guard RecordingRoot.hash(names) == recording.root else {
+        throw BackupError(.damaged, "recording \(recording.id) is not what its row says")
+      }
+    }
+  }
+}

@@ -1,0 +1,53 @@
+// One snapshot, opened for reading: manifest, index of chunks, keys. What proof, restore and offline restore share.
+
+package import Base
+import Disk
+import Formats
+
+package struct SnapshotReader: Sendable {
+  package let manifest: Manifest
+  package let index: ArchiveIndex
+  package let keys: ArchiveKeys
+  package let recordings: any RecordingOpener
+
+  package init(manifest: Manifest, index: ArchiveIndex, keys: ArchiveKeys, recordings: any RecordingOpener) {
+    self.manifest = manifest
+    self.index = index
+    self.keys = keys
+    self.recordings = recordings
+  }
+
+  package var pages: ArchivePages { ArchivePages(manifest: manifest, index: index, keys: keys) }
+
+  /// Chunk `number` as it was recorded.
+  package func chunk(_ number: Int, of recording: ManifestBody.Recording) throws(BackupError) -> [UInt8] {
+    try index.read(keys.name(of: recording.id, chunk: number)) { frame -> [UInt8]? in
+      recordings.open(frame.body, number: number, count: recording.chunks, of: recording.id)
+    }
+  }
+
+  /// Everything of a recording, chunk by chunk, checked at the end against what the manifest says of it.
+  package func read(_ recording: ManifestBody.Recording, _ body: ([UInt8]) throws -> Void) throws {
+    var names: [[UInt8]] = []
+    var total: UInt64 = 0
+    for number in 0..<recording.chunks {
+      let original = try chunk(number, of: recording)
+      names.append(recordings.name(ofChunk: original))
+      total += UInt64(original.count)
+      try body(original)
+    }
+    guard total == recording.bytes, RecordingRoot.hash(names) == recording.root else {
+      throw BackupError(.damaged, "recording \(recording.id) is not what its row says")
+    }
+  }
+
+  /// Fails when SQLite finds anything wrong in the snapshot's database.
+  package func checkIntegrity() throws(BackupError) {
+    let rows = try pages.host.query { try $0.query("PRAGMA integrity_check(20)") }
+    guard rows == [[.text("ok")]] else {
+      var first = "no answer"
+      if case .text(let line)?? = rows.first?.first { first = line }
+      throw BackupError(.damaged, "the snapshot's database fails its integrity check: \(first)")
+    }
+  }
+}

@@ -1,0 +1,158 @@
+// Takes one snapshot: reads the pinned position, writes what the archive lacks into packs, then the keyring's state, then
+// the manifest.
+//
+// Order is everything: packs are synced and named, then their directory, then the keyring, and only then the manifest
+// that refers to them. A writer that dies anywhere leaves whole packs, which the next snapshot shares, and at most an
+// unfinished file, which the next snapshot removes. It never changes or deletes what a manifest refers to.
+
+import Base
+package import Disk
+package import Formats
+import OpenSSL
+import Threads
+
+package final class SnapshotWriter {
+  private let disk: any Disk
+  private let layout: ArchiveLayout
+  private let keys: ArchiveKeys
+  private let index: ArchiveIndex
+  private let coder: DatabaseChunkCoder
+  private let packBytesMax: Int
+  /// Chunks whose copies in the archive are known to be bad: written again.
+  private let distrusted: Set<ChunkName>
+  private let output: PackOutput
+
+  package init(
+    disk: any Disk, layout: ArchiveLayout, keys: ArchiveKeys, index: ArchiveIndex,
+    packBytesMax: Int = Limits.packBytesDefault, distrusted: Set<ChunkName> = []
+  ) {
+    self.disk = disk
+    self.layout = layout
+    self.keys = keys
+    self.index = index
+    self.packBytesMax = packBytesMax
+    self.distrusted = distrusted
+    coder = DatabaseChunkCoder(keys: keys)
+    output = PackOutput(disk: disk, layout: layout, index: index, packBytesMax: packBytesMax)
+  }
+
+  /// Writes the snapshot and gives its manifest, which was read back.
+  package func write(_ source: any SnapshotSource, _ request: SnapshotRequest) async throws -> StoredManifest {
+    precondition(source.account == keys.account && layout.account == keys.account, "keys of another account")
+    do {
+      let (disk, layout, index) = (disk, layout, index)
+      try await BackupWork.perform { try Self.prepare(disk, layout, index) }
+      let recordings = try await source.recordings().sorted { $0.id < $1.id }
+      let meter = ProgressMeter(
+        total: recordings.reduce(Double(source.databasePages * Limits.pageBytes)) { $0 + Double($1.bytes) }, request.progress)
+      let groups = try await writeDatabase(source, meter)
+      try await writeRecordings(recordings, source, meter)
+      let body = ManifestBody(
+        databaseRoot: ArchiveKeys.databaseRoot(pages: source.databasePages, groups: groups), groups: groups,
+        recordings: recordings.map { .init(id: $0.id, bytes: $0.bytes, chunks: $0.chunks, root: $0.root) })
+      return try await seal(body, of: source, request)
+    } catch {
+      let output = output
+      BackupWork.run { output.abandon() }
+      throw error
+    }
+  }
+
+  private static func prepare(_ disk: any Disk, _ layout: ArchiveLayout, _ index: ArchiveIndex) throws {
+    // Each level by itself: an earlier attempt may have failed between making one and syncing its name.
+    for directory in layout.directories { try onDisk { () throws(DiskError) in try disk.makeDurableDirectory(directory) } }
+    for directory in [layout.packs, layout.manifests] {
+      for name in try onDisk({ () throws(DiskError) in try disk.list(directory) })
+      where name.hasSuffix(ArchiveLayout.unfinishedSuffix) {
+        try onDisk { () throws(DiskError) in try disk.remove("\(directory)/\(name)") }
+      }
+    }
+    try index.refresh()
+  }
+
+  // MARK: database
+
+  /// Groups that are read before a thread of ours takes them over: 1 MiB.
+  private static let batchGroups = 16
+
+  private func writeDatabase(_ source: any SnapshotSource, _ meter: ProgressMeter) async throws -> [ChunkName] {
+    var names: [ChunkName] = []
+    let groupPages = Limits.snapshotGroupPages
+    let groups = (source.databasePages + groupPages - 1) / groupPages
+    names.reserveCapacity(groups)
+    var group = 0
+    while group < groups {
+      let first = group * groupPages
+      let count = min(Self.batchGroups * groupPages, source.databasePages - first)
+      let pages = try await source.pages(from: PageNumber(first + 1), count: count)
+      guard pages.count == count * Limits.pageBytes else {
+        throw BackupError(.failed, "the database gave \(pages.count) bytes for \(count) pages")
+      }
+      let (coder, output, distrusted) = (coder, output, distrusted)
+      names += try await BackupWork.perform { try Self.write(pages, coder, output, distrusted) }
+      group += Self.batchGroups
+      meter.advance(pages.count)
+    }
+    return names
+  }
+
+  private static func write(
+    _ pages: [UInt8], _ coder: DatabaseChunkCoder, _ output: PackOutput, _ distrusted: Set<ChunkName>
+  ) throws(BackupError) -> [ChunkName] {
+    var names: [ChunkName] = []
+    let groupBytes = Limits.snapshotGroupPages * Limits.pageBytes
+    for start in stride(from: 0, to: pages.count, by: groupBytes) {
+      var group = Array(pages[start..<min(start + groupBytes, pages.count)])
+      DatabaseChunkCoder.zeroReserved(&group)
+      let name = coder.keys.name(ofDatabase: group)
+      names.append(name)
+      guard !output.has(name, trusting: !distrusted.contains(name)) else { continue }
+      try output.add(frame: coder.frame(group, name: name), name: name)
+    }
+    return names
+  }
+
+  // MARK: recordings
+
+  private func writeRecordings(
+    _ recordings: [SourceRecording], _ source: any SnapshotSource, _ meter: ProgressMeter
+  ) async throws {
+    for recording in recordings {
+      for number in 0..<recording.chunks {
+        let name = keys.name(of: recording.id, chunk: number)
+        guard !output.has(name, trusting: !distrusted.contains(name)) else { continue }
+        let sealed = try await source.sealedChunk(number, of: recording.id)
+        guard sealed.count <= PackFrameHeader.bodyBytesMax else {
+          throw BackupError(.failed, "chunk \(number) of recording \(recording.id) is too long")
+        }
+        let output = output
+        try await BackupWork.perform {
+          let frame = PackFrameHeader.frame(kind: .recording, coding: .own, originalBytes: 0, name: name, body: sealed)
+          try output.add(frame: frame, name: name)
+        }
+      }
+      meter.advance(Int(recording.bytes))
+    }
+  }
+
+  // MARK: end
+
+  private func seal(
+    _ body: ManifestBody, of source: any SnapshotSource, _ request: SnapshotRequest
+  ) async throws -> StoredManifest {
+    let keyring = try await source.keyringState()
+    let (disk, layout, keys, output) = (disk, layout, keys, output)
+    let header = ManifestHeader(
+      account: source.account, snapshot: request.id, kind: request.kind, createdAt: request.createdAt,
+      position: source.position,
+      databasePages: source.databasePages, recordings: body.recordings.count,
+      recordingBytes: body.recordings.reduce(0) { $0 + $1.bytes }, addedBytes: 0, publicKey: keys.publicKey,
+      nonce: [], bodyBytes: 0)
+    return try await BackupWork.perform {
+      var header = header
+      header.addedBytes = try output.finish()
+      try onDisk { () throws(DiskError) in try disk.replaceFile(layout.keyring, keyring) }
+      return try ManifestStore(disk: disk, layout: layout).write(header, body, keys: keys)
+    }
+  }
+}

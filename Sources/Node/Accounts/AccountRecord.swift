@@ -1,0 +1,69 @@
+// What the node knows about an account: its name, its options, its state. Kept sealed in the control store under the
+// account's opaque id; nothing of it stands in a path, a key or a log line.
+
+package import Base
+
+/// Life of an account on this node.
+package enum AccountState: String, Sendable, Codable {
+  /// Its shard is being made; a start of the node that finds this removes what is there.
+  case creating
+  /// A restore writes it; the same holds.
+  case restoring
+  case active
+  /// Its shard is being removed; a start of the node goes on with that.
+  case deleting
+  /// Gone, with its archive still inside the retention: it can be restored under a name.
+  case deleted
+}
+
+/// What the acknowledgement of a write survives.
+package enum Survival: String, Sendable, Codable, CaseIterable {
+  /// One node stands alone: losing its disk loses what the archive does not have.
+  case none
+  case node
+  case region
+}
+
+package struct AccountOptions: Sendable, Equatable, Codable {
+  package var home: String?
+  /// The goal. A node that stands alone keeps it, and says that it survives nothing yet.
+  package var survive: Survival?
+  package var residency: [String]
+  /// An IANA name: the nightly snapshot follows it.
+  package var timezone: String
+
+  package init(
+    home: String? = nil, survive: Survival? = nil, residency: [String] = [], timezone: String = "UTC"
+  ) {
+    self.home = home
+    self.survive = survive
+    self.residency = residency
+    self.timezone = timezone
+  }
+}
+
+package struct AccountRecord: Sendable, Equatable {
+  package var id: AccountID
+  package var name: String
+  package var createdAt: UnixMicroseconds
+  package var deletedAt: UnixMicroseconds?
+  package var state: AccountState
+  package var options: AccountOptions
+  package var home: String
+
+  package var timezone: String { options.timezone }
+  package var residency: [String] { options.residency }
+  /// What holds now: a node that stands alone gives `none`, whatever the goal says.
+  package var survives: Survival { .none }
+  /// True when requests may use it.
+  package var isActive: Bool { state == .active }
+}
+
+/// An account together with where its shard stands.
+package struct AccountStatus: Sendable {
+  package var record: AccountRecord
+  /// Name of the node that acknowledges.
+  package var primary: String
+  package var standbys: [String]
+  package var position: Position
+}

@@ -1,0 +1,28 @@
+// The value of `account/<id>` in the control store: JSON with a version, sealed by the store.
+
+import Base
+import Foundation
+
+struct StoredAccount: Codable {
+  var version = 1
+  var name: String
+  var createdAt: UnixMicroseconds
+  var deletedAt: UnixMicroseconds?
+  var state: AccountState
+  var home: String
+  var options: AccountOptions
+
+  init(_ record: AccountRecord) {
+    name = record.name
+    createdAt = record.createdAt
+    deletedAt = record.deletedAt
+    state = record.state
+    home = record.home
+    options = record.options
+  }
+
+  func record(id: AccountID) -> AccountRecord {
+    AccountRecord(
+      id: id, name: name, createdAt: createdAt, deletedAt: deletedAt, state: state, options: options, home: home)
+  }
+}

@@ -1,0 +1,173 @@
+// The jobs of a node: queued in order, run a few at a time, watched by whoever asks.
+//
+// They live in memory: work that a crash interrupts is safe to run again, and is named again by whoever needs it. A job
+// starts a task of its own; `close` cancels all tasks and waits for them. Statuses of finished jobs are kept for a
+// while and then forgotten.
+
+import Base
+import OpenSSL
+package import ShardStore
+import Threads
+
+package final class JobRegistry: Sendable {
+  /// Tells how far a job has come. Its result is what the body returns.
+  package struct Reporter: Sendable {
+    let registry: JobRegistry
+    let id: JobID
+    package func report(_ progress: Double, _ message: String) { registry.report(id, progress, message) }
+  }
+  package typealias Body = @Sendable (Reporter) async throws -> [String: String]
+
+  private struct State {
+    var jobs: [JobID: JobStatus] = [:]
+    var waiting: [(id: JobID, body: Body)] = []
+    var tasks: [JobID: Task<Void, Never>] = [:]
+    var watchers: [JobID: [UInt64: AsyncStream<JobStatus>.Continuation]] = [:]
+    var nextWatcher: UInt64 = 0
+    var closed = false
+  }
+  private let state = Lock(State())
+  private let parallel: Int
+  private let history: Duration
+  private let clock: any StoreClock
+
+  /// At most `parallel` run at a time; a finished one is forgotten after `history`.
+  package init(parallel: Int, history: Duration, clock: any StoreClock) {
+    self.parallel = parallel
+    self.history = history
+    self.clock = clock
+  }
+
+  /// Queues `body`. A job of the same kind and account that has not ended yet is given instead when `sharing` is set.
+  package func start(
+    _ kind: JobKind, account: String, sharing: Bool, _ body: @escaping Body
+  ) throws(NodeError) -> JobID {
+    var random = SystemRandom()
+    let id = JobID(from: &random)
+    let now = clock.now
+    return try state.with { state throws(NodeError) in
+      guard !state.closed else { throw NodeError(.unavailable, "the node is stopping: try again in a moment") }
+      Self.forget(&state, before: now - history.wholeMicroseconds)
+      let running = state.jobs.values.first { $0.kind == kind && $0.account == account && !$0.state.isFinal }
+      if sharing, let running { return running.id }
+      state.jobs[id] = JobStatus(
+        id: id, kind: kind, account: account, state: .waiting, progress: 0, message: "waiting", result: [:],
+        failure: nil, createdAt: now, finishedAt: nil)
+      state.waiting.append((id, body))
+      startWaiting(&state)
+      return id
+    }
+  }
+
+  package func status(_ id: JobID) -> JobStatus? { state.with { $0.jobs[id] } }
+  package var all: [JobStatus] { state.with { $0.jobs.values.sorted { $0.createdAt < $1.createdAt } } }
+
+  /// The status now, each later one, and the end of the stream behind the last. Empty for an unknown job.
+  package func events(_ id: JobID) -> AsyncStream<JobStatus> {
+    // Only the newest status matters to somebody who reads slowly.
+    let (stream, continuation) = AsyncStream.makeStream(of: JobStatus.self, bufferingPolicy: .bufferingNewest(1))
+    state.with { state in
+      guard let status = state.jobs[id] else { return continuation.finish() }
+      continuation.yield(status)
+      guard !status.state.isFinal else { return continuation.finish() }
+      let watcher = state.nextWatcher
+      state.nextWatcher += 1
+      state.watchers[id, default: [:]][watcher] = continuation
+      continuation.onTermination = { [weak self] _ in self?.unwatch(id, watcher) }
+    }
+    return stream
+  }
+
+  /// Cancels what runs, refuses what comes, and waits until every task has ended.
+  package func close() async {
+    let tasks = state.with { state in
+      state.closed = true
+      for job in state.waiting { Self.fail(&state, job.id, Self.stopped, clock.now) }
+      state.waiting = []
+      return Array(state.tasks.values)
+    }
+    for task in tasks { task.cancel() }
+    for task in tasks { await task.value }
+  }
+
+  private static let stopped = NodeError(.unavailable, "the node stopped before the job ended: start it again")
+
+  private func unwatch(_ id: JobID, _ watcher: UInt64) {
+    // The continuation is let go outside the lock: ending a stream may call back here.
+    _ = state.with { $0.watchers[id]?.removeValue(forKey: watcher) }
+  }
+
+  private func startWaiting(_ state: inout State) {
+    while !state.waiting.isEmpty, state.tasks.count < parallel, !state.closed {
+      let (id, body) = state.waiting.removeFirst()
+      state.jobs[id]?.state = .running
+      state.jobs[id]?.message = "running"
+      Self.publish(&state, id)
+      // Owned by `tasks` until it ends; cancelled and awaited by `close`.
+      state.tasks[id] = Task { await self.run(id, body) }
+    }
+  }
+
+  private func run(_ id: JobID, _ body: Body) async {
+    let outcome: Result<[String: String], NodeError>
+    do {
+      outcome = .success(try await body(Reporter(registry: self, id: id)))
+    } catch let error as NodeError {
+      outcome = .failure(error)
+    } catch is CancellationError {
+      outcome = .failure(Self.stopped)
+    } catch {
+      outcome = .failure(NodeError(.io, "\(error)"))
+    }
+    state.with { state in
+      state.tasks[id] = nil
+      switch outcome {
+      case .success(let result): Self.finish(&state, id, result, clock.now)
+      case .failure(let error): Self.fail(&state, id, error, clock.now)
+      }
+      startWaiting(&state)
+    }
+  }
+
+  private func report(_ id: JobID, _ progress: Double, _ message: String) {
+    state.with { state in
+      guard let job = state.jobs[id], job.state == .running else { return }
+      state.jobs[id]?.progress = max(job.progress, min(max(progress, 0), 1))
+      state.jobs[id]?.message = message
+      Self.publish(&state, id)
+    }
+  }
+
+  private static func finish(_ state: inout State, _ id: JobID, _ result: [String: String], _ now: UnixMicroseconds) {
+    state.jobs[id]?.state = .done
+    state.jobs[id]?.progress = 1
+    state.jobs[id]?.message = "done"
+    state.jobs[id]?.result = result
+    state.jobs[id]?.finishedAt = now
+    publish(&state, id)
+  }
+
+  private static func fail(_ state: inout State, _ id: JobID, _ error: NodeError, _ now: UnixMicroseconds) {
+    state.jobs[id]?.state = .failed
+    state.jobs[id]?.message = error.message
+    state.jobs[id]?.failure = error
+    state.jobs[id]?.finishedAt = now
+    publish(&state, id)
+  }
+
+  private static func publish(_ state: inout State, _ id: JobID) {
+    guard let status = state.jobs[id] else { return }
+    for continuation in (state.watchers[id] ?? [:]).values { continuation.yield(status) }
+    guard status.state.isFinal else { return }
+    // `finish` runs `onTermination` on this thread, which takes the lock: so it runs after the lock is free.
+    let ended = Array((state.watchers.removeValue(forKey: id) ?? [:]).values)
+    for continuation in ended {
+      continuation.onTermination = nil
+      continuation.finish()
+    }
+  }
+
+  private static func forget(_ state: inout State, before: UnixMicroseconds) {
+    state.jobs = state.jobs.filter { ($0.value.finishedAt ?? .max) >= before }
+  }
+}

@@ -1,0 +1,35 @@
+// A long piece of work that somebody asked for and may watch.
+
+package import Base
+
+package struct JobID: OpaqueID {
+  package let bits: UInt128
+  package init(bits: UInt128) { self.bits = bits }
+}
+
+package enum JobKind: String, Sendable {
+  case snapshot, restore, verify
+}
+
+package enum JobState: String, Sendable {
+  /// Others run first.
+  case waiting
+  case running, done, failed
+  package var isFinal: Bool { self == .done || self == .failed }
+}
+
+package struct JobStatus: Sendable, Equatable {
+  package var id: JobID
+  package var kind: JobKind
+  /// Name of the account that it is about.
+  package var account: String
+  package var state: JobState
+  /// From 0 to 1; never falls.
+  package var progress: Double
+  package var message: String
+  package var result: [String: String]
+  /// Why it failed.
+  package var failure: NodeError?
+  package var createdAt: UnixMicroseconds
+  package var finishedAt: UnixMicroseconds?
+}

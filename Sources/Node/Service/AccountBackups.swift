@@ -1,0 +1,21 @@
+// What the node asks of backups, as a seam: the live one uses `Backup` on the real disk, tests put in their own.
+
+package import Backup
+package import Base
+
+package protocol AccountBackups: Sendable {
+  typealias Progress = @Sendable (Double, String) -> Void
+
+  /// Takes a snapshot and proves it.
+  func snapshot(_ account: AccountID, progress: @escaping Progress) async throws -> SnapshotInfo
+  /// Newest last. Empty when there is no archive.
+  func snapshots(of account: AccountID) async throws -> [SnapshotInfo]
+  /// Reads everything that a snapshot refers to. Gives what was looked at, in words.
+  func verify(_ account: AccountID, _ snapshot: SnapshotID, progress: @escaping Progress) async throws
+    -> [String: String]
+  /// Builds `target`, which the engine does not have, from a snapshot of `account`.
+  func restore(_ account: AccountID, _ snapshot: SnapshotID, as target: AccountID, progress: @escaping Progress)
+    async throws -> [String: String]
+  /// Removes the archive of an account that is gone.
+  func removeArchive(of account: AccountID) async throws
+}

@@ -1,0 +1,119 @@
+// Snapshots, restores and verifications as jobs.
+
+package import Backup
+package import Base
+import ShardStore
+import Threads
+
+extension NodeService {
+  package func job(_ id: JobID) -> JobStatus? { jobs.status(id) }
+  package func jobEvents(_ id: JobID) -> AsyncStream<JobStatus> { jobs.events(id) }
+  /// Oldest first.
+  package func allJobs() -> [JobStatus] { jobs.all }
+
+  /// A snapshot that is already under way is given instead of a second one.
+  package func startSnapshot(account name: String) throws(NodeError) -> JobID {
+    let account = try account(named: name)
+    guard account.isActive else { throw NodeError(.refused, "the account is not active") }
+    return try startSnapshot(account)
+  }
+
+  func startSnapshot(_ account: AccountRecord) throws(NodeError) -> JobID {
+    let (backups, metrics, clock) = (backups, metrics, clock)
+    return try jobs.start(.snapshot, account: account.name, sharing: true) { reporter in
+      let began = clock.now
+      do {
+        let info = try await backups.snapshot(account.id) { reporter.report($0, $1) }
+        metrics.counter("komora_snapshots_total", [("outcome", "done")]).increment()
+        metrics.histogram("komora_snapshot_seconds").observe(.microseconds(clock.now - began))
+        return info.result
+      } catch {
+        metrics.counter("komora_snapshots_total", [("outcome", "failed")]).increment()
+        throw NodeError(describing: error)
+      }
+    }
+  }
+
+  /// Newest last.
+  package func snapshots(account name: String) async throws(NodeError) -> [SnapshotInfo] {
+    let account = try archivedAccount(name)
+    do {
+      return try await backups.snapshots(of: account.id)
+    } catch {
+      throw NodeError(describing: error)
+    }
+  }
+
+  package func startVerify(account name: String, snapshot: SnapshotID) throws(NodeError) -> JobID {
+    let account = try archivedAccount(name)
+    let backups = backups
+    return try jobs.start(.verify, account: name, sharing: false) { reporter in
+      do {
+        return try await backups.verify(account.id, snapshot) { reporter.report($0, $1) }
+      } catch {
+        throw NodeError(describing: error)
+      }
+    }
+  }
+
+  package func startRestore(_ request: RestoreRequest) throws(NodeError) -> JobID {
+    let source = try archivedAccount(request.account)
+    try AccountName.check(request.target)
+    if directory.with({ $0[name: request.target] }) != nil {
+      throw NodeError(.exists, "an account named like the target exists already: choose another name for --as")
+    }
+    return try jobs.start(.restore, account: request.account, sharing: false) { reporter in
+      try await self.restore(request, from: source, reporter)
+    }
+  }
+
+  private func restore(
+    _ request: RestoreRequest, from source: AccountRecord, _ reporter: JobRegistry.Reporter
+  ) async throws -> [String: String] {
+    let snapshot = try await choose(request, source)
+    var result = snapshot.result
+    result["source"] = "archive"
+    guard !request.dryRun else {
+      result["dry_run"] = "true"
+      return result
+    }
+    let target = try await reserve(name: request.target, source.options, as: .restoring)
+    do {
+      let facts = try await backups.restore(source.id, snapshot.id, as: target.id) { reporter.report($0, $1) }
+      _ = try await setState(target.id, .active)
+      metrics.counter("komora_restores_total", [("outcome", "done")]).increment()
+      return result.merging(facts) { $1 }.merging(["account": target.name]) { $1 }
+    } catch {
+      metrics.counter("komora_restores_total", [("outcome", "failed")]).increment()
+      try? await engine.removeAccount(target.id)
+      try? await forget(target.id)
+      throw NodeError(describing: error)
+    }
+  }
+
+  private func choose(_ request: RestoreRequest, _ source: AccountRecord) async throws -> SnapshotInfo {
+    let all = try await backups.snapshots(of: source.id)
+    let found = request.snapshot.map { wanted in all.last { $0.id == wanted } } ?? all.last
+    guard let found else {
+      throw NodeError(.notFound, "there is no such snapshot in the archive: see `komora snapshot list`")
+    }
+    return found
+  }
+
+  private func archivedAccount(_ name: String) throws(NodeError) -> AccountRecord {
+    guard let record = directory.with({ $0.archived(name) }) else {
+      throw NodeError(.notFound, "there is no account of that name: see `komora account list`")
+    }
+    return record
+  }
+}
+
+extension SnapshotInfo {
+  /// As a job's result shows it.
+  var result: [String: String] {
+    [
+      "snapshot": "\(id)", "created_at": createdAt.rfc3339, "state": "\(state)", "position": "\(position)",
+      "bytes": "\(bytes)", "added_bytes": "\(addedBytes)", "recordings": "\(recordings)",
+    ]
+  }
+}

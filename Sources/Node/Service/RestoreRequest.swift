@@ -1,0 +1,21 @@
+// What is to be restored, and under which name.
+
+package import Base
+
+package struct RestoreRequest: Sendable, Equatable {
+  /// Name of the account whose archive is read.
+  package var account: String
+  /// Nil: the newest one.
+  package var snapshot: SnapshotID?
+  /// Name of the account that is made; it must not exist.
+  package var target: String
+  /// Only say what would be done.
+  package var dryRun: Bool
+
+  package init(account: String, snapshot: SnapshotID? = nil, target: String, dryRun: Bool = false) {
+    self.account = account
+    self.snapshot = snapshot
+    self.target = target
+    self.dryRun = dryRun
+  }
+}

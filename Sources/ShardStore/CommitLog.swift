@@ -1,0 +1,284 @@
+// The node's commit log: records of all its shards, in files that are zero-filled once and used again.
+//
+// Whatever waits when a sync has ended goes into the next group: one write, one sync. A file is free again when each of
+// its records is in a synced segment or was dropped. A failed write or sync ends the file: what was in that group is
+// reported as failed, and the log goes on in another file. The log knows nothing of pages or keys.
+
+import Base
+import Disk
+import Formats
+import OpenSSL
+import Threads
+
+/// A record on its way into the log.
+struct LogEntry: Sendable {
+  let record: SealedRecord
+  let owner: any LogOwner
+}
+
+/// A shard, as the log sees it.
+protocol LogOwner: AnyObject, Sendable {
+  var id: AccountID { get }
+  /// Everything up to `last` is durable; `records` are those of the group, in order.
+  func logged(_ records: [SealedRecord])
+  /// The records could not be made durable. `handed` when the disk may hold them all the same.
+  func logFailed(_ records: [SealedRecord], _ error: StoreError, handed: Bool)
+}
+
+final class CommitLog: Sendable {
+  struct File {
+    let path: String
+    let file: any DiskFile
+    var generation: UInt64
+    /// Greatest index of each account in the file.
+    var accounts: [AccountID: LogIndex] = [:]
+  }
+
+  private struct State {
+    var queue: [LogEntry] = []
+    var current: File?
+    /// Full files whose records are not all in segments.
+    var full: [File] = []
+    var free: [File] = []
+    var generation: UInt64
+    var group: UInt32 = 0
+    var offset: UInt64 = 0
+    var serial = 0
+    var closing = false
+    /// Syncs and bytes so far, for metrics and the benchmark.
+    var syncs = 0
+    var recordBytes = 0
+    var blockBytes = 0
+    /// A roll asks for the accounts of the file that was left.
+    var rolled = false
+  }
+
+  private let disk: any Disk
+  private let configuration: EngineConfiguration
+  private let state: Lock<State>
+  /// Told after a failed write or sync, when the affected owners know.
+  let onFailure = Lock<(@Sendable () -> Void)?>(nil)
+  private let buffer = Lock<DiskBuffer>(DiskBuffer(capacity: 1 << 20))
+  /// A group is at most this large, so that no file is left much too early.
+  private static let groupBytesMax = 4 << 20
+
+  init(disk: any Disk, configuration: EngineConfiguration, nextGeneration: UInt64, free: [(String, any DiskFile)]) {
+    self.disk = disk
+    self.configuration = configuration
+    state = Lock(
+      State(
+        free: free.map { File(path: $0.0, file: $0.1, generation: 0) }, generation: nextGeneration,
+        serial: free.count))
+  }
+
+  struct Counters: Sendable {
+    var syncs = 0
+    var recordBytes = 0
+    var blockBytes = 0
+  }
+  var counters: Counters {
+    state.with { Counters(syncs: $0.syncs, recordBytes: $0.recordBytes, blockBytes: $0.blockBytes) }
+  }
+
+  /// Queues records; their owner hears when they are durable.
+  func append(_ entries: [LogEntry]) {
+    state.with { s in
+      s.queue.append(contentsOf: entries)
+    }
+    state.wake()
+  }
+
+  var hasWork: Bool { state.with { !$0.queue.isEmpty } }
+
+  /// Waits until there is something to write; false when the log is closing and empty.
+  func waitForWork() -> Bool {
+    state.wait(until: { !$0.queue.isEmpty || $0.closing }, { !$0.queue.isEmpty })
+  }
+
+  func beginClosing() {
+    state.with { $0.closing = true }
+    state.wake()
+  }
+
+  /// Accounts with records in full files, each with the greatest index there: what to split so that files become free.
+  func accountsInFullFiles() -> [AccountID: LogIndex] {
+    state.with { s in
+      s.full.reduce(into: [:]) { all, file in all.merge(file.accounts) { max($0, $1) } }
+    }
+  }
+
+  var fullFiles: Int { state.with { $0.full.count } }
+
+  /// Frees the full files whose records are all in segments up to `ends`.
+  func cut(_ isSegmented: (AccountID, LogIndex) -> Bool) {
+    let files = state.with { $0.full }
+    let done = files.filter { file in file.accounts.allSatisfy { isSegmented($0.key, $0.value) } }
+    let generations = Set(done.map(\.generation))
+    state.with { s in
+      s.full.removeAll { generations.contains($0.generation) }
+      s.free.append(contentsOf: done)
+    }
+    if !done.isEmpty { state.wake() }
+  }
+
+  /// Writes and syncs one group of what waits. False when nothing waited.
+  @discardableResult
+  func flushGroup() -> Bool {
+    let entries = takeGroup()
+    guard !entries.isEmpty else { return false }
+    let bytes = entries.reduce(0) { $0 + $1.record.frame.count }
+    let blocks = UInt64(LogBlock.blocks(forRecordBytes: bytes) * Limits.logBlockBytes)
+    if configuration.plantedBugs.contains(.acknowledgeBeforeSync) { report(entries) }
+    do {
+      try prepareFile(for: blocks)
+    } catch {
+      fail(entries, error, handed: false)
+      return true
+    }
+    do {
+      try write(entries, bytes: bytes)
+    } catch {
+      leaveFile()
+      fail(entries, error, handed: true)
+      return true
+    }
+    if !configuration.plantedBugs.contains(.acknowledgeBeforeSync) { report(entries) }
+    return true
+  }
+
+  private func takeGroup() -> [LogEntry] {
+    state.with { s in
+      var bytes = 0
+      var count = 0
+      while count < s.queue.count, count == 0 || bytes < Self.groupBytesMax {
+        bytes += s.queue[count].record.frame.count
+        count += 1
+      }
+      let taken = Array(s.queue[..<count])
+      s.queue.removeFirst(count)
+      return taken
+    }
+  }
+
+  private func write(_ entries: [LogEntry], bytes: Int) throws(StoreError) {
+    let (file, generation, group, offset) = state.with { ($0.current!.file, $0.current!.generation, $0.group, $0.offset) }
+    let written = try buffer.with { buffer throws(StoreError) -> Int in
+      buffer.clear()
+      LogBlock.encodeGroup(entries.map(\.record.frame), generation: generation, group: group) { buffer.append($0) }
+      do throws(DiskError) {
+        try buffer.withSpan { span throws(DiskError) in try file.write(span, at: offset) }
+        try file.sync()
+      } catch { throw StoreError(error) }
+      return buffer.count
+    }
+    state.with { s in
+      s.offset += UInt64(written)
+      s.group += 1
+      s.syncs += 1
+      s.recordBytes += bytes
+      s.blockBytes += written
+      for entry in entries {
+        let header = entry.record.header
+        s.current!.accounts[header.account] = max(s.current!.accounts[header.account] ?? 0, header.index)
+      }
+    }
+  }
+
+  /// Makes sure that the current file has room; rolls to a free or a new one.
+  private func prepareFile(for bytes: UInt64) throws(StoreError) {
+    let fileBytes = UInt64(configuration.logFileBytes)
+    let fits = state.with { $0.current != nil && $0.offset + bytes <= fileBytes }
+    if fits { return }
+    leaveFile()
+    var next = try nextFile(max(fileBytes, bytes + UInt64(Limits.logBlockBytes)))
+    let (generation, oldest) = state.with { s in
+      s.generation += 1
+      return (s.generation, s.full.map(\.generation).min() ?? s.generation)
+    }
+    next.generation = generation
+    next.accounts = [:]
+    let header = LogFileHeader(
+      generation: generation, oldestLive: oldest, fileBytes: fileBytes, node: configuration.node)
+    let file = next
+    do throws(DiskError) {
+      let block = DiskBuffer(capacity: 4096)
+      block.append(header.encode())
+      try block.withSpan { span throws(DiskError) in try file.file.write(span, at: 0) }
+      try file.file.sync()
+    } catch { throw StoreError(error) }
+    state.with { s in
+      s.current = file
+      s.offset = UInt64(Limits.logBlockBytes)
+      s.group = 0
+    }
+  }
+
+  /// The current file takes no more records.
+  private func leaveFile() {
+    state.with { s in
+      if let current = s.current { s.full.append(current) }
+      s.current = nil
+      s.rolled = true
+    }
+  }
+
+  /// True once after each roll.
+  func takeRolled() -> Bool {
+    state.with { s in
+      defer { s.rolled = false }
+      return s.rolled
+    }
+  }
+
+  /// Leaves the current file so that everything in the log can be split and freed.
+  func roll() { if state.with({ $0.current != nil && $0.offset > UInt64(Limits.logBlockBytes) }) { leaveFile() } }
+
+  private func nextFile(_ bytes: UInt64) throws(StoreError) -> File {
+    if let file = state.with({ $0.free.popLast() }) { return file }
+    let (serial, count) = state.with { s in
+      s.serial += 1
+      return (s.serial, s.full.count)
+    }
+    guard count < configuration.logFilesMax else {
+      throw StoreError(.busy, "the commit log is full of records that wait for their segments; try again in a moment")
+    }
+    let name = String(repeating: "0", count: max(0, 6 - String(serial).count)) + String(serial)
+    let path = "\(configuration.logDirectory)/\(name).klog"
+    do throws(DiskError) {
+      let file = try disk.open(path, .createOrOpen, direct: configuration.directLog)
+      try disk.zeroFill(file, bytes)
+      try disk.syncDirectory(configuration.logDirectory)
+      return File(path: path, file: file, generation: 0)
+    } catch {
+      // What was allocated is given back, or a full disk would stay full of half a log file.
+      try? disk.remove(path)
+      throw StoreError(error)
+    }
+  }
+
+  private func report(_ entries: [LogEntry]) {
+    for (owner, records) in Self.byOwner(entries) { owner.logged(records) }
+  }
+
+  /// Records behind a failed one can never be published: they leave the queue with it.
+  private func fail(_ entries: [LogEntry], _ error: StoreError, handed: Bool) {
+    let owners = Set(entries.map(\.owner.id))
+    state.with { s in s.queue.removeAll { owners.contains($0.owner.id) } }
+    for (owner, records) in Self.byOwner(entries) { owner.logFailed(records, error, handed: handed) }
+    if handed { onFailure.with { $0 }?() }
+  }
+
+  private static func byOwner(_ entries: [LogEntry]) -> [(any LogOwner, [SealedRecord])] {
+    var order: [(any LogOwner, [SealedRecord])] = []
+    var place: [AccountID: Int] = [:]
+    for entry in entries {
+      if let at = place[entry.owner.id] {
+        order[at].1.append(entry.record)
+      } else {
+        place[entry.owner.id] = order.count
+        order.append((entry.owner, [entry.record]))
+      }
+    }
+    return order
+  }
+}

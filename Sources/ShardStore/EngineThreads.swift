@@ -1,0 +1,48 @@
+// The threads of a live engine: writers' turns, readers, one for the log, one for maintenance.
+
+import Base
+import Threads
+
+final class EngineThreads: Sendable {
+  let writers: WorkPool
+  let readers: WorkPool
+  private let owned = Lock<[Thread]>([])
+  private let stopping = Lock(false)
+  private let period: Duration
+
+  init(_ configuration: EngineConfiguration) {
+    writers = WorkPool(name: "write", threads: configuration.writerThreads)
+    readers = WorkPool(name: "read", threads: configuration.readerThreads)
+    period = configuration.maintenancePeriod
+  }
+
+  func start(_ engine: Engine) {
+    let log = engine.log
+    let flusher = Thread(name: "log") { while log.waitForWork() { log.flushGroup() } }
+    let (stopping, period) = (stopping, period)
+    let keeper = Thread(name: "maintain") { [unowned engine] in
+      while stopping.wait(for: period, until: { $0 }, { $0 }) == nil { engine.maintain { stopping.with { $0 } } }
+    }
+    owned.with { $0 = [flusher, keeper] }
+    self.log.with { $0 = log }
+  }
+
+  private let log = Lock<CommitLog?>(nil)
+
+  /// Ends the pools after what they have queued, then the log after what it has, then maintenance.
+  func stop() {
+    stopping.with { $0 = true }
+    stopping.wake()
+    writers.stop()
+    readers.stop()
+    log.with { $0 }?.beginClosing()
+    for thread in owned.with({ $0 }) { thread.join() }
+    owned.with { $0 = [] }
+  }
+
+  /// For an engine that could not be opened.
+  func abandon() {
+    writers.stop()
+    readers.stop()
+  }
+}

@@ -1,0 +1,152 @@
+// Sealing and opening of one account's records.
+//
+// An epoch has a log key of its own, drawn when it begins; the epoch's first record and every mark carry it, wrapped under
+// the account's key for logs, so that redo from any mark needs the keyring alone. Nonces count up under a key that only
+// one opening of one epoch ever uses, so none comes twice, also after a drop.
+
+import AtRest
+import Base
+import Formats
+import OpenSSL
+
+/// A record as it travels: header and frame.
+struct SealedRecord: Sendable {
+  let header: RecordHeader
+  /// Header and payload.
+  let frame: [UInt8]
+
+  var position: Position { header.position }
+}
+
+/// Makes the records of one epoch. One thread at a time.
+final class RecordSealer {
+  let epoch: Epoch
+  private let account: AccountID
+  private let key: SecretBytes
+  private let cipher: AESGCM
+  private let wrap: AESGCM
+  private let compressor = ZstdCompressor()
+  private var nonceCounter: UInt64 = 0
+  private var lastTime: UnixMicroseconds
+  private let plain: Bool
+
+  init(account: AccountID, epoch: Epoch, logWrap: SecretBytes, after time: UnixMicroseconds, plain: Bool) {
+    self.account = account
+    self.epoch = epoch
+    key = SecretBytes.random(32)
+    cipher = AESGCM(key: key)
+    wrap = AESGCM(key: logWrap)
+    lastTime = time
+    self.plain = plain
+  }
+
+  /// The epoch's first record, or a mark.
+  func keyRecord(_ kind: RecordKind, after previous: Position, commitIndex: LogIndex, time: UnixMicroseconds)
+    -> SealedRecord
+  {
+    // Random, since this key is the account's and outlives the opening; there are few such records.
+    let nonce = SystemRandom.bytes(12)
+    var content = key.copy
+    defer { wipe(&content) }
+    return seal(
+      kind, content, with: wrap, nonce: nonce, continues: false, after: previous, commitIndex: commitIndex, time: time)
+  }
+
+  func pagesRecord(
+    _ payload: PagesPayload, continues: Bool, after previous: Position, commitIndex: LogIndex, time: UnixMicroseconds
+  ) -> SealedRecord {
+    nonceCounter += 1
+    var w = ByteWriter(capacity: 12)
+    w.put(nonceCounter)
+    w.put(UInt32(0))
+    let raw = payload.encode()
+    let content = compressor.compress(raw.span.bytes, level: 1)
+    return seal(
+      .pages, content, with: cipher, nonce: w.bytes, continues: continues, after: previous, commitIndex: commitIndex,
+      time: time)
+  }
+
+  private func seal(
+    _ kind: RecordKind, _ content: [UInt8], with cipher: AESGCM, nonce: [UInt8], continues: Bool,
+    after previous: Position, commitIndex: LogIndex, time: UnixMicroseconds
+  ) -> SealedRecord {
+    lastTime = max(lastTime + 1, time)
+    var header = RecordHeader(
+      kind: kind, continues: continues, account: account, epoch: epoch, index: previous.index + 1,
+      commitIndex: commitIndex, time: lastTime, payloadBytes: content.count + AESGCM.tagBytes, nonce: nonce,
+      previous: previous.checksum)
+    let head = header.encode()
+    let aad = Array(head[..<RecordHeader.sealedPrefix])
+    let payload = plain ? content + [UInt8](repeating: 0, count: 16) : cipher.seal(content, nonce: nonce, aad: aad)
+    header.checksum = RecordCodec.checksum(head, payload.span.bytes)
+    return SealedRecord(header: header, frame: header.encode() + payload)
+  }
+}
+
+enum RecordCodec {
+  /// SHA-256 over the first 88 bytes of the header, which hold the checksum before, and the payload; 16 bytes of it.
+  static func checksum(_ head: [UInt8], _ payload: RawSpan) -> Checksum {
+    var digest = [UInt8](repeating: 0, count: 32)
+    var span = digest.mutableSpan
+    var raw = span.mutableBytes
+    SHA256.hash(head.span.bytes.extracting(0..<RecordHeader.checkedPrefix), payload, into: &raw)
+    return Checksum(bits: digest[..<16].reversed().reduce(0) { $0 << 8 | UInt128($1) })
+  }
+
+  /// The record at the front of `bytes`; throws when there is none or it is not what was written.
+  static func parse(_ bytes: ArraySlice<UInt8>) throws(FormatError) -> SealedRecord {
+    let header = try RecordHeader(bytes.prefix(RecordHeader.byteCount))
+    guard bytes.count >= header.frameBytes else {
+      throw FormatError(.truncated, "a record of \(header.frameBytes) bytes, \(bytes.count) are left")
+    }
+    let frame = Array(bytes.prefix(header.frameBytes))
+    guard checksum(frame, frame.span.bytes.extracting(RecordHeader.byteCount..<frame.count)) == header.checksum else {
+      throw FormatError(.damaged, "record \(header.epoch).\(header.index) does not match its checksum")
+    }
+    return SealedRecord(header: header, frame: frame)
+  }
+}
+
+/// Opens an account's records in the order of its log. One thread at a time.
+final class RecordOpener {
+  private let wrap: AESGCM
+  private let decompressor = ZstdDecompressor()
+  private var ciphers: [Epoch: AESGCM] = [:]
+  private let plain: Bool
+
+  init(logWrap: SecretBytes, plain: Bool) {
+    wrap = AESGCM(key: logWrap)
+    self.plain = plain
+  }
+
+  enum Content {
+    case pages(PagesPayload)
+    case mark
+    case epoch
+  }
+
+  func open(_ record: SealedRecord) throws(StoreError) -> Content {
+    let header = record.header
+    func damaged(_ why: String) -> StoreError {
+      StoreError(.damaged, "record \(header.epoch).\(header.index) \(why)")
+    }
+    let aad = Array(record.frame[..<RecordHeader.sealedPrefix])
+    let sealed = Array(record.frame[RecordHeader.byteCount...])
+    func unseal(_ cipher: AESGCM) -> [UInt8]? {
+      plain ? Array(sealed.dropLast(16)) : cipher.open(sealed, nonce: header.nonce, aad: aad)
+    }
+    switch header.kind {
+    case .epoch, .mark:
+      guard var key = unseal(wrap), key.count == 32 else { throw damaged("does not open with the account's key") }
+      ciphers[header.epoch] = AESGCM(key: SecretBytes(wiping: &key))
+      return header.kind == .epoch ? .epoch : .mark
+    case .pages:
+      guard let cipher = ciphers[header.epoch] else { throw damaged("has no key: its epoch's first record is missing") }
+      guard let content = unseal(cipher) else { throw damaged("does not open with its epoch's key") }
+      do {
+        return .pages(
+          try PagesPayload(decompressor.decompress(content.span.bytes, limit: PagesPayload.byteCountMax)))
+      } catch { throw damaged("holds no pages: \(error)") }
+    }
+  }
+}

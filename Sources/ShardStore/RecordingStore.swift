@@ -1,0 +1,81 @@
+// One account's recordings: chunks in volumes, each recording under a key of its own.
+//
+// An upload is durable, bytes and key, before its row is written; a crash between the two leaves chunks without a row,
+// which are collected later. So there is never a row without its audio.
+
+import AtRest
+import Base
+import Disk
+import Formats
+import OpenSSL
+import Threads
+
+final class RecordingStore: Sendable {
+  let account: AccountID
+  let keyring: Keyring
+  let volumes: VolumeSet
+  let coder: RecordingChunkCoder
+  /// Uploads that run or ended a moment ago: their rows may still be on their way.
+  private let recent = Lock<[RecordingID: UInt64]>([:])
+
+  init(
+    disk: any Disk, directory: String, account: AccountID, keyring: Keyring, configuration: EngineConfiguration
+  ) throws(StoreError) {
+    self.account = account
+    self.keyring = keyring
+    volumes = VolumeSet(disk: disk, directory: directory, account: account, volumeBytes: configuration.volumeBytes)
+    coder = RecordingChunkCoder(account: account)
+  }
+
+  func begin(now: UInt64) throws(StoreError) -> (RecordingID, SecretBytes) {
+    var random = SystemRandom()
+    let id = RecordingID(from: &random)
+    return (id, try begin(id, now: now))
+  }
+
+  /// A recording that keeps the id that it has elsewhere; for restores.
+  func begin(_ id: RecordingID, now: UInt64) throws(StoreError) -> SecretBytes {
+    recent.with { $0[id] = now }
+    do { return try keyring.addRecordingKey(id) } catch { throw StoreError(error, "the keyring") }
+  }
+
+  /// Makes a finished upload durable: its chunks, then its key.
+  func finish(_ volumes: Set<UInt32>) throws(StoreError) {
+    try self.volumes.sync(volumes)
+    do { try keyring.sync() } catch { throw StoreError(error, "the keyring") }
+  }
+
+  func cancel(_ id: RecordingID) {
+    volumes.forget(id)
+    recent.with { $0[id] = nil }
+  }
+
+  /// The name of a chunk: a keyed hash of its original bytes.
+  func chunkName(_ original: [UInt8]) -> [UInt8] {
+    keyring.recordingName.with { key in
+      HMACSHA256.authenticate(original, key: [UInt8](rawSpan: key))
+    }
+  }
+
+  /// Chunk `number` as it was recorded.
+  func chunk(_ number: Int, at place: VolumeSet.Place, of id: RecordingID) throws(StoreError) -> [UInt8] {
+    let frame = try volumes.read(place)
+    do {
+      guard let key = try keyring.recordingKey(id) else {
+        throw StoreError(.wrongKey, "recording \(id) has no key any more: it was erased")
+      }
+      return try coder.open(frame, number: number, isLast: place.isLast, key: key, recording: id)
+    } catch let error as AtRestError {
+      throw StoreError(error, "\(volumes.path(place.volume)) at byte \(place.offset)")
+    } catch { throw error as! StoreError }
+  }
+
+  /// Frees what no row names. `grace` protects uploads whose row is still to come.
+  func collect(live: Set<RecordingID>, now: UInt64, grace: UInt64) throws(StoreError) -> (recordings: Int, bytes: UInt64) {
+    let young = recent.with { r in
+      r = r.filter { now < $0.value + grace }
+      return Set(r.keys)
+    }
+    return try volumes.collect { live.contains($0) || young.contains($0) }
+  }
+}

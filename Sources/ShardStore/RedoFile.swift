@@ -1,0 +1,62 @@
+// The two slots that say where redo begins; each write goes to the older one.
+
+import Base
+import Disk
+import Formats
+import Threads
+
+final class RedoFile: Sendable {
+  static let name = "redo.krdo"
+  private let file: any DiskFile
+  private let current: Lock<RedoSlot>
+
+  private init(_ file: any DiskFile, _ slot: RedoSlot) {
+    self.file = file
+    current = Lock(slot)
+  }
+
+  var slot: RedoSlot { current.with { $0 } }
+
+  static func create(disk: any Disk, directory: String, _ first: RedoSlot) throws(StoreError) -> RedoFile {
+    try storing {
+      let file = try disk.open("\(directory)/\(name)", .create)
+      // Both slots exist from the beginning, so that a damaged one is told from one that was never written.
+      try file.write(first.encode(), at: 0)
+      try file.write(first.encode(), at: UInt64(RedoSlot.spacing))
+      try file.sync()
+      return RedoFile(file, first)
+    }
+  }
+
+  static func open(disk: any Disk, directory: String, account: AccountID) throws(StoreError) -> RedoFile {
+    let path = "\(directory)/\(name)"
+    let (file, bytes) = try storing {
+      let file = try disk.open(path, .readWrite)
+      return (file, try file.read(RedoSlot.spacing + RedoSlot.byteCount, at: 0))
+    }
+    var best: RedoSlot?
+    var fault: FormatError?
+    for start in [0, RedoSlot.spacing] {
+      guard bytes.count >= start + RedoSlot.byteCount else { continue }
+      do {
+        let slot = try RedoSlot(Array(bytes[start..<(start + RedoSlot.byteCount)]))
+        if slot.account == account, slot.sequence >= best?.sequence ?? 0 { best = slot }
+      } catch { fault = error }
+    }
+    guard let best else { throw StoreError(fault ?? FormatError(.foreign, "no redo slot"), in: path) }
+    return RedoFile(file, best)
+  }
+
+  /// Durable when it returns.
+  func write(_ change: (inout RedoSlot) -> Void) throws(StoreError) {
+    var slot = slot
+    change(&slot)
+    slot.sequence += 1
+    let next = slot
+    try storing {
+      try file.write(next.encode(), at: next.sequence % 2 == 0 ? 0 : UInt64(RedoSlot.spacing))
+      try file.sync()
+    }
+    current.with { $0 = next }
+  }
+}

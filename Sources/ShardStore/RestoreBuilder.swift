@@ -1,0 +1,121 @@
+// An account that is being rebuilt: beside the others until it is whole, then in place by one rename.
+
+package import AtRest
+package import Base
+import Disk
+import Formats
+import OpenSSL
+import SQLite
+
+extension Engine {
+  /// Begins an account with new keys whose log goes on after `base`. Nothing is visible before `finish`.
+  package func beginRestore(as id: AccountID, base: Position, pageCount: Int) throws(StoreError) -> RestoreBuilder {
+    guard !hasAccount(id) else { throw StoreError(.exists, "there is an account \(id) already") }
+    let directory = "\(configuration.accountsDirectory)/.restore-\(id)"
+    if try storing({ try disk.info(directory) }) != nil { try disk.removeTree(directory) }
+    try storing { try disk.makeDirectory(directory) }
+    let keyring = try createKeyring(id, in: directory)
+    let main = try layOut(id, in: directory, keyring: keyring, base: base, pages: UInt32(pageCount))
+    let recordings = try RecordingStore(
+      disk: disk, directory: "\(directory)/\(Shard.volumesName)", account: id, keyring: keyring,
+      configuration: configuration)
+    return RestoreBuilder(self, id, directory, keyring, main, recordings)
+  }
+}
+
+/// One restore. One thread at a time.
+package final class RestoreBuilder: @unchecked Sendable {
+  // Invariant: used by one caller at a time; what it shares with the engine locks itself.
+  package let id: AccountID
+  package let keyring: Keyring
+  private let engine: Engine
+  private let directory: String
+  private let main: MainFile
+  private let recordings: RecordingStore
+  private var batch: [(PageNumber, [UInt8])] = []
+  private var volumes: Set<UInt32> = []
+  private var ended = false
+
+  init(
+    _ engine: Engine, _ id: AccountID, _ directory: String, _ keyring: Keyring, _ main: MainFile,
+    _ recordings: RecordingStore
+  ) {
+    self.engine = engine
+    self.id = id
+    self.directory = directory
+    self.keyring = keyring
+    self.main = main
+    self.recordings = recordings
+  }
+
+  deinit { cancel() }
+
+  /// Page `number` from 1, 4096 bytes; every page once.
+  package func writePage(_ number: PageNumber, _ bytes: [UInt8]) throws(StoreError) {
+    precondition(bytes.count == Limits.pageBytes)
+    var image = bytes
+    for i in PageLayout.body..<Limits.pageBytes { image[i] = 0 }
+    batch.append((number, image))
+    if batch.count >= 256 { try writeBatch() }
+  }
+
+  private func writeBatch() throws(StoreError) {
+    let pages = batch
+    batch = []
+    try main.write(pages)
+  }
+
+  /// A recording under the id it had; `next` gives its original bytes chunk by chunk and nil at the end.
+  package func addRecording(_ recording: RecordingID, _ next: () throws -> [UInt8]?) throws {
+    let key = try recordings.begin(recording, now: 0)
+    var number = 0
+    var pending = try next() ?? []
+    while true {
+      let following = try next()
+      let sealed = recordings.coder.seal(
+        pending, number: number, isLast: following == nil, key: key, recording: recording)
+      volumes.insert(try recordings.volumes.append(sealed.bytes, try ChunkHeader(front: sealed.bytes[...])))
+      number += 1
+      guard let following else { return }
+      pending = following
+    }
+  }
+
+  /// Makes everything durable, checks the database's integrity, and gives the account its place.
+  package func finish() throws(StoreError) {
+    try writeBatch()
+    try main.sync()
+    try recordings.finish(volumes)
+    try storing {
+      try engine.disk.syncDirectory("\(directory)/\(Shard.volumesName)")
+      try engine.disk.syncDirectory(directory)
+    }
+    try checkIntegrity()
+    try engine.install(directory, as: id)
+    ended = true
+  }
+
+  private func checkIntegrity() throws(StoreError) {
+    let configuration = engine.configuration
+    let slot = try RedoFile.open(disk: engine.disk, directory: directory, account: id).slot
+    let quota = TemporaryQuota(
+      disk: engine.disk, directory: configuration.temporaryDirectory, limit: configuration.temporaryBytesPerShard)
+    let store = PageStore(
+      main: main, base: slot.mark, pages: slot.databasePages, temporary: quota, configuration: configuration)
+    let vfs = PagesVFS(host: store)
+    let result = try storing {
+      let connection = try Connection(pages: vfs, readOnly: true)
+      return try connection.query("PRAGMA integrity_check")
+    }
+    guard result == [[.text("ok")]] else {
+      throw StoreError(.damaged, "the restored database fails its integrity check: \(result.first?.first?.text ?? "?")")
+    }
+  }
+
+  /// Removes what was built. Nothing happens after `finish`.
+  package func cancel() {
+    guard !ended else { return }
+    ended = true
+    try? engine.disk.removeTree(directory)
+  }
+}

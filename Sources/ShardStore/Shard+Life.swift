@@ -1,0 +1,76 @@
+// Opening and closing around a shard: its first record, whether it is in use, and how it ends.
+
+import Base
+import SQLite
+import Threads
+
+extension Shard {
+  /// Makes the system's tables in a new account.
+  func writeSchema() {
+    enqueue(
+      .member(
+        body: { connection in
+          guard try connection.query("SELECT 1 FROM sqlite_master WHERE name = 'komora_meta'").isEmpty else { return }
+          try connection.executeScript(RecordingCatalog.schema)
+        }, reply: { _ in }))
+  }
+
+  var lastUse: UInt64 { state.with { $0.lastUse } }
+
+  var isIdle: Bool {
+    state.with { s in
+      s.users == 0 && s.jobs.isEmpty && !s.turnTaken && s.waiting.isEmpty && s.inFlight == 0 && s.partial.isEmpty
+    }
+  }
+
+  var isCheckpointing: Bool { state.with { if case .idle = $0.checkpoint { false } else { true } } }
+
+  /// Takes no more requests. False when somebody has come meanwhile.
+  func beginClosing() -> Bool {
+    state.with { s in
+      guard s.users == 0, s.jobs.isEmpty, !s.turnTaken, s.waiting.isEmpty else { return false }
+      s.closing = true
+      return true
+    }
+  }
+
+  /// Lets go of connections and files.
+  func shut() {
+    pages.close()
+    let (writer, readers) = state.with { s in
+      s.closing = true
+      defer {
+        s.writer = nil
+        s.idleReaders = []
+      }
+      return (s.writer, s.idleReaders)
+    }
+    _ = (writer, readers)
+  }
+
+  /// Ends the shard after a failure of one of its files; whoever waits hears it.
+  func fail(_ error: StoreError) {
+    let (waiting, jobs) = state.with { s in
+      s.failure = StoreError(error.code, "the account is closed after a failure and opens again on request: \(error)")
+      defer {
+        s.jobs = []
+      }
+      return (s.waiting, s.jobs)
+    }
+    // Records that are on their way into the log may still be published: only the log knows.
+    _ = waiting
+    for job in jobs {
+      switch job {
+      case .member(_, let reply): reply(.failure(StoreError(.notApplied, "the write was not applied: \(error)")))
+      case .session(let grant): grant(StoreError(.notApplied, "the transaction was not begun: \(error)"))
+      }
+    }
+    pages.close()
+  }
+
+  func onReader<T: Sendable>(_ body: @escaping @Sendable () throws -> T) async throws -> T {
+    try await withCheckedThrowingContinuation { continuation in
+      environment.runRead { continuation.resume(with: Result(catching: body)) }
+    }
+  }
+}

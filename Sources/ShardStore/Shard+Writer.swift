@@ -1,0 +1,250 @@
+// The writer's turn: one batch of waiting requests as one transaction, each request in a savepoint of its own.
+//
+// No member may hurt the others. One that ends the transaction (OR ROLLBACK, an abort, an interrupt) or leaves a foreign
+// key dangling that COMMIT would refuse makes the whole batch roll back, and the others run again one by one.
+
+import AtRest
+import Base
+import Formats
+import SQLite
+import Threads
+
+extension Shard {
+  private struct Member {
+    let body: @Sendable (Connection) throws -> Void
+    let reply: @Sendable (Result<Position, any Error>) -> Void
+    var outcome: Result<Void, any Error> = .success(())
+  }
+
+  func enqueue(_ job: WriteJob) {
+    state.with { s in
+      s.jobs.append(job)
+      s.lastUse = environment.clock.monotonicNanoseconds()
+    }
+    schedule()
+  }
+
+  /// Gives the turn away if somebody waits for it and nobody has it.
+  func schedule() {
+    let start = state.with { s -> Bool in
+      guard !s.turnTaken, !s.jobs.isEmpty || s.markWanted, s.inFlight < configuration.pendingBatchesMax else {
+        return false
+      }
+      s.turnTaken = true
+      return true
+    }
+    if start { environment.runTurn { self.turn() } }
+  }
+
+  func endTurn() {
+    state.with { $0.turnTaken = false }
+    schedule()
+  }
+
+  private func turn() {
+    var failure: StoreError?
+    do { try prepareTurn() } catch { failure = error }
+    let (members, session) = takeJobs()
+    if let session {
+      if let failure {
+        session(failure)
+        endTurn()
+      } else {
+        // The session ends the turn with its transaction.
+        session(nil)
+      }
+      return
+    }
+    if let failure {
+      for member in members { member.reply(.failure(failure)) }
+    } else if !members.isEmpty {
+      run(members)
+    }
+    endTurn()
+  }
+
+  /// The next batch, or a session alone.
+  private func takeJobs() -> ([Member], (@Sendable (StoreError?) -> Void)?) {
+    state.with { s in
+      var members: [Member] = []
+      var taken = 0
+      for job in s.jobs.prefix(configuration.batchMax) {
+        switch job {
+        case .member(let body, let reply): members.append(Member(body: body, reply: reply))
+        case .session(let grant):
+          guard members.isEmpty else { break }
+          s.jobs.removeFirst()
+          return ([], grant)
+        }
+        if taken == members.count { break }
+        taken = members.count
+      }
+      s.jobs.removeFirst(members.count)
+      return (members, nil)
+    }
+  }
+
+  /// Makes sure that there is a connection and an epoch, and writes a mark that a checkpoint waits for.
+  private func prepareTurn() throws(StoreError) {
+    if let failure = state.with({ $0.failure }) { throw failure }
+    if state.with({ $0.closing }) { throw StoreError(.closed, "the account is closing; try again") }
+    try beginEpochIfNeeded()
+    let mark = state.with { s -> SealedRecord? in
+      guard s.markWanted, let sealer = s.sealer else { return nil }
+      s.markWanted = false
+      return keyRecord(.mark, sealer, &s)
+    }
+    if let mark { log.append([LogEntry(record: mark, owner: self)]) }
+  }
+
+  private func beginEpochIfNeeded() throws(StoreError) {
+    let record = state.with { s -> SealedRecord? in
+      guard s.sealer == nil else { return nil }
+      s.greatestEpoch += 1
+      let sealer = RecordSealer(
+        account: id, epoch: s.greatestEpoch, logWrap: keyring.logWrap, after: accountLog.segments.lastTime,
+        plain: configuration.plantedBugs.contains(.sealingOff))
+      s.sealer = sealer
+      // What an earlier epoch's connection has cached may have been dropped.
+      if !configuration.plantedBugs.contains(.connectionKeptAfterDrop) { s.writer = nil }
+      return keyRecord(.epoch, sealer, &s)
+    }
+    if let record { log.append([LogEntry(record: record, owner: self)]) }
+    if state.with({ $0.writer == nil }) {
+      let connection = try openConnection(readOnly: false)
+      (connection.pageSession as? StoreSession)?.readsHead = true
+      state.with { $0.writer = connection }
+    }
+  }
+
+  private func keyRecord(_ kind: RecordKind, _ sealer: RecordSealer, _ s: inout State) -> SealedRecord {
+    let record = sealer.keyRecord(
+      kind, after: pages.head, commitIndex: pages.published.index, time: environment.clock.unixMicroseconds())
+    pages.advance(to: record.position, mark: true)
+    if kind == .mark { s.mark = record.position }
+    return record
+  }
+
+  func openConnection(readOnly: Bool) throws(StoreError) -> Connection {
+    try storing {
+      let connection = try Connection(pages: vfs, readOnly: readOnly)
+      connection.installSandbox()
+      return connection
+    }
+  }
+
+  // MARK: a batch
+
+  private func run(_ members: [Member]) {
+    guard let connection = state.with({ $0.writer }) else { return }
+    var members = members
+    switch attempt(&members, on: connection) {
+    case .committed: finish(members)
+    case .failed(let error):
+      if members.count > 1 {
+        for member in members { runAlone(member, on: connection) }
+      } else {
+        members[0].outcome = .failure(error)
+        finish(members)
+      }
+    case .broken(let guilty):
+      // Nothing of the batch is left. The guilty one keeps its error, the others run again.
+      for (i, member) in members.enumerated() {
+        if i == guilty { finish([member]) } else { runAlone(member, on: connection) }
+      }
+    }
+  }
+
+  private func runAlone(_ member: Member, on connection: Connection) {
+    var one = [member]
+    one[0].outcome = .success(())
+    if case .failed(let error) = attempt(&one, on: connection) { one[0].outcome = .failure(error) }
+    finish(one)
+  }
+
+  private enum Attempt {
+    case committed
+    /// COMMIT was refused; nothing is left.
+    case failed(any Error)
+    /// Member `guilty` ended the transaction; its outcome says why.
+    case broken(guilty: Int)
+  }
+
+  private func attempt(_ members: inout [Member], on connection: Connection) -> Attempt {
+    do {
+      try connection.execute("BEGIN IMMEDIATE")
+      for i in members.indices {
+        runMember(&members[i], on: connection)
+        if connection.isAutocommit { return .broken(guilty: i) }
+      }
+      try connection.execute("COMMIT")
+      handOver()
+      return .committed
+    } catch {
+      let refusal = (connection.pageSession as? StoreSession)?.takeRefusal()
+      if !connection.isAutocommit { try? connection.execute("ROLLBACK") }
+      abandonGated()
+      return .failed(refusal ?? Self.translated(error))
+    }
+  }
+
+  private func runMember(_ member: inout Member, on connection: Connection) {
+    do {
+      connection.startMember()
+      try connection.execute("SAVEPOINT komora_member")
+      try member.body(connection)
+      if !connection.isAutocommit {
+        if connection.hasDeferredViolations {
+          throw SQLiteError(
+            .constraint, name: "SQLITE_CONSTRAINT_FOREIGNKEY", message: "FOREIGN KEY constraint failed")
+        }
+        try connection.execute("RELEASE komora_member")
+      } else {
+        member.outcome = .failure(StoreError(.refused, "the request ended the transaction that it ran in"))
+      }
+    } catch {
+      member.outcome = .failure(error)
+      if !connection.isAutocommit {
+        // Without the savepoint the transaction cannot be trusted: ending it breaks the batch, which runs again.
+        do {
+          try connection.execute("ROLLBACK TO komora_member")
+          try connection.execute("RELEASE komora_member")
+        } catch { try? connection.execute("ROLLBACK") }
+      }
+    }
+  }
+
+  /// After a COMMIT that failed behind the gate: the records were never handed out, but their index is used.
+  func abandonGated() {
+    let failed = state.with { s in s.gated.isEmpty ? [] : dropPending(&s) }
+    for waiting in failed {
+      waiting.reply(.failure(StoreError(.unknown, "the node could not confirm this write; it may or may not be there")))
+    }
+  }
+
+  /// Every reply waits for the head it ran on: errors and requests without effect too.
+  private func finish(_ members: [Member]) {
+    let head = pages.head.index
+    for member in members {
+      let (outcome, deliver) = (member.outcome, member.reply)
+      reply(head) { result in
+        switch (outcome, result) {
+        case (.success, .success(let position)): deliver(.success(position))
+        case (.success, .failure(let error)): deliver(.failure(error))
+        case (.failure(let error), _): deliver(.failure(error))
+        }
+      }
+    }
+  }
+
+  static func translated(_ error: any Error) -> any Error {
+    guard let error = error as? SQLiteError else { return error }
+    switch error.code {
+    case .busySnapshot: return StoreError(.snapshotTooOld, "another transaction came first; run it again")
+    case .full: return StoreError(.tooLarge, "the transaction changes too much; split it")
+    case .corrupt: return StoreError(.damaged, "the database is damaged: \(error.message)")
+    case .io: return StoreError(.io, "the database cannot be read or written: \(error.message)")
+    default: return error
+    }
+  }
+}

@@ -1,0 +1,233 @@
+// One account while it is open: its pages, its writer, its place in the log.
+//
+// The writer is a turn, not a thread: whoever has it runs one batch on a pool's thread and gives it on. Records that a
+// batch made are pending until the log says they are durable; with one voter that is a write set, so they are published
+// then, and the replies that were waiting for them leave. Everything that a caller hears waits for the head it saw.
+
+import AtRest
+import Base
+import Disk
+import Formats
+import SQLite
+import Threads
+
+final class Shard: LogOwner, CommitGate, Sendable {
+  /// A reply that waits until `index` is published.
+  struct Waiting {
+    let index: LogIndex
+    let reply: @Sendable (Result<Position, StoreError>) -> Void
+  }
+
+  struct State {
+    var jobs: [WriteJob] = []
+    /// Somebody has the writer's turn: a batch, or a session until it ends its transaction.
+    var turnTaken = false
+    /// Batches whose records are not durable yet.
+    var inFlight = 0
+    var waiting: [Waiting] = []
+    /// Nil until the first write, and after a drop: the next write begins an epoch.
+    var sealer: RecordSealer?
+    var greatestEpoch: Epoch
+    /// Records of epochs up to this one count no more when they come back from the log.
+    var droppedEpoch: Epoch = 0
+    /// Records that the gate made and the log has not got yet; belongs to whoever has the turn.
+    var gated: [SealedRecord] = []
+    /// Durable records of a transaction whose last record is not durable yet.
+    var partial: [SealedRecord] = []
+    var writer: Connection?
+    var idleReaders: [Connection] = []
+    var markWanted = false
+    var mark: Position?
+    var checkpoint = CheckpointPhase.idle
+    var failure: StoreError?
+    var closing = false
+    var users = 0
+    var lastUse: UInt64 = 0
+  }
+
+  let id: AccountID
+  let pages: PageStore
+  let vfs: PagesVFS
+  let keyring: Keyring
+  let log: CommitLog
+  let accountLog: AccountLog
+  let redo: RedoFile
+  let recordings: RecordingStore
+  let environment: ShardEnvironment
+  let state: Lock<State>
+
+  init(
+    id: AccountID, pages: PageStore, keyring: Keyring, log: CommitLog, accountLog: AccountLog, redo: RedoFile,
+    recordings: RecordingStore, environment: ShardEnvironment, epoch: Epoch
+  ) {
+    self.id = id
+    self.pages = pages
+    self.keyring = keyring
+    self.log = log
+    self.accountLog = accountLog
+    self.redo = redo
+    self.recordings = recordings
+    self.environment = environment
+    vfs = PagesVFS(host: pages)
+    state = Lock(State(greatestEpoch: epoch, lastUse: environment.clock.monotonicNanoseconds()))
+    pages.setGate(self)
+  }
+
+  var configuration: EngineConfiguration { environment.configuration }
+
+  // MARK: the log's side
+
+  func logged(_ records: [SealedRecord]) {
+    let ready = state.with { s in take(records, &s) }
+    for (waiting, position) in ready { waiting.reply(.success(position)) }
+    schedule()
+  }
+
+  /// Takes durable records in and publishes them, whole transactions only; gives the replies that may leave.
+  private func take(_ records: [SealedRecord], _ s: inout State) -> [(Waiting, Position)] {
+    let own = records.filter { $0.header.epoch > s.droppedEpoch }
+    guard !own.isEmpty else { return [] }
+    s.partial.append(contentsOf: own)
+    guard let last = s.partial.lastIndex(where: { !$0.header.continues }) else {
+      accountLog.setPartial(s.partial.count)
+      return []
+    }
+    let whole = Array(s.partial[...last])
+    s.partial.removeFirst(last + 1)
+    accountLog.add(whole)
+    accountLog.setPartial(s.partial.count)
+    let published = whole[last].position
+    // The same lock orders this before a drop, so what is published here is never dropped.
+    pages.publish(published)
+    var ready: [(Waiting, Position)] = []
+    var rest: [Waiting] = []
+    for waiting in s.waiting {
+      if waiting.index <= published.index {
+        ready.append((waiting, published))
+      } else {
+        rest.append(waiting)
+      }
+    }
+    s.waiting = rest
+    s.inFlight = Set(rest.map(\.index)).count
+    return ready
+  }
+
+  func logFailed(_ records: [SealedRecord], _ error: StoreError, handed: Bool) {
+    let failed = state.with { s in dropPending(&s) }
+    let told =
+      handed
+      ? StoreError(.unknown, "the node could not confirm this write (\(error)); it may or may not be there")
+      : StoreError(error.code == .busy ? .busy : .notApplied, "the write was not applied: \(error)")
+    for waiting in failed { waiting.reply(.failure(told)) }
+    schedule()
+  }
+
+  /// Forgets every record that is not durable, ends the epoch, and gives the replies that waited for them.
+  func dropPending(_ s: inout State) -> [Waiting] {
+    s.droppedEpoch = s.greatestEpoch
+    s.sealer = nil
+    s.gated = []
+    s.partial = []
+    accountLog.setPartial(0)
+    s.inFlight = 0
+    // Cached pages of what is dropped must not be believed again.
+    if !configuration.plantedBugs.contains(.connectionKeptAfterDrop) {
+      if !s.turnTaken { s.writer = nil }
+      s.idleReaders = []
+    }
+    pages.drop()
+    if case .waitingForMark = s.checkpoint { s.checkpoint = .idle }
+    s.mark = nil
+    s.markWanted = false
+    let published = pages.published.index
+    let failed = s.waiting.filter { $0.index > published }
+    s.waiting.removeAll { $0.index > published }
+    return failed
+  }
+
+  /// Ends the epoch without dropping what is durable: the next write begins a new one.
+  func endEpoch() {
+    let failed = state.with { s in s.sealer == nil ? [] : dropPending(&s) }
+    for waiting in failed {
+      waiting.reply(.failure(StoreError(.unknown, "the node could not confirm this write; it may or may not be there")))
+    }
+    schedule()
+  }
+
+  // MARK: the gate
+
+  func commit(_ changes: [ChangedPage], databasePages: UInt32, head: Position) throws(StoreError) {
+    guard let sealer = state.with({ $0.sealer }) else {
+      throw StoreError(.notApplied, "the epoch ended while the transaction ran; run it again")
+    }
+    var previous = head
+    if configuration.plantedBugs.contains(.indexUsedTwice), head.index > 0, head.index % 7 == 0 { previous.index -= 1 }
+    var records: [SealedRecord] = []
+    let commitIndex = pages.published.index
+    let time = environment.clock.unixMicroseconds()
+    var rest = changes[...]
+    repeat {
+      let part = rest.prefix(Limits.recordPagesMax)
+      rest = rest.dropFirst(part.count)
+      let payload = PagesPayload(databasePages: databasePages, changes: part.map(Self.change))
+      let record = sealer.pagesRecord(
+        payload, continues: !rest.isEmpty, after: previous, commitIndex: commitIndex, time: time)
+      previous = record.position
+      records.append(record)
+    } while !rest.isEmpty
+    let images = changes.map { ($0.number, $0.image) }
+    guard pages.install(images, after: head, at: previous, pages: databasePages) else {
+      throw StoreError(.notApplied, "the writer lost its place; run the transaction again")
+    }
+    let made = records
+    state.with { $0.gated.append(contentsOf: made) }
+  }
+
+  private static func change(_ page: ChangedPage) -> PageChange {
+    let hash = XXH64.hash(page.image.span.bytes)
+    guard let base = page.base else { return PageChange(number: page.number, base: nil, hash: hash, body: page.image) }
+    return PageChange(number: page.number, base: base.index, hash: hash, body: page.image.xor(base.image))
+  }
+
+  /// Gives what the gate made to the log. Called by whoever has the turn, after COMMIT has returned.
+  func handOver() {
+    let records = state.with { s in
+      defer { s.gated = [] }
+      if !s.gated.isEmpty { s.inFlight += 1 }
+      return s.gated
+    }
+    if !records.isEmpty { log.append(records.map { LogEntry(record: $0, owner: self) }) }
+  }
+
+  /// Calls `reply` when everything that the caller saw is published.
+  func reply(_ index: LogIndex, _ reply: @escaping @Sendable (Result<Position, StoreError>) -> Void) {
+    let published = state.with { s -> Position? in
+      let published = pages.published
+      if index <= published.index { return published }
+      s.waiting.append(Waiting(index: index, reply: reply))
+      return nil
+    }
+    if let published { reply(.success(published)) }
+  }
+}
+
+extension [UInt8] {
+  /// Byte by byte; both have a page's length.
+  func xor(_ other: [UInt8]) -> [UInt8] {
+    [UInt8](unsafeUninitializedCapacity: count) { out, used in
+      withUnsafeBytes { a in
+        other.withUnsafeBytes { b in
+          let words = a.count / 8
+          let target = UnsafeMutableRawPointer(out.baseAddress!)
+          for i in 0..<words {
+            let x = a.loadUnaligned(fromByteOffset: i * 8, as: UInt64.self)
+            let y = b.loadUnaligned(fromByteOffset: i * 8, as: UInt64.self)
+            target.storeBytes(of: x ^ y, toByteOffset: i * 8, as: UInt64.self)
+          }
+        }
+      }
+      used = count
+    }
+  }
+}

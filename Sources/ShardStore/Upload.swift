@@ -1,0 +1,140 @@
+// A recording on its way in. Bytes are cut into chunks, coded, sealed and appended while they come; the caller waits for
+// each append, which is the back-pressure. At most two chunks are in memory.
+
+import AtRest
+package import Base
+import Formats
+import OpenSSL
+import Threads
+
+/// A recording that is durable; it exists for others once its row is committed.
+package struct StoredRecording: Sendable {
+  package let id: RecordingID
+  package let bytes: Int
+  package let md5: [UInt8]
+  /// Keyed hashes of the original chunks, 32 bytes each.
+  package let chunkNames: [[UInt8]]
+}
+
+package final class Upload: Sendable {
+  private struct State {
+    var buffer: [UInt8] = []
+    var bytes = 0
+    var number = 0
+    var names: [[UInt8]] = []
+    var volumes: Set<UInt32> = []
+    var done = false
+  }
+
+  package let id: RecordingID
+  private let shard: Shard
+  private let key: SecretBytes
+  private let md5 = Hasher(.md5)
+  private let state = Lock(State())
+
+  init(_ shard: Shard, id: RecordingID, key: SecretBytes) {
+    self.shard = shard
+    self.id = id
+    self.key = key
+    shard.state.with { $0.users += 1 }
+  }
+
+  deinit {
+    if !state.with({ $0.done }) { shard.recordings.cancel(id) }
+    shard.state.with { $0.users -= 1 }
+  }
+
+  /// Takes the next bytes. One call at a time; blocks for a chunk's coding and its write.
+  func appendNow(_ bytes: [UInt8]) throws(StoreError) {
+    md5.update(bytes)
+    try state.with { s throws(StoreError) in
+      guard !s.done else { throw StoreError(.closed, "the upload has ended") }
+      s.bytes += bytes.count
+      guard s.bytes <= Limits.recordingBytesMax else {
+        throw StoreError(.tooLarge, "a recording has at most \(Limits.recordingBytesMax >> 30) GiB")
+      }
+      s.buffer.append(contentsOf: bytes)
+      // The last chunk is marked as such, so a full buffer waits until more comes.
+      var start = 0
+      while s.buffer.count - start > Limits.recordingChunkBytes {
+        let chunk = Array(s.buffer[start..<(start + Limits.recordingChunkBytes)])
+        try write(chunk, isLast: false, &s)
+        start += Limits.recordingChunkBytes
+      }
+      if start > 0 { s.buffer.removeFirst(start) }
+    }
+  }
+
+  func finishNow() throws(StoreError) -> StoredRecording {
+    let stored = try state.with { s throws(StoreError) in
+      guard !s.done else { throw StoreError(.closed, "the upload has ended") }
+      try write(s.buffer, isLast: true, &s)
+      s.buffer = []
+      try shard.recordings.finish(s.volumes)
+      s.done = true
+      return (s.bytes, s.names)
+    }
+    return StoredRecording(id: id, bytes: stored.0, md5: md5.finish(), chunkNames: stored.1)
+  }
+
+  private func write(_ chunk: [UInt8], isLast: Bool, _ s: inout State) throws(StoreError) {
+    let recordings = shard.recordings
+    let sealed = recordings.coder.seal(chunk, number: s.number, isLast: isLast, key: key, recording: id)
+    let header: ChunkHeader
+    do { header = try ChunkHeader(front: sealed.bytes[...]) } catch { throw StoreError(error, in: "a chunk just made") }
+    s.volumes.insert(try recordings.volumes.append(sealed.bytes, header))
+    s.names.append(recordings.chunkName(chunk))
+    s.number += 1
+  }
+
+  package func append(_ bytes: [UInt8]) async throws {
+    try await shard.onReader { try self.appendNow(bytes) }
+  }
+
+  /// Durable when it returns, bytes and key.
+  package func finish() async throws -> StoredRecording {
+    try await shard.onReader { try self.finishNow() }
+  }
+
+  package func cancel() { if !state.with({ $0.done }) { shard.recordings.cancel(id) } }
+}
+
+/// A recording on its way out: any range, at the cost of the chunks that it touches.
+package final class RecordingReader: Sendable {
+  package let id: RecordingID
+  package let size: Int
+  private let shard: Shard
+  private let places: [VolumeSet.Place]
+
+  init(_ shard: Shard, id: RecordingID, places: [VolumeSet.Place]) {
+    self.shard = shard
+    self.id = id
+    self.places = places
+    size = places.reduce(0) { $0 + $1.originalBytes }
+    shard.state.with { $0.users += 1 }
+  }
+
+  deinit { shard.state.with { $0.users -= 1 } }
+
+  package var chunkCount: Int { places.count }
+
+  /// At most `count` bytes from `offset`, and no more than to the end of the chunk there; empty at the end.
+  package func read(offset: Int, count: Int) async throws -> [UInt8] {
+    try await shard.onReader { try self.readNow(offset: offset, count: count) }
+  }
+
+  package func readNow(offset: Int, count: Int) throws(StoreError) -> [UInt8] {
+    guard offset >= 0, offset < size, count > 0 else { return [] }
+    let number = offset / Limits.recordingChunkBytes
+    let chunk = try shard.recordings.chunk(number, at: places[number], of: id)
+    let start = offset - number * Limits.recordingChunkBytes
+    guard start < chunk.count else { throw StoreError(.damaged, "recording \(id): chunk \(number) is too short") }
+    if start == 0, count >= chunk.count { return chunk }
+    return Array(chunk[start..<min(chunk.count, start + count)])
+  }
+
+  /// The frame of a chunk as it lies in its volume: sealed under the recording's key.
+  package func sealedChunk(_ number: Int) async throws -> [UInt8] {
+    try await shard.onReader { try self.shard.recordings.volumes.read(self.places[number]) }
+  }
+}

@@ -1,0 +1,115 @@
+// Chunks of recordings come back as they were, and only in their own place.
+
+import AtRest
+import Base
+import Formats
+import OpenSSL
+import Testing
+
+struct RecordingChunkTests {
+  private let key = SecretBytes([UInt8](repeating: 9, count: 32))
+  private let coder = RecordingChunkCoder(account: account)
+  private let text = Array(String(repeating: "ring ring ", count: 2000).utf8)
+
+  private func sealed(_ bytes: [UInt8], number: Int = 3, isLast: Bool = false) -> SealedChunk {
+    coder.seal(bytes, number: number, isLast: isLast, key: key, recording: recording(1))
+  }
+
+  private func open(_ frame: [UInt8], number: Int = 3, isLast: Bool = false) throws(AtRestError) -> [UInt8] {
+    try coder.open(frame, number: number, isLast: isLast, key: key, recording: recording(1))
+  }
+
+  @Test("what gets smaller is zstd, what does not is stored, and both come back")
+  func codings() throws {
+    let noise = SystemRandom.bytes(10_000)
+    #expect(sealed(text).coding == .zstd && sealed(noise).coding == .stored && sealed([]).coding == .stored)
+    #expect(sealed(text).bytes.count < text.count / 20)
+    for bytes in [text, noise, [], [7], [UInt8](repeating: 0, count: Limits.recordingChunkBytes)] {
+      #expect(try open(sealed(bytes).bytes) == bytes)
+      #expect(try open(sealed(bytes, number: 70_000, isLast: true).bytes, number: 70_000, isLast: true) == bytes)
+    }
+    let plain = RecordingChunkCoder(account: account, level: nil)
+    #expect(plain.seal(text, number: 0, isLast: true, key: key, recording: recording(1)).coding == .stored)
+  }
+
+  @Test("a frame is never longer than the limit of sealed chunks")
+  func length() {
+    let frame = sealed(SystemRandom.bytes(Limits.recordingChunkBytes)).bytes
+    #expect(frame.count <= Limits.sealedChunkBytesMax)
+    #expect(frame.count == Limits.recordingChunkBytes + ChunkHeader.byteCount + ChunkHeader.tagBytes)
+  }
+
+  @Test("the header says of itself whose chunk it is and where the next one lies")
+  func header() throws {
+    let frame = sealed(text, number: 5, isLast: true).bytes
+    let header = try ChunkHeader(front: frame[...])
+    #expect(header.recording == recording(1) && header.number == 5 && header.isLast && header.coding == .zstd)
+    #expect(header.originalBytes == UInt32(text.count) && header.frameBytes == frame.count)
+  }
+
+  @Test("a chunk in another place, of another recording or account, or under another key does not open")
+  func places() throws {
+    let frame = sealed(text).bytes
+    func refusal(_ body: @autoclosure () throws -> [UInt8]) -> AtRestError.Code? { code { _ = try body() } }
+    #expect(refusal(try open(frame, number: 4)) == .damaged)
+    #expect(refusal(try open(frame, isLast: true)) == .damaged)
+    #expect(
+      refusal(try coder.open(frame, number: 3, isLast: false, key: key, recording: recording(2))) == .damaged)
+    #expect(
+      refusal(try coder.open(frame, number: 3, isLast: false, key: SecretBytes.random(32), recording: recording(1)))
+        == .damaged)
+    let stranger = RecordingChunkCoder(account: AccountID(bits: 5))
+    #expect(
+      refusal(try stranger.open(frame, number: 3, isLast: false, key: key, recording: recording(1))) == .damaged)
+  }
+
+  @Test("a header that was changed, its checksum put right again, does not open")
+  func changedHeader() throws {
+    let frame = sealed(text).bytes
+    let real = try ChunkHeader(front: frame[...])
+    var last = real
+    last.isLast = true
+    var other = real
+    other.number = 4
+    var longer = real
+    longer.originalBytes += 1
+    for (header, number, isLast) in [(last, 3, true), (other, 4, false), (longer, 3, false)] {
+      let forged = header.encode() + frame[ChunkHeader.byteCount...]
+      #expect(code { _ = try open(forged, number: number, isLast: isLast) } == .damaged)
+    }
+  }
+
+  @Test("FLAC is refused by its name, an unknown coding by its number")
+  func laterCodings() throws {
+    let frame = sealed(text).bytes
+    var header = try ChunkHeader(front: frame[...])
+    for (coding, word) in [(ChunkHeader.Coding.flac, "FLAC"), (ChunkHeader.Coding(rawValue: 9), "unknown coding 9")] {
+      header.coding = coding
+      do {
+        _ = try open(header.encode() + frame[ChunkHeader.byteCount...])
+        Issue.record("\(word) was opened")
+      } catch {
+        #expect(error.code == .refused && error.message.contains(word))
+      }
+    }
+  }
+
+  @Test("the same chunk sealed twice has different nonces")
+  func nonces() throws {
+    let nonces = try Set((0..<200).map { _ in try ChunkHeader(front: sealed(text).bytes[...]).nonce })
+    #expect(nonces.count == 200)
+  }
+
+  @Test("any flipped bit is damage; mutated frames never trap and never give other bytes")
+  func fuzz() throws {
+    let short = Array(text[..<100])
+    let frame = sealed(short).bytes
+    for bit in 0..<8 * frame.count {
+      #expect(throws: AtRestError.self, "bit \(bit)") { try open(flipping(bit, in: frame)) }
+    }
+    var random = SeededGenerator(seed: 5)
+    for _ in 0..<3000 {
+      if let bytes = try? open(mutated(frame, &random)) { #expect(bytes == short) }
+    }
+  }
+}

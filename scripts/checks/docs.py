@@ -1,0 +1,61 @@
+"""Every module has a design page; every magic of a stored layout has a format page that names it.
+
+A page that is only a title counts as none. A link of the three entry documents must lead to a file that exists.
+"""
+
+import re
+
+from .tree import Outcome, line_of
+
+PAGE_WORDS_MIN = 80
+MAGIC = re.compile(r"magic\w*\s*(?::\s*\w+\s*)?[:=(]\s*\"([ -~]{4})\"", re.I)
+LINK = re.compile(r"\]\(([^)#\s]+)(?:#[^)]*)?\)")
+
+
+def check(tree):
+    problems, count = [], 0
+    for module in tree.modules():
+        count += 1
+        page = f"Sources/{module}/{module}.docc/{module}.md"
+        if not tree.exists(page):
+            problems.append(f"Sources/{module}: no design page {page}")
+        elif len(tree.text(page).split()) < PAGE_WORDS_MIN:
+            problems.append(f"{page}: fewer than {PAGE_WORDS_MIN} words is no design page")
+    pages = "\n".join(tree.text(p) for p in tree.files("Sources", suffix=".md") if ".docc/" in p)
+    magics = {}
+    for path in tree.files("Sources", suffix=".swift"):
+        for match in MAGIC.finditer(tree.text(path)):
+            magics.setdefault(match[1], f"{path}:{line_of(tree.text(path), match.start())}")
+    for magic, place in sorted(magics.items()):
+        count += 1
+        if not re.search(rf"(?<!\w){re.escape(magic)}(?!\w)", pages):
+            problems.append(f"{place}: no format page names the magic {magic!r}")
+    if not magics:
+        problems.append("Sources: no magic found: the pattern of this check no longer fits the code")
+    for document in ("README.md", "ARCHITECTURE.md", "CHANGELOG.md"):
+        count += 1
+        if not tree.exists(document):
+            problems.append(f"{document}: missing")
+            continue
+        for match in LINK.finditer(tree.text(document)):
+            if "://" not in match[1] and not tree.exists(match[1]):
+                problems.append(f"{document}:{line_of(tree.text(document), match.start())}: leads nowhere: {match[1]}")
+    return Outcome(count, "pages and magics", problems, f"{len(magics)} magics")
+
+
+def plants():
+    page = "# Base\n" + "Some words that explain the design of it. " * 20
+    clean = {
+        "Sources/Base/A.swift": 'static let magic = "KSEG"\ntry reader.expect(magic: "KREC")\n',
+        "Sources/Base/Base.docc/Base.md": page + "KSEG is the segment, `KREC` the record.\n",
+        "README.md": "[map](ARCHITECTURE.md)",
+        "ARCHITECTURE.md": "x",
+        "CHANGELOG.md": "x",
+    }
+    return [
+        ("clean", clean, None),
+        ("no page", clean | {"Sources/Disk/B.swift": "let a = 1\n"}, "no design page"),
+        ("title only", clean | {"Sources/Base/Base.docc/Base.md": "# Base KSEG KREC\n"}, "is no design page"),
+        ("unknown magic", clean | {"Sources/Base/C.swift": 'let volumeMagic: String = "KVOL"\n'}, "'KVOL'"),
+        ("dead link", clean | {"README.md": "[map](MAP.md)"}, "leads nowhere"),
+    ]
