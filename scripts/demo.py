@@ -232,8 +232,6 @@ class Demo:
         self.destroy(node)
         self.restore(node)
         self.restore_offline(node)
-        with self.step("stop the node as Ctrl-C does"):
-            node.stop()
 
     def prepare(self):
         if self.folder.exists():
@@ -295,13 +293,21 @@ class Demo:
             raise Failed("not equal: " + "; ".join(differences))
         said(f"equal: {got}")
 
+    def directory(self, node, in_archive):
+        """The one directory below the node's that has the account's id and lies in the archive, or does not."""
+        found = [p for p in node.data.rglob(self.id) if p.is_dir()]
+        found = [p for p in found if ("archive" in p.relative_to(node.data).parts) == in_archive]
+        if len(found) != 1:
+            raise Failed(f"the {'archive' if in_archive else 'directory'} of {self.id} is not found: {found}")
+        return found[0]
+
     def snapshot(self, node):
         with self.step("snapshot the account") as said:
             node.komora("snapshot", "create", "--account", ACCOUNT)
             snapshots = node.json("snapshot", "list", "--account", ACCOUNT)
             newest = (snapshots.get("snapshots") if isinstance(snapshots, dict) else snapshots)[-1]
-            self.snapshot_id = newest["id"]
-            said(f"{self.snapshot_id}: {newest['state']}, {newest.get('bytes', 0):,} bytes")
+            self.snapshot_id, self.position = newest["id"], newest["position"]
+            said(f"{self.snapshot_id}: {newest['state']}, position {self.position}, {newest.get('bytes', 0):,} bytes")
             if newest["state"] != "proven":
                 raise Failed(f"the snapshot is {newest['state']}, not proven")
         with self.step("write the account's recovery file, under a passphrase") as said:
@@ -347,12 +353,10 @@ class Demo:
     def destroy(self, node):
         with self.step("stop the node and destroy the account's directory") as said:
             node.stop()
-            places = [p for p in node.data.rglob(f"*{self.id}*") if p.is_dir() and "archive" not in p.parts]
-            if len(places) != 1:
-                raise Failed(f"the directory of {self.id} is not found below {node.data}: {places}")
-            gone = sum(p.stat().st_size for p in places[0].rglob("*") if p.is_file())
-            shutil.rmtree(places[0])
-            said(f"rm -rf {places[0]} ({gone:,} bytes)")
+            place = self.directory(node, in_archive=False)
+            gone = sum(p.stat().st_size for p in place.rglob("*") if p.is_file())
+            shutil.rmtree(place)
+            said(f"rm -rf {place} ({gone:,} bytes)")
         with self.step("start it again: the loss must be noticed and said") as said:
             node.start()
             try:
@@ -381,12 +385,11 @@ class Demo:
             said("integrity_check ok; it takes writes")
 
     def restore_offline(self, node):
-        archives = [p for p in node.data.rglob(f"*{self.id}*") if p.is_dir() and "archive" in p.parts]
-        if len(archives) != 1:
-            raise Failed(f"the archive of {self.id} is not found below {node.data}: {archives}")
+        with self.step("stop the node as Ctrl-C does"):
+            node.stop()
         copy, out = self.folder / "archive-copy", self.folder / "offline"
         with self.step("copy the archive with ordinary tools, verify every file of the copy") as said:
-            shutil.copytree(archives[0], copy)
+            shutil.copytree(self.directory(node, in_archive=True), copy)
             said(self.node.komora("verify", copy)[1].strip().splitlines()[-1])
         with self.step("restore offline, from the copy and the recovery file alone, without a node") as said:
             bare = [
@@ -399,6 +402,8 @@ class Demo:
                 self.recovery,
                 "--passphrase-file",
                 self.passphrase,
+                "--expect",
+                self.position,
                 "--out",
                 out,
             ]

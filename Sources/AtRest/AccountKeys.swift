@@ -22,7 +22,7 @@ package struct AccountKeys: Sendable {
 
   static let kinds: [KeyringFrame.Kind] = [.pageWrap, .logWrap, .archive, .recordingName, .signing, .agreement]
   /// The id of an entry that an account has once.
-  static let noID = [UInt8](repeating: 0, count: 16)
+  static let noID: UInt128 = 0
 
   /// `entry` gives the key of a kind.
   init(_ entry: (KeyringFrame.Kind) throws(AtRestError) -> SecretBytes) throws(AtRestError) {

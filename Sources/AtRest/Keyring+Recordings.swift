@@ -29,7 +29,7 @@ extension Keyring {
     guard s.image.end.frames < UInt64(Limits.keyringEntriesMax) else {
       throw AtRestError(.tooLarge, "a keyring holds at most \(Limits.keyringEntriesMax) keys")
     }
-    let frame = sealer.seal(key, kind: .recording, id: id.bytes, number: s.image.end.frames)
+    let frame = sealer.seal(key, kind: .recording, id: id.bits, number: s.image.end.frames)
     let place = KeyringFrame.place(frame.byteCount, after: s.image.end.offset)
     let file = s.file
     // A write that failed half-way is written over by the next one: the end moves only here.

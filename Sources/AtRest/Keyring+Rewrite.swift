@@ -91,8 +91,10 @@ extension Keyring {
     let limit = old.image.end.offset
     while offset < limit {
       let sectors = try old.file.bytes(Int(min(1 << 20, limit - offset)), at: offset)
-      end = try KeyringSectors.walk(sectors, from: end, at: offset) { (frame, place) throws(AtRestError) in
-        if !dropped.contains(place) { try writer.append(frame) }
+      let before = end
+      end = try KeyringSectors.walk(sectors, from: before, at: offset) { (entry) throws(AtRestError) in
+        let start = Int(entry.place - offset)
+        if !dropped.contains(entry.place) { try writer.append(entry, sectors, start..<(start + entry.byteCount)) }
       }
       if sectors.isEmpty || end.strange != nil { break }
       offset += UInt64(sectors.count)

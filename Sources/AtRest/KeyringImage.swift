@@ -10,7 +10,7 @@ struct KeyringImage {
   /// What an entry is for.
   struct Name: Hashable {
     var kind: KeyringFrame.Kind
-    var id: [UInt8]
+    var id: UInt128
   }
 
   var header: KeyringHeader
@@ -54,25 +54,30 @@ struct KeyringImage {
 
   private mutating func scan(_ read: (Int, UInt64) throws(AtRestError) -> [UInt8]) throws(AtRestError) {
     var offset = end.offset
+    // About five entries of a recording to a sector: the table grows once.
+    recordings.reserveCapacity(Int(min(size, 1 << 30)) / KeyringFrame.sectorBytes * 5)
     while offset < size, end.strange == nil {
       let sectors = try read(Self.chunkBytes, offset)
       if sectors.isEmpty { break }
-      end = try KeyringSectors.walk(sectors, from: end, at: offset) { (frame, place) throws(AtRestError) in
-        try note(frame, at: place)
+      let before = end
+      end = try KeyringSectors.walk(sectors, from: before, at: offset) { (entry) throws(AtRestError) in
+        try note(entry)
+      }
+      guard end.frames <= UInt64(Limits.keyringEntriesMax) else {
+        throw AtRestError(.tooLarge, "a keyring of more than \(Limits.keyringEntriesMax) entries", at: Int(offset))
       }
       offset += UInt64(sectors.count)
     }
   }
 
-  private mutating func note(_ frame: KeyringFrame, at place: UInt64) throws(AtRestError) {
-    guard frame.number < UInt64(Limits.keyringEntriesMax) else {
-      throw AtRestError(.tooLarge, "a keyring of more than \(Limits.keyringEntriesMax) entries", at: Int(place))
-    }
+  private mutating func note(_ entry: KeyringSectors.Entry) throws(AtRestError) {
     let before =
-      frame.kind == .recording
-      ? recordings.updateValue(place, forKey: RecordingID(bytes: frame.id))
-      : others.updateValue(place, forKey: Name(kind: frame.kind, id: frame.id))
-    guard before == nil else { throw AtRestError(.damaged, "a keyring with two entries for one key", at: Int(place)) }
+      entry.kind == .recording
+      ? recordings.updateValue(entry.place, forKey: RecordingID(bits: entry.id))
+      : others.updateValue(entry.place, forKey: Name(kind: entry.kind, id: entry.id))
+    guard before == nil else {
+      throw AtRestError(.damaged, "a keyring with two entries for one key", at: Int(entry.place))
+    }
   }
 }
 

@@ -17,10 +17,10 @@ final class KeyringSealer: Sendable {
     cipher = Lock(AESGCM(key: accountKey))
   }
 
-  func seal(_ key: SecretBytes, kind: KeyringFrame.Kind, id: [UInt8], number: UInt64) -> KeyringFrame {
+  func seal(_ key: SecretBytes, kind: KeyringFrame.Kind, id: UInt128, number: UInt64) -> KeyringFrame {
     let nonce = SystemRandom.bytes(AESGCM.nonceBytes)
     let room = [UInt8](repeating: 0, count: key.count + AESGCM.tagBytes)
-    var frame = KeyringFrame(kind: kind, number: number, id: id, nonce: nonce, sealed: room)
+    var frame = KeyringFrame(kind: kind, number: number, id: RecordingID(bits: id).bytes, nonce: nonce, sealed: room)
     let aad = frame.binding(account)
     var plain = key.copy
     frame.sealed = cipher.with { $0.seal(plain, nonce: nonce, aad: aad) }

@@ -36,19 +36,42 @@ struct KeyringWriter {
   }
 
   /// Adds an entry; it gets the next number.
-  mutating func append(_ entry: KeyringFrame) throws(AtRestError) {
-    var frame = entry
+  mutating func append(_ frame: KeyringFrame) throws(AtRestError) {
+    var frame = frame
     frame.number = frames
-    frames += 1
-    let place = KeyringFrame.place(frame.byteCount, after: end)
-    buffer.append(contentsOf: repeatElement(0, count: Int(place - end)))
-    buffer += frame.encode()
-    if frame.kind == .recording {
-      recordings[RecordingID(bytes: frame.id)] = place
-    } else {
-      others[KeyringImage.Name(kind: frame.kind, id: frame.id)] = place
-    }
+    let bytes = frame.encode()
+    note(frame.kind, RecordingID(bytes: frame.id).bits, place(bytes.count))
+    buffer += bytes
     if buffer.count >= 1 << 20 { try flush() }
+  }
+
+  /// Adds an entry of another file as it lies in `sectors` at `range`, with the next number.
+  mutating func append(
+    _ entry: KeyringSectors.Entry, _ sectors: [UInt8], _ range: Range<Int>
+  ) throws(AtRestError) {
+    let place = place(entry.byteCount)
+    let number = frames
+    note(entry.kind, entry.id, place)
+    let start = buffer.count
+    buffer += sectors[range]
+    KeyringFrame.renumber(&buffer, at: start, count: range.count, number)
+    if buffer.count >= 1 << 20 { try flush() }
+  }
+
+  /// Where the next frame goes, the padding before it written.
+  private mutating func place(_ count: Int) -> UInt64 {
+    let place = KeyringFrame.place(count, after: end)
+    buffer.append(contentsOf: repeatElement(0, count: Int(place - end)))
+    return place
+  }
+
+  private mutating func note(_ kind: KeyringFrame.Kind, _ id: UInt128, _ place: UInt64) {
+    frames += 1
+    if kind == .recording {
+      recordings[RecordingID(bits: id)] = place
+    } else {
+      others[KeyringImage.Name(kind: kind, id: id)] = place
+    }
   }
 
   /// Makes the file durable under its name. `renamed` is set once the name may have changed hands.

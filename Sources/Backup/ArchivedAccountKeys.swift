@@ -2,9 +2,9 @@
 
 package import AtRest
 package import Base
-import Disk
+package import Disk
 import Formats
-import OpenSSL
+package import OpenSSL
 
 package final class ArchivedAccountKeys: RecordingOpener {
   package let archive: ArchiveKeys

@@ -50,7 +50,7 @@ package struct ManifestStore: Sendable {
   }
 
   /// All snapshots, oldest first, from clear headers alone. A manifest that cannot be read is given as an error.
-  package func list() throws(BackupError) -> (snapshots: [SnapshotInfo], damaged: [BackupError]) {
+  package func list() throws(BackupError) -> SnapshotList {
     var snapshots: [SnapshotInfo] = []
     var damaged: [BackupError] = []
     for name in try names() {
@@ -60,7 +60,7 @@ package struct ManifestStore: Sendable {
       }
     }
     snapshots.sort { ($0.createdAt, $0.id) < ($1.createdAt, $1.id) }
-    return (snapshots, damaged)
+    return SnapshotList(snapshots: snapshots, damaged: damaged)
   }
 
   /// What the clear header at `path` says.
@@ -72,11 +72,12 @@ package struct ManifestStore: Sendable {
 
   /// Records that the snapshot at `path` was restored whole and compared.
   package func writeProof(
-    _ manifest: Manifest, path: String, provenAt: UnixMicroseconds, chunks: UInt64, bytes: UInt64, keys: ArchiveKeys
+    _ manifest: Manifest, path: String, provenAt: UnixMicroseconds, _ result: SnapshotProver.Result, _ keys: ArchiveKeys
   ) throws(BackupError) {
+    precondition(result.isWhole, "only what is whole is proven")
     let proof = SnapshotProof(
-      account: manifest.header.account, snapshot: manifest.header.snapshot, provenAt: provenAt, chunks: chunks,
-      bytes: bytes, manifestSignature: manifest.signature)
+      account: manifest.header.account, snapshot: manifest.header.snapshot, provenAt: provenAt, chunks: result.chunks,
+      bytes: result.bytes, manifestSignature: manifest.signature)
     let encoded = proof.encode(signature: keys.sign(proof.signedBytes))
     try onDisk { () throws(DiskError) in try disk.replaceFile(path + ArchiveLayout.proofSuffix, encoded) }
   }

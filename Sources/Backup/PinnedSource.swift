@@ -41,7 +41,7 @@ package struct PinnedSource: SnapshotSource {
 
   package func recordings() async throws -> [SourceRecording] {
     let host = ReadOnlyPages(pageCount: view.pageCount) { [view] (number) throws(BackupError) in
-      do { return try view.readPage(number)[...] } catch { throw BackupError(error) }
+      do { return try view.readPage(number)[...] } catch { throw BackupError(anyOf: error) }
     }
     return try await BackupWork.perform { try host.query { try RecordingRows.all(in: $0) } }
   }

@@ -4,7 +4,7 @@
 // opened and compared with its name before it is written; recordings are sealed anew, because a seal binds the account.
 
 package import Base
-package import Formats
+import Formats
 
 /// Where a restored account is built. All calls come from one thread, in this order.
 package protocol RestoreTarget: AnyObject, Sendable {

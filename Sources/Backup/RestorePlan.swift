@@ -1,7 +1,7 @@
 // What a restore would do, found out without writing anything.
 
 public import Base
-public import Formats
+import Formats
 
 public struct RestorePlan: Sendable, Equatable {
   public var snapshot: SnapshotID

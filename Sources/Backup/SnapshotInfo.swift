@@ -33,3 +33,10 @@ public struct SnapshotInfo: Sendable, Equatable {
     self.path = path
   }
 }
+
+/// The snapshots of an archive, oldest first.
+public struct SnapshotList: Sendable {
+  public var snapshots: [SnapshotInfo]
+  /// Manifests that cannot be read.
+  public var damaged: [BackupError]
+}

@@ -24,17 +24,11 @@ package struct SnapshotProver: Sendable {
     package var isWhole: Bool { damaged.isEmpty && problems.isEmpty }
   }
 
-  private let manifest: Manifest
-  private let index: ArchiveIndex
-  private let keys: ArchiveKeys
-  private let recordings: any RecordingOpener
+  private let reader: SnapshotReader
 
-  package init(manifest: Manifest, index: ArchiveIndex, keys: ArchiveKeys, recordings: any RecordingOpener) {
-    self.manifest = manifest
-    self.index = index
-    self.keys = keys
-    self.recordings = recordings
-  }
+  package init(_ reader: SnapshotReader) { self.reader = reader }
+
+  private var manifest: Manifest { reader.manifest }
 
   /// Blocks for as long as it takes to read the snapshot.
   package func run(progress: (Double) -> Void = { _ in }) throws(BackupError) -> Result {
@@ -57,10 +51,10 @@ package struct SnapshotProver: Sendable {
 
   private func check(group number: Int, _ result: inout Result) throws(BackupError) {
     let name = manifest.body.groups[number]
-    let coder = DatabaseChunkCoder(keys: keys)
+    let coder = DatabaseChunkCoder(keys: reader.keys)
     let expected = manifest.groupBytes(number)
     do throws(BackupError) {
-      let bytes = try index.read(name) { frame -> Int? in
+      let bytes = try reader.index.read(name) { frame -> Int? in
         coder.open(frame.header, body: frame.body)?.count == expected ? frame.header.frameBytes : nil
       }
       result.chunks += 1
@@ -72,7 +66,7 @@ package struct SnapshotProver: Sendable {
   }
 
   private func check(_ recording: ManifestBody.Recording, _ result: inout Result) throws(BackupError) {
-    guard recordings.hasKey(recording.id) else {
+    guard reader.recordings.hasKey(recording.id) else {
       result.erased += 1
       return
     }
@@ -80,12 +74,10 @@ package struct SnapshotProver: Sendable {
     var total: UInt64 = 0
     var isWhole = true
     for number in 0..<recording.chunks {
-      let name = keys.name(of: recording.id, chunk: number)
+      let name = reader.keys.name(of: recording.id, chunk: number)
       do throws(BackupError) {
-        let original = try index.read(name) { frame -> [UInt8]? in
-          recordings.open(frame.body, number: number, count: recording.chunks, of: recording.id)
-        }
-        names.append(recordings.name(ofChunk: original))
+        let original = try reader.chunk(number, of: recording)
+        names.append(reader.recordings.name(ofChunk: original))
         total += UInt64(original.count)
         result.chunks += 1
         result.bytes += UInt64(original.count)
@@ -101,8 +93,7 @@ package struct SnapshotProver: Sendable {
   }
 
   private func checkIntegrity(_ result: inout Result) throws(BackupError) {
-    let host = ArchivePages(manifest: manifest, index: index, keys: keys).host
-    let rows = try host.query { try $0.query("PRAGMA integrity_check(20)") }
+    let rows = try reader.pages.host.query { try $0.query("PRAGMA integrity_check(20)") }
     guard rows != [[.text("ok")]] else { return }
     for row in rows { if case .text(let line)? = row.first { result.problems.append(line) } }
     if rows.isEmpty { result.problems.append("integrity_check gave no answer") }

@@ -1,8 +1,10 @@
 // One snapshot, opened for reading: manifest, index of chunks, keys. What proof, restore and offline restore share.
 
-package import Base
-import Disk
-import Formats
+package import AtRest
+import Base
+package import Disk
+package import Formats
+import SQLite
 
 package struct SnapshotReader: Sendable {
   package let manifest: Manifest
@@ -15,6 +17,24 @@ package struct SnapshotReader: Sendable {
     self.index = index
     self.keys = keys
     self.recordings = recordings
+  }
+
+  /// Opens the snapshot whose manifest lies at `path`, with the keyring's state that lies in the archive.
+  package static func open(path: String, disk: any Disk, layout: ArchiveLayout, unlockedBy unlock: KeyringUnlock)
+    throws(BackupError) -> SnapshotReader
+  {
+    try open(
+      path: path, disk: disk, layout: layout,
+      ArchivedAccountKeys.read(disk: disk, layout: layout, unlockedBy: unlock))
+  }
+
+  package static func open(path: String, disk: any Disk, layout: ArchiveLayout, _ opener: ArchivedAccountKeys)
+    throws(BackupError) -> SnapshotReader
+  {
+    let manifest = try ManifestStore(disk: disk, layout: layout).read(path, keys: opener.archive)
+    let index = ArchiveIndex(disk: disk, layout: layout)
+    try index.refresh()
+    return SnapshotReader(manifest: manifest, index: index, keys: opener.archive, recordings: opener)
   }
 
   package var pages: ArchivePages { ArchivePages(manifest: manifest, index: index, keys: keys) }
@@ -45,8 +65,7 @@ package struct SnapshotReader: Sendable {
   package func checkIntegrity() throws(BackupError) {
     let rows = try pages.host.query { try $0.query("PRAGMA integrity_check(20)") }
     guard rows == [[.text("ok")]] else {
-      var first = "no answer"
-      if case .text(let line)?? = rows.first?.first { first = line }
+      let first = rows.first?.first.map { "\($0)" } ?? "no answer"
       throw BackupError(.damaged, "the snapshot's database fails its integrity check: \(first)")
     }
   }

@@ -20,27 +20,28 @@ public struct BytesError: Error, Equatable, CustomStringConvertible {
 
 /// Appends fields to `bytes`.
 public struct ByteWriter: Sendable {
-  public private(set) var bytes: [UInt8]
+  @usableFromInline var storage: [UInt8]
+  @inlinable public var bytes: [UInt8] { storage }
 
-  public init(capacity: Int = 256) {
-    bytes = []
-    bytes.reserveCapacity(capacity)
+  @inlinable public init(capacity: Int = 256) {
+    storage = []
+    storage.reserveCapacity(capacity)
   }
 
-  public mutating func put<T: FixedWidthInteger>(_ value: T) {
+  @inlinable public mutating func put<T: FixedWidthInteger>(_ value: T) {
     var rest = T.Magnitude(truncatingIfNeeded: value)
     for _ in 0..<(T.bitWidth / 8) {
-      bytes.append(UInt8(truncatingIfNeeded: rest))
+      storage.append(UInt8(truncatingIfNeeded: rest))
       rest >>= 8
     }
   }
 
-  public mutating func put(raw: some Collection<UInt8>) { bytes.append(contentsOf: raw) }
-  public mutating func put(_ id: some OpaqueID) { put(raw: id.bytes) }
-  public mutating func put(_ checksum: Checksum) { put(checksum.bits) }
+  @inlinable public mutating func put(raw: some Collection<UInt8>) { storage.append(contentsOf: raw) }
+  @inlinable public mutating func put(_ id: some OpaqueID) { put(raw: id.bytes) }
+  @inlinable public mutating func put(_ checksum: Checksum) { put(checksum.bits) }
 
   /// A length of 32 bits, then the bytes.
-  public mutating func put(string: some Collection<UInt8>) {
+  @inlinable public mutating func put(string: some Collection<UInt8>) {
     put(UInt32(string.count))
     put(raw: string)
   }
@@ -48,53 +49,54 @@ public struct ByteWriter: Sendable {
   public mutating func put(text: String) { put(string: Array(text.utf8)) }
 
   /// Overwrites a field written before.
-  public mutating func patch<T: FixedWidthInteger>(_ value: T, at offset: Int) {
-    for i in 0..<(T.bitWidth / 8) { bytes[offset + i] = UInt8(truncatingIfNeeded: value >> T(8 * i)) }
+  @inlinable public mutating func patch<T: FixedWidthInteger>(_ value: T, at offset: Int) {
+    for i in 0..<(T.bitWidth / 8) { storage[offset + i] = UInt8(truncatingIfNeeded: value >> T(8 * i)) }
   }
 }
 
 /// Takes fields from the front of `bytes`.
 public struct ByteReader: Sendable {
-  public let bytes: ArraySlice<UInt8>
+  @usableFromInline let bytes: ArraySlice<UInt8>
   /// Next byte to read, as an index from the start of what was given.
-  public private(set) var offset = 0
+  @usableFromInline var position = 0
+  @inlinable public var offset: Int { position }
 
-  public init(_ bytes: [UInt8]) { self.bytes = bytes[...] }
-  public init(_ bytes: ArraySlice<UInt8>) { self.bytes = bytes }
+  @inlinable public init(_ bytes: [UInt8]) { self.bytes = bytes[...] }
+  @inlinable public init(_ bytes: ArraySlice<UInt8>) { self.bytes = bytes }
 
-  public var remaining: Int { bytes.count - offset }
+  @inlinable public var remaining: Int { bytes.count - offset }
 
-  public mutating func take<T: FixedWidthInteger>(_: T.Type = T.self) throws(BytesError) -> T {
+  @inlinable public mutating func take<T: FixedWidthInteger>(_: T.Type = T.self) throws(BytesError) -> T {
     let width = T.bitWidth / 8
     try need(width)
     var value: T.Magnitude = 0
     let start = bytes.startIndex + offset
     for i in 0..<width { value |= T.Magnitude(bytes[start + i]) << T.Magnitude(8 * i) }
-    offset += width
+    position += width
     return T(truncatingIfNeeded: value)
   }
 
-  public mutating func take(raw count: Int) throws(BytesError) -> ArraySlice<UInt8> {
+  @inlinable public mutating func take(raw count: Int) throws(BytesError) -> ArraySlice<UInt8> {
     guard count >= 0 else { throw BytesError("negative length \(count)", at: offset) }
     try need(count)
     let start = bytes.startIndex + offset
-    offset += count
+    position += count
     return bytes[start..<(start + count)]
   }
 
-  public mutating func take<ID: OpaqueID>(id: ID.Type = ID.self) throws(BytesError) -> ID {
+  @inlinable public mutating func take<ID: OpaqueID>(id: ID.Type = ID.self) throws(BytesError) -> ID {
     ID(bytes: try take(raw: 16))
   }
 
-  public mutating func takeChecksum() throws(BytesError) -> Checksum { Checksum(bits: try take()) }
+  @inlinable public mutating func takeChecksum() throws(BytesError) -> Checksum { Checksum(bits: try take()) }
 
-  public mutating func takeString(limit: Int) throws(BytesError) -> [UInt8] {
+  @inlinable public mutating func takeString(limit: Int) throws(BytesError) -> [UInt8] {
     let count = Int(try take(UInt32.self))
     guard count <= limit else { throw BytesError("length \(count) is over the limit of \(limit)", at: offset - 4) }
     return Array(try take(raw: count))
   }
 
-  public mutating func takeText(limit: Int) throws(BytesError) -> String {
+  @inlinable public mutating func takeText(limit: Int) throws(BytesError) -> String {
     let start = offset
     guard let text = String(validating: try takeString(limit: limit), as: UTF8.self) else {
       throw BytesError("text is not UTF-8", at: start)
@@ -113,7 +115,7 @@ public struct ByteReader: Sendable {
     guard remaining == 0 else { throw BytesError("\(remaining) bytes too many", at: offset) }
   }
 
-  private func need(_ count: Int) throws(BytesError) {
+  @inlinable func need(_ count: Int) throws(BytesError) {
     guard remaining >= count else { throw BytesError("ends early: \(count) bytes wanted, \(remaining) left", at: offset) }
   }
 }

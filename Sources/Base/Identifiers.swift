@@ -23,12 +23,17 @@ extension OpaqueID {
   }
 
   /// 16 bytes, big-endian, so that text, bytes and number sort alike. Traps on another length.
-  public init(bytes: some Collection<UInt8>) {
+  @inlinable public init(bytes: some Collection<UInt8>) {
     precondition(bytes.count == 16, "an opaque id has 16 bytes")
     self.init(bits: bytes.reduce(0) { $0 << 8 | UInt128($1) })
   }
 
-  public var bytes: [UInt8] { (0..<16).map { UInt8(truncatingIfNeeded: bits >> UInt128(120 - 8 * $0)) } }
+  @inlinable public var bytes: [UInt8] {
+    unsafe [UInt8](unsafeUninitializedCapacity: 16) { buffer, used in
+      for i in 0..<16 { unsafe buffer[i] = UInt8(truncatingIfNeeded: bits >> UInt128(120 - 8 * i)) }
+      used = 16
+    }
+  }
   public var description: String { bytes.hex }
   public static func < (a: Self, b: Self) -> Bool { a.bits < b.bits }
 }

@@ -15,6 +15,8 @@ public enum XXH64 {
     rotate(acc &+ lane &* p2, 31) &* p1
   }
 
+  public static func hash(_ bytes: [UInt8]) -> UInt64 { unsafe hash(bytes.span.bytes) }
+
   public static func hash(_ bytes: RawSpan, seed: UInt64 = 0) -> UInt64 {
     let count = bytes.byteCount
     var i = 0

@@ -31,7 +31,13 @@ package final class EmbeddedControlStore: Sendable {
   package init(path: String, kek: any KeyEncryption) throws(ControlStoreError) {
     self.path = path
     let (connection, revision) = try rethrowing { () throws(SQLiteError) in try Self.prepare(path) }
-    let root = try Self.rootKey(connection, kek)
+    let root: SecretBytes
+    do throws(ControlStoreError) {
+      root = try Self.rootKey(connection, kek)
+    } catch {
+      connection.forgetStatements()
+      throw error
+    }
     state = Lock(State(connection: connection, sealer: ControlSealer(root: root), root: root, revision: revision))
   }
 

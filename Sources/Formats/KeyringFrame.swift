@@ -97,6 +97,13 @@ public struct KeyringFrame: Sendable, Equatable {
     }
   }
 
+  /// Gives the frame of `count` bytes at `start` another number; the seal does not depend on it.
+  public static func renumber(_ bytes: inout [UInt8], at start: Int, count: Int, _ number: UInt64) {
+    for i in 0..<8 { bytes[start + 4 + i] = UInt8(truncatingIfNeeded: number >> UInt64(8 * i)) }
+    let checksum = unsafe CRC32C.checksum(bytes.span.bytes.extracting(start..<(start + count - 4)))
+    for i in 0..<4 { bytes[start + count - 4 + i] = UInt8(truncatingIfNeeded: checksum >> UInt32(8 * i)) }
+  }
+
   /// Where a frame of `bytes` goes when the last one ends at `end`.
   public static func place(_ bytes: Int, after end: UInt64) -> UInt64 {
     let sector = UInt64(sectorBytes)

@@ -79,49 +79,36 @@ public enum LogBlock {
     (recordBytes + groupHeaderBytes + payloadBytes - 1) / payloadBytes
   }
 
-  /// Cuts the frames of a group into blocks and gives each to `emit`.
-  public static func encodeGroup(
-    _ frames: [[UInt8]], generation: UInt64, group: UInt32, emit: (RawSpan) -> Void
-  ) {
+  /// Cuts the frames of a group into blocks; `frames` one after the other are its content.
+  public static func encodeGroup(_ frames: [[UInt8]], generation: UInt64, group: UInt32) -> [UInt8] {
     let total = frames.reduce(groupHeaderBytes) { $0 + $1.count }
-    var block = [UInt8]()
-    block.reserveCapacity(Limits.logBlockBytes)
-    func open() {
-      block.removeAll(keepingCapacity: true)
-      append(generation)
-      append(group)
-      append(UInt32(0))
-    }
-    func append<T: FixedWidthInteger>(_ value: T) {
-      for i in 0..<(T.bitWidth / 8) { block.append(UInt8(truncatingIfNeeded: value >> T(8 * i))) }
-    }
-    func close() {
-      if block.count < Limits.logBlockBytes {
-        block.append(contentsOf: repeatElement(0, count: Limits.logBlockBytes - block.count))
-      }
-      let crc = Self.checksum(block.span)
-      for i in 0..<4 { block[12 + i] = UInt8(truncatingIfNeeded: crc >> UInt32(8 * i)) }
-      unsafe emit(block.span.bytes)
-    }
-    open()
-    append(UInt32(total))
+    let blocks = (total + payloadBytes - 1) / payloadBytes
+    var head = ByteWriter(capacity: headerBytes)
+    head.put(generation)
+    head.put(group)
+    head.put(UInt32(0))
+    var out = [UInt8]()
+    out.reserveCapacity(blocks * Limits.logBlockBytes)
+    out.append(contentsOf: head.bytes)
+    for i in 0..<groupHeaderBytes { out.append(UInt8(truncatingIfNeeded: total >> (8 * i))) }
     for frame in frames {
       var at = 0
       while at < frame.count {
-        if block.count == Limits.logBlockBytes {
-          close()
-          open()
-        }
-        let take = min(frame.count - at, Limits.logBlockBytes - block.count)
-        block.append(contentsOf: frame[at..<(at + take)])
+        if out.count % Limits.logBlockBytes == 0 { out.append(contentsOf: head.bytes) }
+        let take = min(frame.count - at, Limits.logBlockBytes - out.count % Limits.logBlockBytes)
+        out.append(contentsOf: frame[at..<(at + take)])
         at += take
       }
     }
-    close()
+    out.append(contentsOf: repeatElement(0, count: blocks * Limits.logBlockBytes - out.count))
+    for start in stride(from: 0, to: out.count, by: Limits.logBlockBytes) {
+      let crc = unsafe checksum(out.span.bytes.extracting(start..<(start + Limits.logBlockBytes)))
+      for i in 0..<4 { out[start + 12 + i] = UInt8(truncatingIfNeeded: crc >> UInt32(8 * i)) }
+    }
+    return out
   }
 
-  static func checksum(_ block: Span<UInt8>) -> UInt32 {
-    let bytes = unsafe block.bytes
+  static func checksum(_ bytes: RawSpan) -> UInt32 {
     let head = CRC32C.checksum(bytes.extracting(0..<12))
     return CRC32C.checksum(bytes.extracting(headerBytes..<Limits.logBlockBytes), seed: head)
   }
@@ -144,13 +131,13 @@ public enum LogBlock {
     }
     let stored = field(12, UInt32.self)
     let copy = Array(block)
-    let holds = checksum(copy.span) == stored
+    let holds = unsafe checksum(copy.span.bytes) == stored
     if field(0, UInt64.self) == generation { return holds ? .block(group: field(8, UInt32.self)) : .damaged }
     if holds { return .foreign }
     // A flipped bit in the generation itself: with the right one the checksum holds.
     var mended = copy
     for i in 0..<8 { mended[i] = UInt8(truncatingIfNeeded: generation >> UInt64(8 * i)) }
-    return checksum(mended.span) == stored && stored != 0 ? .damaged : .foreign
+    return unsafe checksum(mended.span.bytes) == stored && stored != 0 ? .damaged : .foreign
   }
 
   public static func generation(of block: ArraySlice<UInt8>) -> UInt64 {

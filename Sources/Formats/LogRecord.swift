@@ -74,6 +74,11 @@ public struct RecordHeader: Sendable, Equatable {
     return w.bytes
   }
 
+  /// Writes the checksum into an encoded frame.
+  public static func patch(_ frame: inout [UInt8], checksum: Checksum) {
+    for i in 0..<16 { frame[checksumOffset + i] = UInt8(truncatingIfNeeded: checksum.bits >> UInt128(8 * i)) }
+  }
+
   /// Bytes of an encoded header that are associated data of the seal.
   public static let sealedPrefix = 60
   /// Bytes of an encoded header that the checksum covers.

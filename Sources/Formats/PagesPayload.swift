@@ -1,23 +1,26 @@
 // What a record of pages holds inside its seal and its compression: the pages that one transaction changed.
 //
-// A page is a whole image, or the XOR with the version that it replaces, which zstd shrinks to little more than the bytes
-// that changed. A difference names the index of its base and the hash of its result; another base or result is damage.
-// The 32 reserved bytes of a page are its seal's and always zero here.
+// A page is a whole image or the difference to the version that it replaces. A difference names the index of its base
+// and the hash of its result; another base or result is damage. The 32 reserved bytes of a page are its seal's and always
+// zero here.
 
 public import Base
 
 public struct PageChange: Sendable, Equatable {
+  public enum Body: Sendable, Equatable {
+    /// `Limits.pageBytes` bytes.
+    case whole([UInt8])
+    /// To the version that was made at index `base`.
+    case difference(base: LogIndex, PageDifference)
+  }
+
   public var number: PageNumber
-  /// Index of the version that the body is a difference to; nil when the body is the page.
-  public var base: LogIndex?
   /// XXH64 of the resulting page.
   public var hash: UInt64
-  /// `Limits.pageBytes` bytes.
-  public var body: [UInt8]
+  public var body: Body
 
-  public init(number: PageNumber, base: LogIndex?, hash: UInt64, body: [UInt8]) {
+  public init(number: PageNumber, hash: UInt64, body: Body) {
     self.number = number
-    self.base = base
     self.hash = hash
     self.body = body
   }
@@ -29,9 +32,9 @@ public struct PagesPayload: Sendable, Equatable {
   /// Sorted by number, each at most once.
   public var changes: [PageChange]
 
-  static let entryBytes = 21
-  /// The largest payload before compression.
-  public static let byteCountMax = 8 + Limits.recordPagesMax * (entryBytes + Limits.pageBytes)
+  static let entryBytes = 25
+  /// The largest payload before compression; runs may be a little longer than a page.
+  public static let byteCountMax = 8 + Limits.recordPagesMax * (entryBytes + 2 * Limits.pageBytes)
 
   public init(databasePages: UInt32, changes: [PageChange]) {
     self.databasePages = databasePages
@@ -39,16 +42,22 @@ public struct PagesPayload: Sendable, Equatable {
   }
 
   public func encode() -> [UInt8] {
-    var w = ByteWriter(capacity: 8 + changes.count * (Self.entryBytes + Limits.pageBytes))
+    var w = ByteWriter(capacity: 8 + changes.count * (Self.entryBytes + 1024))
     w.put(databasePages)
     w.put(UInt32(changes.count))
     for change in changes {
       w.put(change.number)
-      w.put(UInt8(change.base == nil ? 0 : 1))
-      w.put(change.base ?? 0)
       w.put(change.hash)
+      switch change.body {
+      case .whole(let image):
+        w.put(UInt8(0))
+        w.put(raw: image)
+      case .difference(let base, let difference):
+        w.put(UInt8(1))
+        w.put(base)
+        w.put(string: difference.runs)
+      }
     }
-    for change in changes { w.put(raw: change.body) }
     return w.bytes
   }
 
@@ -62,19 +71,13 @@ public struct PagesPayload: Sendable, Equatable {
       var changes: [PageChange] = []
       changes.reserveCapacity(count)
       for _ in 0..<count {
-        let at = r.offset
-        let number: PageNumber = try r.take()
-        let differs: UInt8 = try r.take()
-        let base: LogIndex = try r.take()
-        let hash: UInt64 = try r.take()
-        guard number > last, Int(number) <= Limits.databasePagesMax else {
-          throw FormatError(.damaged, "page \(number) after page \(last)", at: at)
+        let change = try Self.change(&r)
+        guard change.number > last, Int(change.number) <= Limits.databasePagesMax else {
+          throw FormatError(.damaged, "page \(change.number) after page \(last)", at: r.offset)
         }
-        guard differs <= 1, differs == 1 || base == 0 else { throw FormatError(.damaged, "unknown coding", at: at + 4) }
-        last = number
-        changes.append(PageChange(number: number, base: differs == 1 ? base : nil, hash: hash, body: []))
+        last = change.number
+        changes.append(change)
       }
-      for i in changes.indices { changes[i].body = Array(try r.take(raw: Limits.pageBytes)) }
       try r.finish()
       self.changes = changes
     } catch let error as BytesError {
@@ -83,6 +86,19 @@ public struct PagesPayload: Sendable, Equatable {
       throw error
     } catch {
       fatalError("no other error is thrown: \(error)")
+    }
+  }
+
+  private static func change(_ r: inout ByteReader) throws -> PageChange {
+    let number: PageNumber = try r.take()
+    let hash: UInt64 = try r.take()
+    switch try r.take(UInt8.self) {
+    case 0: return PageChange(number: number, hash: hash, body: .whole(Array(try r.take(raw: Limits.pageBytes))))
+    case 1:
+      let base: LogIndex = try r.take()
+      let difference = try PageDifference(runs: try r.takeString(limit: 2 * Limits.pageBytes))
+      return PageChange(number: number, hash: hash, body: .difference(base: base, difference))
+    default: throw FormatError(.damaged, "unknown coding of a page", at: r.offset - 1)
     }
   }
 }

@@ -164,7 +164,7 @@ final class CommitLog: Sendable {
     let (file, generation, group, offset) = state.with { ($0.current!.file, $0.current!.generation, $0.group, $0.offset) }
     let written = try buffer.with { buffer throws(StoreError) -> Int in
       buffer.clear()
-      LogBlock.encodeGroup(entries.map(\.record.frame), generation: generation, group: group) { buffer.append($0) }
+      buffer.append(LogBlock.encodeGroup(entries.map(\.record.frame), generation: generation, group: group))
       do throws(DiskError) {
         try buffer.withSpan { span throws(DiskError) in try file.write(span, at: offset) }
         try file.sync()

@@ -211,6 +211,12 @@ package final class Engine: Sendable {
     }
   }
 
+  /// Syncs and bytes of the commit log so far.
+  package var logCounters: (syncs: Int, recordBytes: Int, blockBytes: Int) {
+    let c = log.counters
+    return (c.syncs, c.recordBytes, c.blockBytes)
+  }
+
   // MARK: steps
 
   /// Writes and syncs one group of the commit log. False when nothing waited.

@@ -75,11 +75,23 @@ final class RecordSealer {
       kind: kind, continues: continues, account: account, epoch: epoch, index: previous.index + 1,
       commitIndex: commitIndex, time: lastTime, payloadBytes: content.count + AESGCM.tagBytes, nonce: nonce,
       previous: previous.checksum)
-    let head = header.encode()
-    let aad = Array(head[..<RecordHeader.sealedPrefix])
-    let payload = plain ? content + [UInt8](repeating: 0, count: 16) : cipher.seal(content, nonce: nonce, aad: aad)
-    header.checksum = RecordCodec.checksum(head, payload.span.bytes)
-    return SealedRecord(header: header, frame: header.encode() + payload)
+    // One buffer: header, then the content, which is sealed where it lies.
+    var frame = header.encode()
+    let end = RecordHeader.byteCount + content.count
+    frame.reserveCapacity(end + AESGCM.tagBytes)
+    frame.append(contentsOf: content)
+    frame.append(contentsOf: repeatElement(0, count: AESGCM.tagBytes))
+    if !plain {
+      let aad = Array(frame[..<RecordHeader.sealedPrefix])
+      var span = frame.mutableSpan
+      var raw = span.mutableBytes
+      cipher.sealInPlace(
+        &raw, text: RecordHeader.byteCount..<end, tag: end, nonce: nonce.span.bytes,
+        aad: aad.span.bytes)
+    }
+    header.checksum = RecordCodec.checksum(frame, frame.span.bytes.extracting(RecordHeader.byteCount..<frame.count))
+    RecordHeader.patch(&frame, checksum: header.checksum)
+    return SealedRecord(header: header, frame: frame)
   }
 }
 

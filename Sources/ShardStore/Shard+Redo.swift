@@ -55,7 +55,7 @@ extension Shard {
   }
 
   /// Gives the greatest epoch seen.
-  private static func replay(
+  static func replay(
     _ segments: SegmentStore, from slot: RedoSlot, into pages: PageStore, opener: RecordOpener
   ) throws(StoreError) -> Epoch {
     var epoch: Epoch = slot.mark.epoch
@@ -94,15 +94,17 @@ extension Shard {
   private static func image(of change: PageChange, in pages: PageStore, _ record: SealedRecord) throws(StoreError)
     -> [UInt8]
   {
-    var image = change.body
-    if let base = change.base {
+    let image: [UInt8]
+    switch change.body {
+    case .whole(let bytes): image = bytes
+    case .difference(let base, let difference):
       guard let version = pages.state.with({ $0.chains[change.number]?.last }), version.index == base else {
         throw StoreError(
           .damaged, "record \(record.position): page \(change.number) is a difference to a version that is not there")
       }
-      image = image.xor(version.image)
+      image = difference.applied(to: version.image)
     }
-    guard XXH64.hash(image.span.bytes) == change.hash else {
+    guard XXH64.hash(image) == change.hash else {
       throw StoreError(.damaged, "record \(record.position): page \(change.number) does not come out as it was written")
     }
     return image

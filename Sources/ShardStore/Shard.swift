@@ -185,9 +185,13 @@ final class Shard: LogOwner, CommitGate, Sendable {
   }
 
   private static func change(_ page: ChangedPage) -> PageChange {
-    let hash = XXH64.hash(page.image.span.bytes)
-    guard let base = page.base else { return PageChange(number: page.number, base: nil, hash: hash, body: page.image) }
-    return PageChange(number: page.number, base: base.index, hash: hash, body: page.image.xor(base.image))
+    let body: PageChange.Body =
+      if let base = page.base {
+        .difference(base: base.index, PageDifference(from: base.image, to: page.image))
+      } else {
+        .whole(page.image)
+      }
+    return PageChange(number: page.number, hash: XXH64.hash(page.image), body: body)
   }
 
   /// Gives what the gate made to the log. Called by whoever has the turn, after COMMIT has returned.
@@ -209,25 +213,5 @@ final class Shard: LogOwner, CommitGate, Sendable {
       return nil
     }
     if let published { reply(.success(published)) }
-  }
-}
-
-extension [UInt8] {
-  /// Byte by byte; both have a page's length.
-  func xor(_ other: [UInt8]) -> [UInt8] {
-    [UInt8](unsafeUninitializedCapacity: count) { out, used in
-      withUnsafeBytes { a in
-        other.withUnsafeBytes { b in
-          let words = a.count / 8
-          let target = UnsafeMutableRawPointer(out.baseAddress!)
-          for i in 0..<words {
-            let x = a.loadUnaligned(fromByteOffset: i * 8, as: UInt64.self)
-            let y = b.loadUnaligned(fromByteOffset: i * 8, as: UInt64.self)
-            target.storeBytes(of: x ^ y, toByteOffset: i * 8, as: UInt64.self)
-          }
-        }
-      }
-      used = count
-    }
   }
 }

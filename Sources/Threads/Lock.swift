@@ -2,14 +2,14 @@
 //
 // Not `Synchronization.Mutex`: the thread sanitizer does not see that one and warns of races that are none.
 
-import Glibc
+public import Glibc
 
 /// Protects `State`. Not recursive; never held across a system call that may block for long.
 public final class Lock<State>: @unchecked Sendable {
   // Invariant: `state` is touched only between lock and unlock of `mutex`, whose address never changes.
-  private let mutex: UnsafeMutablePointer<pthread_mutex_t>
+  @usableFromInline let mutex: UnsafeMutablePointer<pthread_mutex_t>
   private let condition: UnsafeMutablePointer<pthread_cond_t>
-  private var state: State
+  @usableFromInline var state: State
 
   public init(_ state: sending State) {
     self.state = state
@@ -30,7 +30,7 @@ public final class Lock<State>: @unchecked Sendable {
     condition.deallocate()
   }
 
-  public func with<R, E: Error>(_ body: (inout State) throws(E) -> R) throws(E) -> R {
+  @inlinable public func with<R, E: Error>(_ body: (inout State) throws(E) -> R) throws(E) -> R {
     pthread_mutex_lock(mutex)
     defer { pthread_mutex_unlock(mutex) }
     return try body(&state)

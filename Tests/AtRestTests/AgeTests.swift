@@ -32,11 +32,9 @@ struct AgeTests {
     let file = try Age.encrypt(bytes(1000), passphrase: secret("correct horse"), workFactor: 10)
     #expect(try Age.decrypt(file, passphrase: secret("correct horse")) == bytes(1000))
     #expect(code { _ = try Age.decrypt(file, passphrase: secret("battery")) } == .wrongKey)
-    let text = String(decoding: file.prefix { $0 != 45 } + [45], as: UTF8.self)
     let at = try #require(file.firstIndex(of: 10)) + 1
     let line = try #require(file[at...].firstIndex(of: 10))
     let dear = file[..<(line - 2)] + Array("30".utf8) + file[line...]
-    #expect(text.hasPrefix("age-encryption.org/v1"))
     #expect(code { _ = try Age.decrypt(Array(dear), passphrase: secret("correct horse")) } == .refused)
   }
 
@@ -109,7 +107,8 @@ struct AgeTests {
     for count in lengths {
       let ours = try directory.write("ours.age", Age.encrypt(bytes(count), to: [pair.recipient]))
       #expect(run(["/usr/bin/age", "-d", "-i", identity, "-o", directory.file("opened"), ours]) == 0)
-      #expect(try readWhole(RealDisk(), directory.file("opened")) == bytes(count))
+      // The tool makes no file for no bytes.
+      if count > 0 { #expect(try readWhole(RealDisk(), directory.file("opened")) == bytes(count)) }
       let plain = try directory.write("plain", bytes(count))
       #expect(run(["/usr/bin/age", "-r", pair.recipient, "-o", directory.file("theirs.age"), plain]) == 0)
       #expect(try Age.decrypt(readWhole(RealDisk(), directory.file("theirs.age")), identities: keys) == bytes(count))
@@ -136,8 +135,7 @@ struct AgeTests {
     try directory.write("answers", Array("correct horse\n".utf8))
     try directory.write("twice", Array("correct horse\ncorrect horse\n".utf8))
     func onTerminal(_ command: String, _ answers: String) -> Int32 {
-      let feed = "(while read -r line; do sleep 1; echo \"$line\"; done; sleep 3) < \(directory.file(answers))"
-      return run(["/bin/sh", "-c", "\(feed) | script -qec '\(command)' /dev/null > /dev/null"])
+      run(["/bin/sh", "-c", "script -qec '\(command)' /dev/null < \(directory.file(answers)) > /dev/null"])
     }
     #expect(onTerminal("age -d -o \(directory.file("opened")) \(ours)", "answers") == 0)
     #expect(try readWhole(RealDisk(), directory.file("opened")) == bytes(100))

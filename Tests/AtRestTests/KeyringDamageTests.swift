@@ -72,7 +72,7 @@ struct KeyringDamageTests {
     var frames: [KeyringFrame] = []
     _ = KeyringSectors.walk(
       Array(bytes[KeyringFrame.firstOffset...]), from: .start, at: UInt64(KeyringFrame.firstOffset)
-    ) { frame, _ in frames.append(frame) }
+    ) { frames.append(KeyringFrame(front: bytes[Int($0.place)...])!) }
     var swapped = Array(bytes[..<KeyringFrame.firstOffset])
     let (first, second) = (frames[6].id, frames[7].id)
     (frames[6].id, frames[7].id) = (second, first)

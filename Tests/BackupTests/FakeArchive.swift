@@ -30,23 +30,21 @@ struct FakeArchive {
       source ?? account, SnapshotRequest(id: SnapshotID(bits: id), kind: .manual, createdAt: time))
   }
 
-  /// Reads and compares everything with fresh eyes.
-  func prove(_ manifest: Manifest) throws -> SnapshotProver.Result {
+  /// The snapshot with fresh eyes: nothing from the writer's memory.
+  func reader(_ manifest: Manifest) throws -> SnapshotReader {
     let fresh = ArchiveIndex(disk: disk, layout: account.layout)
     try fresh.refresh()
-    return try SnapshotProver(
-      manifest: manifest, index: fresh, keys: account.keys, recordings: account.recordingKeys
-    ).run()
+    return SnapshotReader(manifest: manifest, index: fresh, keys: account.keys, recordings: account.recordingKeys)
   }
+
+  func prove(_ manifest: Manifest) throws -> SnapshotProver.Result { try SnapshotProver(reader(manifest)).run() }
 
   /// Every byte of the snapshot is what `expected` was.
   func expect(_ manifest: Manifest, is expected: FakeAccount) throws {
     #expect(manifest.header.position == expected.position)
     let result = try prove(manifest)
     #expect(result.isWhole, "\(result)")
-    let fresh = ArchiveIndex(disk: disk, layout: account.layout)
-    try fresh.refresh()
-    let pages = ArchivePages(manifest: manifest, index: fresh, keys: account.keys)
+    let pages = try reader(manifest).pages
     let restored = try manifest.body.groups.indices.flatMap { try pages.group($0) }
     #expect(restored == expected.expectedPages)
     #expect(manifest.body.recordings.map(\.id) == expected.recordings.keys.sorted())

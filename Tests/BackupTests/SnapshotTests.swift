@@ -25,9 +25,10 @@ import Testing
     let account = try FakeAccount.filled()
     let archive = FakeArchive(ForgetfulDisk(seed: 1), account)
     let manifest = try await archive.snapshot(id: 1).manifest
-    let connection = try ArchivePages(manifest: manifest, index: archive.index, keys: account.keys).connect()
-    #expect(try connection.query("SELECT count(*), sum(length(body)) FROM calls") == [[.integer(300), .integer(300_000)]])
-    #expect(throws: (any Error).self) { try connection.execute("DELETE FROM calls") }
+    let host = try archive.reader(manifest).pages.host
+    let rows = try host.query { try $0.query("SELECT count(*), sum(length(body)) FROM calls") }
+    #expect(rows == [[.integer(300), .integer(300_000)]])
+    #expect(throws: BackupError.self) { try host.query { try $0.execute("DELETE FROM calls") } }
   }
 
   @Test("an unchanged account adds no pack; one changed page adds one chunk")
@@ -70,8 +71,7 @@ import Testing
     let (manifest, path) = (stored.manifest, stored.path)
     let other = try await archive.snapshot(id: 2).path
     let result = try archive.prove(manifest)
-    try archive.store.writeProof(
-      manifest, path: path, provenAt: 5, chunks: result.chunks, bytes: result.bytes, keys: account.keys)
+    try archive.store.writeProof(manifest, path: path, provenAt: 5, result, account.keys)
     #expect(try archive.store.info(path).state == .proven)
     #expect(try archive.store.info(other).state == .stored)
     let stolen = try disk.readAll(path + ".proof", limit: 1000)

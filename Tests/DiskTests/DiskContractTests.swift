@@ -171,6 +171,10 @@ struct DiskContractTests {
         #expect(try disk.readAll(path, limit: 5000) == bytes(size))
         #expect(try disk.list(root) == ["state"])
       }
+      // What a crash in the middle of a replacement left behind is no part of the next one.
+      try disk.open(path + ".new", .create).write(bytes(9000), at: 0)
+      try disk.replaceFile(path, [1, 2, 3])
+      #expect(try disk.readAll(path, limit: 5000) == [1, 2, 3])
       expect(.other(27)) { _ = try disk.readAll(path, limit: 2) }
       expect(.notFound) { _ = try disk.readAll(root + "/none", limit: 2) }
     }

@@ -102,7 +102,9 @@ private final class FaultyFile: DiskFile {
     try disk.perform(
       .write, "write", path,
       half: { () throws(DiskError) in
-        try file.write(bytes.extracting(first: bytes.byteCount / 2), at: offset)
+        // A disk tears between sectors, never inside of one.
+        let end = (offset + UInt64(bytes.byteCount / 2)) & ~511
+        if end > offset { try file.write(bytes.extracting(first: Int(end - offset)), at: offset) }
       }
     ) { () throws(DiskError) in try file.write(bytes, at: offset) }
   }

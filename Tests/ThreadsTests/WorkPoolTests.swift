@@ -11,18 +11,21 @@ struct WorkPoolTests {
     let total = 100_000
     let producers = (0..<4).map { p in
       Thread(name: "producer-\(p)") {
-        for i in 0..<(total / 4) {
+        let mine = Lock(0)
+        for i in 1...(total / 4) {
           pool.run {
+            mine.with { $0 += 1 }
+            mine.wake()
             done.with { $0 += 1 }
             done.wake()
           }
           // Lets the pool run empty again and again: only a sleeping thread can miss its wake-up.
-          if i % 64 == 0 { _ = done.wait(for: .seconds(30), until: { $0 > 0 }, { _ in }) }
+          if i % 64 == 0, mine.wait(for: .seconds(10), until: { $0 == i }, { _ in true }) == nil { return }
         }
       }
     }
     for producer in producers { producer.join() }
-    let finished = done.wait(for: .seconds(60), until: { $0 == total }, { $0 })
+    let finished = done.wait(for: .seconds(10), until: { $0 == total }, { $0 })
     #expect(finished == total)
     pool.stop()
   }

@@ -1,5 +1,6 @@
 """The stages that run a tool: format, build, tests, seeds. Each reads what the tool said, and counts it."""
 
+import json
 import os
 import re
 import subprocess
@@ -7,7 +8,9 @@ import tempfile
 from pathlib import Path
 from xml.etree import ElementTree
 
+from .imports import IMPORT
 from .tree import Outcome
+from .tree import code as source
 
 TAIL = 40
 
@@ -46,6 +49,40 @@ def format(tree):
     if code and not problems:
         problems = last(said) or [f"swift format ended with {code}"]
     return Outcome(len(files), "files", problems)
+
+
+SYSTEM = {"Swift", "Glibc", "Foundation", "FoundationEssentials", "Synchronization", "Dispatch", "Testing", "XCTest"}
+
+
+def undeclared(package, imported):
+    """What targets import without naming it in Package.swift: it may build today, by luck, and not tomorrow."""
+    problems = []
+    for target in package["targets"]:
+        declared = {target["name"]} | SYSTEM
+        for dependency in target["dependencies"]:
+            for kind in ("byName", "target", "product"):
+                if kind in dependency:
+                    declared.add(dependency[kind][0])
+        missing = imported.get(target["name"], set()) - declared
+        problems += [f"Package.swift: {target['name']} imports {name} without naming it" for name in sorted(missing)]
+    return problems
+
+
+def manifest(tree):
+    """Package.swift against the imports of Sources and Tests; targets without a directory are an error of their own."""
+    code, said = run(tree, "swift", "package", "dump-package")
+    try:
+        package = json.loads(said[said.index("{") :])
+    except ValueError:
+        return Outcome(0, "targets", last(said))
+    imported, folders = {}, set()
+    for path in tree.files("Sources", "Tests", suffix=".swift"):
+        folders.add(path.split("/")[1])
+        names = IMPORT.findall(source(tree.text(path)))
+        imported.setdefault(path.split("/")[1], set()).update(names)
+    named = {target["name"] for target in package["targets"]}
+    problems = [f"Package.swift: no target for the Swift files of {name}" for name in sorted(folders - named)]
+    return Outcome(len(named), "targets", problems + undeclared(package, imported))
 
 
 def warnings(said):
@@ -122,6 +159,11 @@ def self_test():
         )
         if xunit(root / "x.xml", root / "none.xml") != (2, ["A.b"]):
             wrong.append("tests: a failed case was not counted")
+    package = {
+        "targets": [{"name": "A", "dependencies": [{"byName": ["B", None]}, {"product": ["C", "c", None, None]}]}]
+    }
+    if undeclared(package, {"A": {"B", "C", "Glibc"}}) or len(undeclared(package, {"A": {"B", "D"}})) != 1:
+        wrong.append("manifest: an undeclared import was not told apart")
     if not warnings("a.swift:1:2: warning: unused\n") or warnings("Compiling Warning.swift\n[3/4] Build complete\n"):
         wrong.append("build: a warning was not told apart")
-    return 5, wrong
+    return 6, wrong

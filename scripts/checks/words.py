@@ -26,13 +26,18 @@ def check(tree):
             rules.append((UNFINISHED, "unfinished work"))
         for number, line in enumerate(text.splitlines(), 1):
             for pattern, what in rules:
-                if match := pattern.search(line):
+                # S3 has an error code of that name, with its text.
+                if (match := pattern.search(line)) and '"NotImplemented"' not in line:
                     problems.append(f"{path}:{number}: {what}: {match[0].strip()!r}")
     return Outcome(count, "files", problems)
 
 
 def plants():
-    clean = {"Sources/Base/A.swift": "// A table of hacksaws, in /var/lib/komora.\n", "README.md": "Done.\n"}
+    clean = {
+        "Sources/Base/A.swift": "// A table of hacksaws, in /var/lib/komora.\n",
+        "Sources/API/E.swift": 'let e = S3Error(501, "NotImplemented", "not imple' 'mented")\n',
+        "README.md": "Done.\n",
+    }
     cases = [
         "// TO" "DO: later",
         "// fix" "me",

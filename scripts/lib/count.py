@@ -2,6 +2,7 @@
 """Counts what a test run said, for scripts/test: `count.py KIND EXIT-CODE FILE...` prints `PASSED FAILED`.
 
 swift    xunit files; an exit code that no counted failure explains is a failure of its own (a crash)
+checks   Tests/clients: `NAME: N checks passed` or `NAME: PART failed after N checks`
 unittest the words of Python's unittest: `Ran N tests`, `FAILED (failures=1, errors=2)`
 line     the last line of the form `N ... passed, M ... failed`
 lines    the sum of all such lines
@@ -32,6 +33,13 @@ def unittest(files):
     return ran - min(bad, ran) - skipped, bad
 
 
+def checks(files):
+    said = "\n".join(Path(f).read_text(errors="replace") for f in files)
+    passed = re.findall(r"^\w+: (\d+) checks passed", said, re.M)
+    failed = re.findall(r"^\w+: \w+ failed after (\d+) checks", said, re.M)
+    return sum(map(int, passed + failed)), len(failed)
+
+
 def said_lines(files):
     said = "\n".join(Path(f).read_text(errors="replace") for f in files)
     return [(int(p), int(f)) for p, f in re.findall(r"^\D*(\d+)[^\d\n]*passed, (\d+)[^\n]*failed", said, re.M)]
@@ -46,7 +54,7 @@ def lines(files):
 
 
 kind, code, files = sys.argv[1], int(sys.argv[2]), sys.argv[3:]
-passed, failed = {"swift": swift, "unittest": unittest, "line": line, "lines": lines}[kind](files)
+passed, failed = {"swift": swift, "unittest": unittest, "checks": checks, "line": line, "lines": lines}[kind](files)
 if code and not failed:
     failed = 1
 print(passed, failed)

@@ -22,13 +22,13 @@ P
 
 # node_start DIR: the node's data in DIR/data, its profile below DIR/home, its words in DIR/node.log. Sets NODE_PID.
 node_start() {
-  local dir=$1 i
+  local dir=$1
   mkdir -p "$dir/home"
   [ -s "$dir/port" ] || free_ports >"$dir/port"
   HOME="$dir/home" XDG_CONFIG_HOME="$dir/home/.config" \
     "$BIN/komora" dev --data "$dir/data" --port "$(cat "$dir/port")" >"$dir/node.log" 2>&1 </dev/null &
   NODE_PID=$!
-  for i in $(seq 300); do
+  for _ in $(seq 300); do
     if grep -q -w ready "$dir/node.log"; then return 0; fi
     kill -0 "$NODE_PID" 2>/dev/null || break
     sleep 0.1
@@ -41,10 +41,10 @@ node_start() {
 
 # Ends the node as Ctrl-C does, and after 20 s with force. The exit code is the node's own.
 node_stop() {
-  local i code=0
+  local code=0
   [ -n "${NODE_PID:-}" ] || return 0
   kill -TERM "$NODE_PID" 2>/dev/null || true
-  for i in $(seq 200); do
+  for _ in $(seq 200); do
     kill -0 "$NODE_PID" 2>/dev/null || break
     sleep 0.1
   done

@@ -37,7 +37,7 @@ struct HranaService: Sendable {
 
   @Sendable private func pipeline(_ request: Request, _ context: APIContext) async throws -> Response {
     let grant = try access.database(request, context)
-    let (body, hash) = try await self.body(PipelineBody.self, of: request)
+    let (body, hash) = try await self.body(PipelineBody.self, of: request, context)
     var pipeline = HranaPipeline(
       try executor(for: body.baton, grant), idempotency: try idempotency(request, hash))
     let results = await pipeline.run(body.requests)
@@ -55,7 +55,7 @@ struct HranaService: Sendable {
 
   @Sendable private func cursor(_ request: Request, _ context: APIContext) async throws -> Response {
     let grant = try access.database(request, context)
-    let (body, _) = try await self.body(CursorBody.self, of: request)
+    let (body, _) = try await self.body(CursorBody.self, of: request, context)
     guard request.headers[.idempotencyKey] == nil else {
       throw APIError(
         .badRequest, HranaError("NOT_APPLIED_IDEMPOTENCY", "an Idempotency-Key needs a pipeline, not a cursor"))
@@ -156,7 +156,10 @@ struct HranaService: Sendable {
 
   // MARK: HTTP
 
-  private func body<T: Decodable>(_: T.Type, of request: Request) async throws -> (T, hash: [UInt8]) {
+  private func body<T: Decodable>(
+    _: T.Type, of request: Request, _ context: APIContext
+  ) async throws -> (T, hash: [UInt8]) {
+    try await context.askForBody()
     let buffer: ByteBuffer
     do {
       buffer = try await request.body.collect(upTo: node.configuration.limits.sqlRequestBytes)

@@ -53,5 +53,5 @@ struct S3Request: Sendable {
     }
   }
 
-  func isHead() -> Bool { request.method == .head }
+  var isHead: Bool { request.method == .head }
 }

@@ -26,7 +26,7 @@ extension NodeConfiguration {
   }
 
   /// A TOML basic string.
-  static func quote(_ text: String) -> String {
+  package static func quote(_ text: String) -> String {
     var quoted = "\""
     for scalar in text.unicodeScalars {
       switch scalar {

@@ -2,6 +2,7 @@
 
 package import Backup
 package import Base
+import Formats
 import ShardStore
 import Threads
 
@@ -15,15 +16,15 @@ extension NodeService {
   package func startSnapshot(account name: String) throws(NodeError) -> JobID {
     let account = try account(named: name)
     guard account.isActive else { throw NodeError(.refused, "the account is not active") }
-    return try startSnapshot(account)
+    return try startSnapshot(account, .manual)
   }
 
-  func startSnapshot(_ account: AccountRecord) throws(NodeError) -> JobID {
+  func startSnapshot(_ account: AccountRecord, _ kind: SnapshotKind) throws(NodeError) -> JobID {
     let (backups, metrics, clock) = (backups, metrics, clock)
     return try jobs.start(.snapshot, account: account.name, sharing: true) { reporter in
       let began = clock.now
       do {
-        let info = try await backups.snapshot(account.id) { reporter.report($0, $1) }
+        let info = try await backups.snapshot(account.id, kind) { reporter.report($0, $1) }
         metrics.counter("komora_snapshots_total", [("outcome", "done")]).increment()
         metrics.histogram("komora_snapshot_seconds").observe(.microseconds(clock.now - began))
         return info.result
@@ -73,8 +74,10 @@ extension NodeService {
     let snapshot = try await choose(request, source)
     var result = snapshot.result
     result["source"] = "archive"
+    result.merge(try await backups.plan(source.id, snapshot.id)) { $1 }
     guard !request.dryRun else {
       result["dry_run"] = "true"
+      result["would_create"] = request.target
       return result
     }
     let target = try await reserve(name: request.target, source.options, as: .restoring)

@@ -50,14 +50,14 @@ extension NodeService {
     let engine = try Engine.open(
       Self.engineConfiguration(configuration, nodeID), disk: disk, kek: kek, clock: clock)
     let backups = replacement
-      ?? LiveBackups(engine: engine, disk: disk, archive: paths.archive, keyEncryption: kek, clock: clock)
+      ?? LiveBackups(engine: engine, disk: disk, archive: paths.archive, keyEncryption: kek)
     return Parts(
       configuration: configuration, engine: engine, metrics: metrics, nodeID: nodeID, clock: clock,
       keyEncryption: kek, store: store, backups: backups, directory: try Self.load(store),
       bootstrapTokenHash: try Self.bootstrapTokenHash(configuration, disk), control: control, lock: lock)
   }
 
-  private static func engineConfiguration(_ configuration: NodeConfiguration, _ id: NodeID) -> EngineConfiguration {
+  static func engineConfiguration(_ configuration: NodeConfiguration, _ id: NodeID) -> EngineConfiguration {
     var engine = EngineConfiguration(
       accountsDirectory: configuration.paths.data + "/accounts", logDirectory: configuration.paths.data + "/log",
       temporaryDirectory: configuration.paths.temporary + "/engine", node: id)
@@ -70,7 +70,7 @@ extension NodeService {
   }
 
   /// 16 bytes, hexadecimal, and a line feed; drawn once.
-  private static func nodeID(_ disk: any Disk, _ path: String) throws -> NodeID {
+  static func nodeID(_ disk: any Disk, _ path: String) throws -> NodeID {
     if try disk.info(path) != nil {
       let text = String(decoding: try disk.readAll(path, limit: 64), as: UTF8.self)
       guard let id = NodeID(String(text.prefix { !$0.isNewline })) else {

@@ -35,7 +35,7 @@ extension NodeService {
         directory.lastAttempt[account.id] = now
         directory.lastSnapshot[account.id] = newest
       }
-      if isDue(account, now), let id = try? startSnapshot(account) { started.append(id) }
+      if isDue(account, now), let id = try? startSnapshot(account, .daily) { started.append(id) }
     }
     await expireArchives(now)
     return started

@@ -1,0 +1,147 @@
+// The node's two HTTPS ports: API (admin, SQL, probes; HTTP/1.1 and HTTP/2) and S3 (HTTP/1.1).
+//
+// It owns nothing but connections and SQL streams; accounts, credentials and data are the node's. It runs as a service:
+// a graceful shutdown lets requests in flight finish and then rolls back what streams had open.
+
+import Hummingbird
+import HummingbirdHTTP2
+import HummingbirdTLS
+package import Logging
+import NIOCore
+import NIOSSL
+package import Node
+package import ServiceLifecycle
+import ShardStore
+import Threads
+
+package struct APIServer: Service {
+  /// Ports that are bound, also where the configuration says 0.
+  package struct Ports: Sendable, Equatable {
+    package var api: Int
+    package var s3: Int
+  }
+
+  private let node: NodeService
+  private let logger: Logger
+  private let tls: TLSConfiguration
+  private let hrana: HranaService
+  private let probes: Probes
+  private let clock: any StoreClock
+  private let onListening: @Sendable (Ports) async -> Void
+
+  /// Reads the certificate that the configuration names. `onListening` runs once, when both ports take connections.
+  package init(
+    service node: NodeService, logger: Logger, onListening: @escaping @Sendable (Ports) async -> Void = { _ in }
+  ) throws {
+    self.node = node
+    self.logger = logger
+    self.onListening = onListening
+    tls = try Self.tls(node.configuration.tls)
+    clock = SystemClock()
+    let access = Access(node: node)
+    let timers = node.configuration.timers
+    let registry = StreamRegistry(
+      limits: .init(
+        sessionsPerAccount: node.configuration.limits.sqlStreamsCount,
+        sessionIdle: timers.transactionIdle.wholeNanoseconds, sessionLife: timers.transactionTimeout.wholeNanoseconds),
+      clock: clock)
+    hrana = HranaService(node: node, access: access, registry: registry, clock: clock)
+    probes = Probes(node: node, access: access)
+  }
+
+  /// Serves until a graceful shutdown or the task's cancellation.
+  package func run() async throws {
+    let bound = Lock<(api: Int?, s3: Int?)>((nil, nil))
+    let onListening = onListening
+    let api = application(router(), port: node.configuration.listen.api, server: try apiServer()) { channel in
+      let port = channel.localAddress?.port
+      if let ports = bound.with({ $0.api = port; return Self.both($0) }) { await onListening(ports) }
+    }
+    let s3 = application(
+      S3Service(node: node, clock: clock), port: node.configuration.listen.s3, server: try s3Server()
+    ) { channel in
+      let port = channel.localAddress?.port
+      if let ports = bound.with({ $0.s3 = port; return Self.both($0) }) { await onListening(ports) }
+    }
+    // They stop in reverse order: streams end when no request can use them any more.
+    let group = ServiceGroup(
+      configuration: .init(services: [StreamExpiry(hrana: hrana), api, s3].map { .init(service: $0) }, logger: logger))
+    let isStopping = probes.isStopping
+    try await withGracefulShutdownHandler {
+      try await group.run()
+    } onGracefulShutdown: {
+      isStopping.with { $0 = true }
+    }
+  }
+
+  private static func both(_ bound: (api: Int?, s3: Int?)) -> Ports? {
+    guard let api = bound.api, let s3 = bound.s3 else { return nil }
+    return Ports(api: api, s3: s3)
+  }
+
+  private func router() -> RouterResponder<APIContext> {
+    let router = Router(context: APIContext.self)
+    router.add(middleware: RequestAccounting(metrics: node.metrics, clock: clock))
+    probes.addRoutes(to: router)
+    hrana.addRoutes(to: router)
+    let admin = router.group("v1").add(
+      middleware: ReplayCache(clock: clock, requestBytesMax: node.configuration.limits.adminRequestBytes))
+    AdminService(node: node, access: probes.access).addRoutes(to: admin)
+    return router.buildResponder()
+  }
+
+  private func application<Responder: HTTPResponder>(
+    _ responder: Responder, port: ListenAddress, server: HTTPServerBuilder,
+    onRunning: @escaping @Sendable (any Channel) async -> Void
+  ) -> Application<Responder> where Responder.Context == APIContext {
+    Application(
+      responder: responder, server: server,
+      configuration: ApplicationConfiguration(
+        address: .hostname(port.host, port: port.port), serverName: "komora", reuseAddress: true,
+        availableConnectionsDelegate: MaximumAvailableConnections(node.configuration.limits.connectionsCount)),
+      onServerRunning: onRunning, logger: logger)
+  }
+
+  // MARK: channels
+
+  private var streamConfiguration: HTTP1Channel.Configuration {
+    HTTP1Channel.Configuration(
+      additionalChannelHandlers: [ContinueHandler()],
+      idleTimeout: .nanoseconds(Int64(node.configuration.timers.uploadIdle.wholeNanoseconds)),
+      httpDecoderConfiguration: .init(
+        maxHeaderFieldSize: 16 << 10, maxHeaderListSize: 32 << 10, maxHeaderFieldCount: 200))
+  }
+
+  private func apiServer() throws -> HTTPServerBuilder {
+    try .http2Upgrade(
+      tlsConfiguration: tls, configuration: HTTP2ChannelConfiguration(streamConfiguration: streamConfiguration))
+  }
+
+  private func s3Server() throws -> HTTPServerBuilder {
+    try .tls(.http1(configuration: streamConfiguration), tlsConfiguration: tls)
+  }
+
+  private static func tls(_ files: NodeConfiguration.TLSFiles) throws -> TLSConfiguration {
+    guard let certificate = files.apiCertificate, let key = files.apiKey else {
+      throw NodeError(.invalid, "tls.api_cert and tls.api_key must name the certificate and the key of the API")
+    }
+    do {
+      var tls = TLSConfiguration.makeServerConfiguration(
+        certificateChain: try NIOSSLCertificate.fromPEMFile(certificate).map { .certificate($0) },
+        privateKey: .privateKey(try NIOSSLPrivateKey(file: key, format: .pem)))
+      tls.minimumTLSVersion = .tlsv12
+      return tls
+    } catch {
+      throw NodeError(.invalid, "the certificate \(certificate) or its key cannot be read as PEM")
+    }
+  }
+}
+
+/// Closes SQL streams that nobody continues, and all of them at the end.
+private struct StreamExpiry: Service {
+  let hrana: HranaService
+
+  func run() async throws {
+    try await cancelWhenGracefulShutdown { await hrana.expireStreams() }
+  }
+}

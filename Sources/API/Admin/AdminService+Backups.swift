@@ -1,0 +1,136 @@
+// Snapshots, restores and verifications, and the jobs that they are.
+
+import Base
+import Hummingbird
+import HTTPTypes
+import NIOCore
+import Node
+
+extension AdminService {
+  private struct RestoreBody: Decodable {
+    var account: String?
+    /// An id; without one, or with `latest`, the newest.
+    var snapshot: String?
+    var latest: Bool?
+    /// The account that is made.
+    var `as`: String
+    var dryRun: Bool?
+  }
+
+  private struct VerifyBody: Decodable {
+    var snapshot: String?
+  }
+
+  func addBackupRoutes(to router: RouterGroup<APIContext>) {
+    router.get("accounts/:account/snapshots") { request, context in
+      let name = try archived(request, context)
+      return try AdminJSON.response(
+        SnapshotsReply(snapshots: try await node.snapshots(account: name).map(SnapshotReply.init)))
+    }
+    router.post("accounts/:account/snapshots") { request, context in
+      let record = try access.account(.backup, ownerToo: true, request, context)
+      return try accepted(node.startSnapshot(account: record.name))
+    }
+    router.get("accounts/:account/snapshots/:snapshot") { request, context in
+      let name = try archived(request, context)
+      let id = try snapshotID(context.parameters.get("snapshot"))
+      guard let info = try await node.snapshots(account: name).first(where: { $0.id == id }) else {
+        throw Self.noSnapshot
+      }
+      return try AdminJSON.response(SnapshotReply(info))
+    }
+    router.post("accounts/:account/snapshots/:snapshot/verify") { request, context in
+      let name = try archived(request, context, .backup)
+      return try accepted(
+        node.startVerify(account: name, snapshot: try snapshotID(context.parameters.get("snapshot"))))
+    }
+    router.post("accounts/:account/verify") { request, context in
+      let name = try archived(request, context, .backup)
+      let wanted = try await body(VerifyBody.self, of: request, context).snapshot
+      let newest = wanted == nil ? try await node.snapshots(account: name).last?.id : nil
+      return try accepted(node.startVerify(account: name, snapshot: try newest ?? snapshotID(wanted)))
+    }
+    router.post("accounts/:account/restores") { request, context in
+      try access.administrator(.backup, request, context)
+      return try await restore(request, context, account: context.parameters.get("account"))
+    }
+    router.post("restores") { request, context in
+      try access.administrator(.backup, request, context)
+      return try await restore(request, context, account: nil)
+    }
+    addJobRoutes(to: router)
+  }
+
+  private func restore(_ request: Request, _ context: APIContext, account: String?) async throws -> Response {
+    let wanted = try await body(RestoreBody.self, of: request, context)
+    guard let source = account ?? wanted.account else {
+      throw APIError(.badRequest, code: "invalid", "the field account is missing")
+    }
+    let newest = wanted.latest == true || wanted.snapshot == nil || wanted.snapshot == "latest"
+    return try accepted(
+      node.startRestore(
+        RestoreRequest(
+          account: source, snapshot: newest ? nil : try snapshotID(wanted.snapshot), target: wanted.as,
+          dryRun: wanted.dryRun ?? false)))
+  }
+
+  private func addJobRoutes(to router: RouterGroup<APIContext>) {
+    router.get("jobs") { request, context in
+      try access.administrator(.read, request, context)
+      return try AdminJSON.response(JobsReply(jobs: node.allJobs().map(JobReply.init)))
+    }
+    router.get("jobs/:job") { request, context in
+      try AdminJSON.response(JobReply(job(request, context)))
+    }
+    router.get("jobs/:job/events") { request, context in
+      let id = try job(request, context).id
+      return Response(
+        status: .ok, headers: [.contentType: "text/event-stream", .cacheControl: "no-store"],
+        body: ResponseBody { writer in
+          for await status in node.jobEvents(id) {
+            var event = Array("data: ".utf8)
+            event += try AdminJSON.bytes(JobReply(status))
+            event += Array("\n\n".utf8)
+            try await writer.write(ByteBuffer(bytes: event))
+          }
+          try await writer.finish(nil)
+        })
+    }
+  }
+
+  /// A job that the token may look at.
+  private func job(_ request: Request, _ context: APIContext) throws -> JobStatus {
+    let principal = try access.principal(request, context)
+    let missing = APIError(.notFound, code: "notFound", "there is no such job, or the token does not open it")
+    guard let id = JobID(context.parameters.get("job") ?? ""), let job = node.job(id) else { throw missing }
+    guard !principal.allows(.read) else { return job }
+    guard case .account(let account, _) = principal, (try? node.account(named: job.account))?.id == account else {
+      throw missing
+    }
+    return job
+  }
+
+  /// The name of an account whose archive may be looked at; the account itself may be deleted already.
+  private func archived(
+    _ request: Request, _ context: APIContext, _ scope: AdminScope = .read
+  ) throws(APIError) -> String {
+    if try access.principal(request, context).allows(scope) { return context.parameters.get("account") ?? "" }
+    return try access.account(scope, ownerToo: true, request, context).name
+  }
+
+  private func accepted(_ id: JobID) throws -> Response {
+    guard let job = node.job(id) else {
+      throw APIError(.internalServerError, code: "internal", "the job is gone")
+    }
+    var response = try AdminJSON.response(JobReply(job), status: .accepted)
+    response.headers[.location] = "/v1/jobs/\(id)"
+    return response
+  }
+
+  private static let noSnapshot = APIError(.notFound, code: "notFound", "there is no such snapshot in the archive")
+
+  private func snapshotID(_ text: String?) throws(APIError) -> SnapshotID {
+    guard let id = text.flatMap(SnapshotID.init(_:)) else { throw Self.noSnapshot }
+    return id
+  }
+}

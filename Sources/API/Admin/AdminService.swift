@@ -1,0 +1,34 @@
+// The admin API under `/v1`: JSON in and out, bearer tokens, problems as RFC 9457 documents, long work as jobs.
+//
+// An administrator needs the scope that a route names; an account's own token may look at its account, and make and check
+// its snapshots.
+
+import Base
+import Hummingbird
+import HTTPTypes
+import Node
+
+struct AdminService: Sendable {
+  let node: NodeService
+  let access: Access
+
+  func addRoutes(to router: RouterGroup<APIContext>) {
+    addAccountRoutes(to: router)
+    addKeyRoutes(to: router)
+    addBackupRoutes(to: router)
+    addTokenRoutes(to: router)
+    router.get("node") { request, context in
+      try access.administrator(.read, request, context)
+      let configuration = node.configuration
+      return try AdminJSON.response(
+        NodeReply(
+          id: "\(node.nodeID)", name: configuration.name, region: configuration.region, zone: configuration.zone,
+          accounts: node.accounts().count))
+    }
+  }
+
+  func body<T: Decodable>(_ type: T.Type, of request: Request, _ context: APIContext) async throws -> T {
+    try await context.askForBody()
+    return try await AdminJSON.body(type, of: request, limit: node.configuration.limits.adminRequestBytes)
+  }
+}

@@ -1,0 +1,115 @@
+// Storing an object. Its bytes stream into the engine while they arrive; the row that makes it exist commits only after
+// signature, length and every checksum were verified and the bytes are durable.
+
+import Base
+import HTTPTypes
+import Hummingbird
+import NIOCore
+import ShardStore
+import SigV4
+
+extension S3Service {
+  /// Bytes that are gathered before they go to the engine: one chunk of a recording.
+  private static let pieceBytes = Limits.recordingChunkBytes
+
+  func put(_ request: S3Request) async throws -> Response {
+    try request.allowOnly([])
+    try request.refuseUnknownWishes()
+    try Self.refuseReadOnly(request.key)
+    let metadata = try ObjectMetadata(request.signed)
+    let expectedMD5 = try Self.contentMD5(request)
+    let type = request.signed["content-type"] ?? "binary/octet-stream"
+    guard type.utf8.count <= 256 else { throw S3Error.invalidArgument("The content type is too long.") }
+    var verifier = try PayloadVerifier(request.verified, request.signed)
+    try checkLength(verifier.remaining)
+    let conditions = ObjectConditions(request.request.headers)
+    try await checkNow(conditions, request)
+
+    let upload = try await node.engine.upload(request.account.id)
+    do {
+      try await receive(request, &verifier, into: upload)
+      let checksum = try verifier.finish()
+      let stored = try await upload.finish()
+      guard expectedMD5 == nil || expectedMD5 == stored.md5 else {
+        throw S3Error(.badRequest, "BadDigest", "The Content-MD5 is not that of the body.")
+      }
+      let position = try await commit(stored, request, conditions, type: type, metadata: metadata.json)
+      var fields: HTTPFields = [.eTag: "\"\(stored.md5.hex)\"", .komoraPosition: "\(position)"]
+      if let checksum, let name = HTTPField.Name(checksum.algorithm.field) {
+        fields[name] = Base64.encode(checksum.value)
+      }
+      return Response(status: .ok, headers: fields)
+    } catch {
+      upload.cancel()
+      throw error
+    }
+  }
+
+  private func receive(_ request: S3Request, _ verifier: inout PayloadVerifier, into upload: Upload) async throws {
+    try await request.context.askForBody()
+    var piece = [UInt8]()
+    piece.reserveCapacity(Self.pieceBytes)
+    for try await buffer in request.request.body {
+      try verifier.push(Array(buffer.readableBytesView)[...]) { piece.append(contentsOf: $0) }
+      guard verifier.count <= node.configuration.limits.recordingBytes else { throw Self.tooLarge }
+      if piece.count >= Self.pieceBytes {
+        try await upload.append(piece)
+        piece.removeAll(keepingCapacity: true)
+      }
+    }
+    if !piece.isEmpty { try await upload.append(piece) }
+  }
+
+  /// The row, if the conditions still hold.
+  private func commit(
+    _ stored: StoredRecording, _ request: S3Request, _ conditions: ObjectConditions, type: String, metadata: String
+  ) async throws -> Position {
+    let key = request.key
+    let now = clock.unixMicroseconds()
+    let answer = try await node.engine.write(request.account.id) { connection in
+      try conditions.checkWrite(etag: RecordingCatalog.get(connection, key: key)?.etag)
+      try RecordingCatalog.put(connection, key: key, stored, contentType: type, metadata: metadata, at: now)
+    }
+    return answer.position
+  }
+
+  /// Before the body is sent, so that a put that cannot succeed costs nothing. The commit looks again.
+  private func checkNow(_ conditions: ObjectConditions, _ request: S3Request) async throws {
+    guard request.signed["if-match"] != nil || request.signed["if-none-match"] != nil else { return }
+    let key = request.key
+    let answer = try await node.engine.read(request.account.id) { try RecordingCatalog.get($0, key: key)?.etag }
+    try conditions.checkWrite(etag: answer.value)
+  }
+
+  private func checkLength(_ length: Int?) throws(S3Error) {
+    guard let length else {
+      throw S3Error(.lengthRequired, "MissingContentLength", "The Content-Length header is missing.")
+    }
+    guard length <= node.configuration.limits.recordingBytes else { throw Self.tooLarge }
+  }
+
+  private static let tooLarge = S3Error(
+    .badRequest, "EntityTooLarge", "The object is larger than the node accepts.")
+
+  /// Exports appear here and are made by the service.
+  static func isReadOnly(_ key: String) -> Bool { key.utf8.starts(with: "exports/".utf8) }
+
+  static func refuseReadOnly(_ key: String) throws(S3Error) {
+    guard !isReadOnly(key) else { throw .accessDenied }
+  }
+
+  static func contentMD5(_ request: S3Request) throws(S3Error) -> [UInt8]? {
+    guard let text = request.signed["content-md5"] else { return nil }
+    guard let bytes = Base64.decode(text), bytes.count == 16 else {
+      throw S3Error(.badRequest, "InvalidDigest", "The Content-MD5 is not a valid one.")
+    }
+    return bytes
+  }
+}
+
+extension APIContext {
+  /// Tells a client that waits with its body to send it.
+  func askForBody() async throws {
+    try await channel.triggerUserOutboundEvent(ContinueHandler.BodyWanted()).get()
+  }
+}

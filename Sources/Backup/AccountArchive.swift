@@ -1,0 +1,178 @@
+// One account's archive and what is done with it: snapshots, lists, proofs, restores. The index of chunks is kept between
+// calls, so keep the object for as long as the account is in use.
+
+package import AtRest
+package import Base
+package import Disk
+package import Formats
+import OpenSSL
+import SQLite
+package import ShardStore
+import Threads
+
+package final class AccountArchive: Sendable {
+  package let layout: ArchiveLayout
+  private let disk: any Disk
+  private let index: ArchiveIndex
+  private let clock: @Sendable () -> UnixMicroseconds
+  private let packBytesMax: Int
+  private let isWriting = Lock(false)
+
+  /// `clock` gives microseconds since 1970; it only dates snapshots.
+  package init(
+    disk: any Disk, layout: ArchiveLayout, clock: @escaping @Sendable () -> UnixMicroseconds = {
+      SystemClock().unixMicroseconds()
+    },
+    packBytesMax: Int = Limits.packBytesDefault
+  ) {
+    self.disk = disk
+    self.clock = clock
+    self.layout = layout
+    self.packBytesMax = packBytesMax
+    index = ArchiveIndex(disk: disk, layout: layout)
+  }
+
+  private var store: ManifestStore { ManifestStore(disk: disk, layout: layout) }
+
+  // MARK: snapshots
+
+  /// Takes a snapshot of the account as it is now and proves it. A damaged old chunk that the proof finds is written
+  /// again by a second snapshot. `progress` reaches 0.5 when the snapshot is stored.
+  package func createSnapshot(
+    of engine: Engine, kind: SnapshotKind, progress: @escaping @Sendable (Double) -> Void = { _ in }
+  ) async throws -> SnapshotInfo {
+    let free = isWriting.with { writing in
+      defer { writing = true }
+      return !writing
+    }
+    guard free else { throw BackupError(.refused, "a snapshot of this account is being taken; wait for it") }
+    defer { isWriting.with { $0 = false } }
+    var distrusted: Set<ChunkName> = []
+    let keyring = try await BackupWork.perform { [layout] in try engine.keyring(layout.account) }
+    for attempt in 0..<2 {
+      let order = SnapshotOrder(kind: kind, now: clock(), distrusted: distrusted) { progress($0 / 2) }
+      let stored = try await store(engine, keyring, order)
+      let result = try await prove(
+        ProofOrder(path: stored.path, accountKey: keyring.accountKey, now: clock()) { progress(0.5 + $0 / 2) })
+      if result.isWhole { return try await info(stored.path) }
+      distrusted.formUnion(result.damaged.keys)
+      guard attempt == 0, result.problems.isEmpty else {
+        let reason = result.problems.first ?? result.damaged.first.map { "\($0.value)" } ?? "no reason"
+        throw BackupError(.damaged, "the snapshot is stored but not proven: \(reason)", path: stored.path)
+      }
+    }
+    preconditionFailure("the second attempt returns or throws")
+  }
+
+  // Orders are structures, since the compiler (6.3.1) loses its way in async functions with many arguments and ids.
+  private struct ProofOrder: Sendable {
+    var path: String
+    var accountKey: SecretBytes
+    var now: UnixMicroseconds
+    var progress: @Sendable (Double) -> Void
+  }
+
+  private struct SnapshotOrder: Sendable {
+    var kind: SnapshotKind
+    var now: UnixMicroseconds
+    var distrusted: Set<ChunkName>
+    var progress: @Sendable (Double) -> Void
+  }
+
+  private func store(
+    _ engine: Engine, _ keyring: Keyring, _ order: SnapshotOrder
+  ) async throws -> StoredManifest {
+    do {
+      let source = try await PinnedSource.pin(engine, layout.account)
+      let keys = ArchiveKeys(account: layout.account, archive: keyring.archive, signing: keyring.keys.signing)
+      var random = SystemRandom()
+      let request = SnapshotRequest(
+        id: SnapshotID(from: &random), kind: order.kind, createdAt: order.now, progress: order.progress)
+      let writer = SnapshotWriter(
+        disk: disk, layout: layout, keys: keys, index: index, packBytesMax: packBytesMax,
+        distrusted: order.distrusted)
+      return try await writer.write(source, request)
+    } catch { throw BackupError(anyOf: error) }
+  }
+
+  /// Restores the snapshot in passing and compares; writes the proof when all is well. It opens everything with the
+  /// keyring as it lies in the archive and finds chunks by the packs' own lists, as a restore would.
+  private func prove(_ order: ProofOrder) async throws -> SnapshotProver.Result {
+    let (store, disk, layout) = (store, disk, layout)
+    return try await BackupWork.perform {
+      let reader = try SnapshotReader.open(
+        path: order.path, disk: disk, layout: layout, unlockedBy: .accountKey(order.accountKey))
+      let result = try SnapshotProver(reader).run(progress: order.progress)
+      if result.isWhole {
+        try store.writeProof(reader.manifest, path: order.path, provenAt: order.now, result, reader.keys)
+      }
+      return result
+    }
+  }
+
+  // MARK: lists
+
+  /// Snapshots, oldest first, and manifests that cannot be read. Needs no key.
+  package func list() async throws -> SnapshotList {
+    let store = store
+    return try await BackupWork.perform { try store.list() }
+  }
+
+  private func info(_ path: String) async throws -> SnapshotInfo {
+    let store = store
+    return try await BackupWork.perform { try store.info(path) }
+  }
+
+  // MARK: restore
+
+  /// What restoring `snapshot` would do.
+  package func plan(_ snapshot: SnapshotID, unlockedBy unlock: KeyringUnlock) async throws -> RestorePlan {
+    let (store, disk, layout) = (store, disk, layout)
+    return try await BackupWork.perform {
+      Restore(
+        try SnapshotReader.open(
+          path: try store.path(of: snapshot), disk: disk, layout: layout, unlockedBy: unlock)
+      ).plan
+    }
+  }
+
+  /// Builds `account`, which must not exist, from `snapshot`. When it returns the account is there; when it throws or the
+  /// process dies nothing of it is. Recordings erased since the snapshot stay erased, their rows too.
+  package func restore(_ request: RestoreRequest, into engine: Engine) async throws -> RestoreReport {
+    let (store, disk, layout) = (store, disk, layout)
+    let report = try await BackupWork.perform {
+      let opener = try ArchivedAccountKeys.read(disk: disk, layout: layout, unlockedBy: request.unlock)
+      let reader = try SnapshotReader.open(
+        path: try store.path(of: request.snapshot), disk: disk, layout: layout, opener)
+      let restore = Restore(reader)
+      let header = reader.manifest.header
+      let target: RestoreBuilder
+      do {
+        target = try engine.beginRestore(
+          as: request.account, base: header.position, pageCount: header.databasePages,
+          recordingName: opener.recordingName)
+      } catch { throw BackupError(anyOf: error) }
+      try restore.run(into: target, progress: request.progress)
+      return RestoreReport(plan: restore.plan, account: request.account, erased: restore.erased)
+    }
+    if !report.erased.isEmpty { try await removeErased(report, in: engine) }
+    return report
+  }
+
+  /// An erased recording does not come back as a row either. Until this is durable nobody knows the account's name.
+  private func removeErased(_ report: RestoreReport, in engine: Engine) async throws {
+    let now = clock()
+    do {
+      _ = try await engine.write(report.account) { connection in
+        for id in report.erased {
+          let keys = try connection.query("SELECT key FROM main.komora_recordings WHERE id = ?", .blob(id.bytes))
+          for case .text(let key) in keys.map({ $0[0] }) {
+            _ = try RecordingCatalog.delete(connection, key: key, at: now)
+          }
+        }
+      }
+    } catch { throw BackupError(anyOf: error) }
+  }
+}
+
+extension RestoreBuilder: RestoreTarget {}

@@ -1,0 +1,17 @@
+// What a restore did.
+
+public import Base
+
+public struct RestoreReport: Sendable, Equatable {
+  public var plan: RestorePlan
+  /// The account that is there now.
+  public var account: AccountID
+  /// Recordings that did not come back because their keys were destroyed.
+  public var erased: [RecordingID]
+
+  public init(plan: RestorePlan, account: AccountID, erased: [RecordingID]) {
+    self.plan = plan
+    self.account = account
+    self.erased = erased
+  }
+}

@@ -1,0 +1,105 @@
+// The backups of a running node: each account's archive below the configured directory, opened by the node's
+// key-encryption key.
+
+import AtRest
+import Backup
+import Base
+import Disk
+import Formats
+import ShardStore
+import Threads
+
+final class LiveBackups: AccountBackups {
+  private let engine: Engine
+  private let disk: any Disk
+  private let root: String
+  private let unlock: KeyringUnlock
+  /// Archives whose lists of chunks are in memory. A few: a list costs some tens of bytes a chunk.
+  private let open = Lock<[AccountID: AccountArchive]>([:])
+  private static let openMax = 16
+
+  init(engine: Engine, disk: any Disk, archive: String, keyEncryption: any KeyEncryption) {
+    self.engine = engine
+    self.disk = disk
+    root = archive
+    unlock = .keyEncryption(keyEncryption)
+  }
+
+  private func archive(_ account: AccountID) -> AccountArchive {
+    open.with { open in
+      if let archive = open[account] { return archive }
+      if open.count >= Self.openMax { open = [:] }
+      let archive = AccountArchive(disk: disk, layout: ArchiveLayout(root: root, account: account))
+      open[account] = archive
+      return archive
+    }
+  }
+
+  func snapshot(
+    _ account: AccountID, _ kind: SnapshotKind, progress: @escaping Progress
+  ) async throws -> SnapshotInfo {
+    try await archive(account).createSnapshot(of: engine, kind: kind) { fraction in
+      progress(fraction, fraction < 0.5 ? "storing" : "proving")
+    }
+  }
+
+  func snapshots(of account: AccountID) async throws -> [SnapshotInfo] {
+    let layout = ArchiveLayout(root: root, account: account)
+    let disk = disk
+    guard try await blocking({ try disk.info(layout.manifests) }) != nil else { return [] }
+    return try await archive(account).list().snapshots
+  }
+
+  func verify(
+    _ account: AccountID, _ snapshot: SnapshotID, progress: @escaping Progress
+  ) async throws -> [String: String] {
+    let (disk, unlock) = (disk, unlock)
+    let layout = ArchiveLayout(root: root, account: account)
+    return try await blocking {
+      let path = try ManifestStore(disk: disk, layout: layout).path(of: snapshot)
+      let reader = try SnapshotReader.open(path: path, disk: disk, layout: layout, unlockedBy: unlock)
+      let result = try SnapshotProver(reader).run { progress($0, "reading back") }
+      guard result.isWhole else {
+        let reason = result.problems.first ?? result.damaged.first.map { "\($0.value)" } ?? "no reason"
+        throw NodeError(.io, "the snapshot is damaged (\(result.damaged.count) chunks): \(reason)")
+      }
+      return ["snapshot": "\(snapshot)", "chunks": "\(result.chunks)", "bytes": "\(result.bytes)"]
+    }
+  }
+
+  func plan(_ account: AccountID, _ snapshot: SnapshotID) async throws -> [String: String] {
+    let plan = try await archive(account).plan(snapshot, unlockedBy: unlock)
+    return [
+      "database_bytes": "\(plan.databaseBytes)", "recordings": "\(plan.recordings)",
+      "recording_bytes": "\(plan.recordingBytes)", "erased": "\(plan.erased)", "missing_chunks": "\(plan.missingChunks)",
+    ]
+  }
+
+  func restore(
+    _ account: AccountID, _ snapshot: SnapshotID, as target: AccountID, progress: @escaping Progress
+  ) async throws -> [String: String] {
+    let report = try await archive(account).restore(snapshot, unlockedBy: unlock, into: engine, as: target) {
+      progress($0, "restoring")
+    }
+    return ["erased": "\(report.erased.count)"]
+  }
+
+  func removeArchive(of account: AccountID) async throws {
+    open.with { $0[account] = nil }
+    let disk = disk
+    let directory = ArchiveLayout(root: root, account: account).directory
+    try await blocking {
+      // The keyring first: what is left after a crash then opens for nobody.
+      let keyring = directory + "/keyring"
+      if try disk.info(keyring) != nil { try disk.remove(keyring) }
+      try Self.removeTree(directory, disk)
+    }
+  }
+
+  private static func removeTree(_ path: String, _ disk: any Disk) throws(DiskError) {
+    guard let info = try disk.info(path) else { return }
+    guard info.isDirectory else { return try disk.remove(path) }
+    for name in try disk.list(path) { try removeTree(path + "/" + name, disk) }
+    try disk.removeDirectory(path)
+  }
+}

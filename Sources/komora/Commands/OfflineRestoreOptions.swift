@@ -1,0 +1,138 @@
+// `komora restore --offline`: archive files and a recovery file in, ordinary files out. No node runs.
+
+import ArgumentParser
+import AtRest
+import Backup
+import Base
+import Disk
+import Foundation
+import OpenSSL
+
+struct OfflineRestoreOptions: ParsableArguments {
+  @Flag(help: "Restore from archive files alone, without a node.")
+  var offline = false
+
+  @Option(help: "Offline: the archive's directory, the account's own or the one above it.")
+  var archive: String?
+
+  @Option(help: "Offline: the account's recovery file.")
+  var recovery: String?
+
+  @Option(help: "Offline: a file with the age identity (AGE-SECRET-KEY-1…) that opens the recovery file.")
+  var identity: String?
+
+  @Option(help: "Offline: a file with the passphrase that opens the recovery file, or - for standard input.")
+  var passphraseFile: String?
+
+  @Option(help: "Offline: the newest snapshot up to this time, such as 2026-01-31T12:00:00Z.")
+  var at: String?
+
+  @Option(help: "Offline: refuse a snapshot that does not reach this position (EPOCH.INDEX, from a receipt).")
+  var expect: String?
+
+  @Option(help: "Offline: the directory that is made for the account's files.")
+  var out: String?
+
+  @Flag(help: "Offline: take the newest snapshot without being asked whether it is new enough.")
+  var yes = false
+
+  func check() throws {
+    guard archive != nil, recovery != nil, out != nil, (identity == nil) != (passphraseFile == nil) else {
+      throw ValidationError("--offline wants --archive, --recovery, --out, and --identity or --passphrase-file.")
+    }
+  }
+
+  func run(json: Bool) async throws {
+    let file = try openRecovery()
+    let expected = try expect.map { text throws(CommandFailure) in
+      guard let position = ExpectedPosition(text) else {
+        throw CommandFailure(.usage, "--expect wants a position such as 3.1842, as `Komora-Position` shows it")
+      }
+      return position
+    }
+    let restore = try failing {
+      try OfflineRestore(disk: RealDisk(), archive: archive ?? "", recovery: file, at: try moment(), expect: expected)
+    }
+    try confirmAge(restore.snapshot, json: json)
+    let display = ProgressDisplay("restore", json: json)
+    let out = out ?? ""
+    // The process does nothing else: this thread may block.
+    let report = try failing { try restore.run(out: out) { display.update($0, "writing") } }
+    display.finish()
+    let result = JSONValue.object([
+      "out": .text(out), "account": .text("\(report.plan.account)"), "snapshot": .text("\(report.plan.snapshot)"),
+      "taken": .text(Self.time(report.plan.createdAt)), "position": .text("\(report.plan.position)"),
+      "database_bytes": .integer(Int64(report.plan.databaseBytes)), "recordings": .integer(Int64(report.plan.recordings)),
+      "recording_bytes": .integer(Int64(report.plan.recordingBytes)), "erased": .integer(Int64(report.erased.count)),
+    ])
+    guard !json else { return Terminal.line(result.encoded(pretty: false)) }
+    Show.object(
+      result,
+      [("written to", "out"), ("taken", "taken"), ("position", "position"), ("database", "database_bytes"),
+       ("recordings", "recordings"), ("of them", "recording_bytes"), ("erased", "erased")], json: false)
+  }
+
+  private func openRecovery() throws(CommandFailure) -> RecoveryFile {
+    guard let data = recovery.flatMap(FileManager.default.contents(atPath:)) else {
+      throw CommandFailure(.notFound, "cannot read \(recovery ?? ""): give the account's recovery file")
+    }
+    let key: RecoveryFile.Identity
+    if let identity {
+      key = .age(try PrivateFile.readText(identity))
+    } else {
+      key = .passphrase(SecretBytes(Array(try PrivateFile.readLine(passphraseFile ?? "-").utf8)))
+    }
+    do {
+      return try RecoveryFile(decoding: Array(data), by: key)
+    } catch {
+      throw CommandFailure(error.code == .wrongKey ? .refused : .failed, "\(recovery ?? ""): \(error.message)")
+    }
+  }
+
+  private func moment() throws(CommandFailure) -> UnixMicroseconds? {
+    guard let at else { return nil }
+    guard let date = try? Date(at, strategy: .iso8601) else {
+      throw CommandFailure(.usage, "--at wants a time such as 2026-01-31T12:00:00Z")
+    }
+    return UnixMicroseconds(date.timeIntervalSince1970 * 1_000_000)
+  }
+
+  /// An older manifest that somebody put in place of the newest cannot be noticed without an anchor; a person can.
+  private func confirmAge(_ snapshot: SnapshotInfo, json: Bool) throws(CommandFailure) {
+    guard expect == nil, at == nil, !yes else { return }
+    let hours = Int((Date().timeIntervalSince1970 - Double(snapshot.createdAt) / 1_000_000) / 3600)
+    let age = "the newest snapshot here was taken \(Self.time(snapshot.createdAt)), \(hours) hours ago"
+    guard Terminal.isInteractive, !json else {
+      throw CommandFailure(.refused, "\(age): give --expect POSITION, --at TIME, or --yes to accept that")
+    }
+    Terminal.draw("\(age). Go on? [y/N] ")
+    guard readLine()?.lowercased().hasPrefix("y") == true else { throw CommandFailure(.refused, "nothing was restored") }
+  }
+
+  private static func time(_ microseconds: UnixMicroseconds) -> String {
+    Date(timeIntervalSince1970: Double(microseconds) / 1_000_000).formatted(.iso8601)
+  }
+
+  private func failing<R>(_ body: () throws -> R) throws(CommandFailure) -> R {
+    do { return try body() } catch let error as CommandFailure { throw error } catch {
+      throw CommandFailure(backup: error)
+    }
+  }
+}
+
+extension CommandFailure {
+  /// A failure of `Backup`, as the command line says it.
+  init(backup error: any Error) {
+    guard let error = error as? BackupError else {
+      self.init(.failed, "\(error)")
+      return
+    }
+    let kind: Kind =
+      switch error.code {
+      case .notFound: .notFound
+      case .exists, .wrongKey, .refused: .refused
+      default: .failed
+      }
+    self.init(kind, error.description)
+  }
+}

@@ -1,0 +1,18 @@
+// `komora snapshot list --account A`
+
+import ArgumentParser
+
+struct SnapshotListCommand: AsyncParsableCommand {
+  static let configuration = CommandConfiguration(commandName: "list", abstract: "List snapshots, oldest first.")
+
+  @OptionGroup var account: AccountOption
+  @OptionGroup var connection: ConnectionOptions
+
+  func run() async throws {
+    let answer = try await APIClient.with(connection) { try await $0.get("\(account.path)/snapshots") }
+    Show.list(
+      answer, under: "snapshots",
+      [("ID", "id"), ("CREATED", "created_at"), ("KIND", "kind"), ("SIZE", "bytes"), ("ADDED", "added_bytes"),
+       ("STATE", "state")], json: connection.json)
+  }
+}

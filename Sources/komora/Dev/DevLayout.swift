@@ -1,0 +1,20 @@
+// Where `komora dev` keeps what below its directory.
+
+struct DevLayout {
+  let root: String
+
+  var lock: String { root + "/dev.lock" }
+  var ca: String { root + "/ca/ca.pem" }
+  var caKey: String { root + "/ca/ca.key" }
+  var server: String { root + "/ca/server.pem" }
+  var serverKey: String { root + "/ca/server.key" }
+
+  func node(_ name: String) -> Node { Node(root: root + "/" + name) }
+
+  struct Node {
+    let root: String
+    var configuration: String { root + "/node.toml" }
+    var token: String { root + "/admin.token" }
+    var pid: String { root + "/komora.pid" }
+  }
+}

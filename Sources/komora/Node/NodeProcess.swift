@@ -1,0 +1,85 @@
+// The composition root of a node: service, metrics, ports, signals. SIGTERM and SIGINT end it gracefully: requests in
+// flight finish, then jobs, then the engine.
+
+import API
+import CoreMetrics
+import Foundation
+import Logging
+import Node
+import ServiceLifecycle
+
+struct NodeProcess {
+  let configuration: NodeConfiguration
+  /// Ends when standard input does: a child of `komora dev` does not outlive it.
+  let stopAtEndOfInput: Bool
+
+  func run() async throws {
+    let logger = Logger(label: "node")
+    let socketPath = ProcessInfo.processInfo.environment["NOTIFY_SOCKET"]
+    let node: NodeService
+    do throws(NodeError) {
+      node = try await NodeService.open(configuration)
+    } catch {
+      throw CommandFailure(Self.kind(error.code), error.message)
+    }
+    MetricsSystem.bootstrap(RegistryMetricsFactory(node.metrics))
+    logger.info(
+      "node opened",
+      metadata: ["node": "\(configuration.name)", "id": "\(node.nodeID)", "accounts": "\(node.accounts().count)"])
+    do {
+      let server = try APIServer(service: node, logger: logger) { ports in
+        logger.info("node ready", metadata: ["api_port": "\(ports.api)", "s3_port": "\(ports.s3)"])
+        SystemdNotifier.notify("READY=1", socketPath: socketPath)
+      }
+      var services: [any Service] = [server]
+      if stopAtEndOfInput { services.append(EndOfInput()) }
+      var group = ServiceGroupConfiguration(
+        services: services.map { .init(service: $0, successTerminationBehavior: .gracefullyShutdownGroup) },
+        gracefulShutdownSignals: [.sigterm, .sigint], logger: logger)
+      group.maximumGracefulShutdownDuration = configuration.timers.shutdownTimeout
+      try await ServiceGroup(configuration: group).run()
+    } catch {
+      await node.close()
+      throw Self.failure(error, configuration)
+    }
+    SystemdNotifier.notify("STOPPING=1", socketPath: socketPath)
+    await node.close()
+    logger.info("node stopped")
+  }
+
+  private static func kind(_ code: NodeError.Code) -> CommandFailure.Kind {
+    switch code {
+    case .notFound: .notFound
+    case .exists, .refused: .refused
+    case .invalid: .usage
+    case .unavailable: .unavailable
+    case .io: .failed
+    }
+  }
+
+  private static func failure(_ error: any Error, _ configuration: NodeConfiguration) -> CommandFailure {
+    let text = "\(error)"
+    if text.contains("EADDRINUSE") || text.contains("Address already in use") {
+      let listen = configuration.listen
+      return CommandFailure(
+        .refused, "\(listen.api) or \(listen.s3) is in use: choose other addresses in [listen], or stop what listens there")
+    }
+    return CommandFailure(.failed, "the node stopped: \(text)")
+  }
+}
+
+/// Ends, and with it the group, when standard input is closed.
+private struct EndOfInput: Service {
+  func run() async throws {
+    try await cancelWhenGracefulShutdown {
+      let (ended, continuation) = AsyncStream.makeStream(of: Void.self)
+      FileHandle.standardInput.readabilityHandler = { handle in
+        guard handle.availableData.isEmpty else { return }
+        handle.readabilityHandler = nil
+        continuation.finish()
+      }
+      for await _ in ended {}
+      FileHandle.standardInput.readabilityHandler = nil
+    }
+  }
+}

@@ -1,0 +1,33 @@
+// Waits for a job, shows how far it is, and gives its result or its failure.
+
+import Foundation
+
+extension APIClient {
+  /// `started` is what the node answered to the request that made the job.
+  func wait(_ started: JSONValue, _ title: String, json: Bool) async throws -> JSONValue {
+    guard let id = started["id"]?.text ?? started["job"]?.text else {
+      throw CommandFailure(.failed, "the node named no job: check that node and command have the same version")
+    }
+    let display = ProgressDisplay(title, json: json)
+    defer { display.finish() }
+    while true {
+      let job = try await get("/v1/jobs/\(id.pathSegment)")
+      display.update(job["progress"]?.double ?? 0, job["message"]?.text ?? "")
+      switch job["state"]?.text {
+      case "done": return job
+      case "failed": throw Self.failure(job)
+      default: try await Task.sleep(for: .milliseconds(200))
+      }
+    }
+  }
+
+  private static func failure(_ job: JSONValue) -> CommandFailure {
+    let problem = job["error"] ?? job["problem"] ?? .null
+    let text = problem["detail"]?.text ?? problem["message"]?.text ?? job["message"]?.text ?? "the job failed"
+    if let status = problem["status"]?.integer { return CommandFailure(CommandFailure.kind(status: Int(status)), text) }
+    let kinds: [String: CommandFailure.Kind] = [
+      "notFound": .notFound, "exists": .refused, "refused": .refused, "invalid": .usage, "unavailable": .unavailable,
+    ]
+    return CommandFailure(kinds[problem["code"]?.text ?? ""] ?? .failed, text)
+  }
+}

@@ -1,0 +1,5 @@
+// What `komora --version` says.
+
+enum Version {
+  static let text = "0.2.0"
+}

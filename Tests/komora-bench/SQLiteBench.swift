@@ -1,0 +1,59 @@
+// The peer: plain SQLite, WAL, synchronous=FULL, in process, a thread per writer, a file per writer or one for all.
+
+import Base
+import SQLite
+import Threads
+
+struct SQLiteBench {
+  var directory: String
+  var seconds: Double
+  var rowBytes: Int
+
+  func run(writers: Int, files: Int) throws -> Measurement {
+    for file in 0..<files {
+      let connection = try open(file)
+      try connection.execute("CREATE TABLE t (id INTEGER PRIMARY KEY, v BLOB)")
+    }
+    let start = monotonicSeconds()
+    let end = start + seconds
+    let all = Lock<[Double]>([])
+    let failures = Lock<[String]>([])
+    let threads = (0..<writers).map { writer in
+      Thread(name: "peer-\(writer)") {
+        do {
+          let latencies = try write(writer, file: writer % files, until: end)
+          all.with { $0 += latencies }
+        } catch { failures.with { $0.append("\(error)") } }
+      }
+    }
+    for thread in threads { thread.join() }
+    if let failure = failures.with({ $0.first }) { throw BenchFailure(message: "the peer failed: \(failure)") }
+    return Measurement(seconds: monotonicSeconds() - start, latencies: all.with { $0 })
+  }
+
+  private func open(_ file: Int) throws -> Connection {
+    let connection = try Connection(path: "\(directory)/peer-\(file).sqlite", .create)
+    try connection.execute("PRAGMA busy_timeout=30000")
+    try connection.execute("PRAGMA journal_mode=wal")
+    try connection.execute("PRAGMA synchronous=full")
+    return connection
+  }
+
+  private func write(_ writer: Int, file: Int, until end: Double) throws -> [Double] {
+    let connection = try open(file)
+    var rows = RowSource(seed: writer)
+    var latencies: [Double] = []
+    while true {
+      let row = rows.next(rowBytes)
+      let t = monotonicSeconds()
+      if t >= end { return latencies }
+      try connection.execute("INSERT INTO t (v) VALUES (?)", .blob(row))
+      latencies.append((monotonicSeconds() - t) * 1e3)
+    }
+  }
+}
+
+struct BenchFailure: Error, CustomStringConvertible {
+  var message: String
+  var description: String { message }
+}

@@ -1,0 +1,79 @@
+// The program's commands; each prints its counts and ends with `N passed, M failed`.
+
+import Glibc
+
+package enum Command {
+  package static func run(_ arguments: [String]) async -> Int32 {
+    setvbuf(stdout, nil, _IOLBF, 0)
+    var rest = arguments[...]
+    let name = rest.popFirst() ?? "help"
+    let options = Options(rest)
+    switch name {
+    case "child":
+      let a = Array(rest)
+      guard a.count == 4, let scenario = Scenario(rawValue: a[0]), let mode = FaultMode(rawValue: a[2]),
+        let nth = Int(a[3])
+      else { return usage() }
+      await Child.run(scenario, directory: a[1], mode: mode, nth: nth)
+      return 0
+    case "enumerate": return await enumerate(options)
+    default: return usage()
+    }
+  }
+
+  private static func usage() -> Int32 {
+    print(
+      """
+      komora-torture enumerate [--scenario NAME|all] [--mode kill|fail|all] [--stride N] [--keep]
+      scenarios: \(Scenario.allCases.map(\.rawValue).joined(separator: " "))
+      """)
+    return 2
+  }
+
+  static func finish(_ passed: Int, _ failed: Int) -> Int32 {
+    print("\(passed) passed, \(failed) failed")
+    return failed == 0 && passed > 0 ? 0 : 1
+  }
+
+  private static func enumerate(_ options: Options) async -> Int32 {
+    let wanted = options["scenario"] ?? "all"
+    let mode = options["mode"] ?? "all"
+    let scenarios = wanted == "all" ? Scenario.allCases : wanted.split(separator: ",").compactMap { Scenario(rawValue: String($0)) }
+    guard !scenarios.isEmpty, ["all", "kill", "fail"].contains(mode) else { return usage() }
+    var (passed, failed) = (0, 0)
+    for scenario in scenarios {
+      var enumeration = Enumeration(scenario, kills: mode != "fail", failures: mode != "kill")
+      enumeration.stride = Int(options["stride"] ?? "1") ?? 1
+      enumeration.keep = options.has("keep")
+      let outcome = await enumeration.run()
+      for line in outcome.lines { print(line) }
+      print("\(scenario.rawValue): \(outcome.passed) passed, \(outcome.failed) failed")
+      passed += outcome.passed
+      failed += outcome.failed
+    }
+    return finish(passed, failed)
+  }
+}
+
+/// `--name value` and `--name`.
+struct Options {
+  private var values: [String: String] = [:]
+  private var flags: Set<String> = []
+
+  init(_ arguments: ArraySlice<String>) {
+    var rest = arguments
+    while let word = rest.popFirst() {
+      guard word.hasPrefix("--") else { continue }
+      let name = String(word.dropFirst(2))
+      if let value = rest.first, !value.hasPrefix("--") {
+        values[name] = value
+        rest = rest.dropFirst()
+      } else {
+        flags.insert(name)
+      }
+    }
+  }
+
+  subscript(name: String) -> String? { values[name] }
+  func has(_ name: String) -> Bool { flags.contains(name) }
+}
