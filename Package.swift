@@ -26,6 +26,7 @@ let package = Package(
     .package(url: "https://github.com/apple/swift-certificates", from: "1.21.1"),
     .package(url: "https://github.com/apple/swift-crypto", from: "4.5.2"),
     .package(url: "https://github.com/apple/swift-nio", from: "2.101.2"),
+    .package(url: "https://github.com/apple/swift-nio-extras", from: "1.35.2"),
     .package(url: "https://github.com/apple/swift-nio-ssl", from: "2.37.6"),
     .package(url: "https://github.com/apple/swift-http-types", from: "1.8.0"),
     .package(url: "https://github.com/apple/swift-log", from: "1.16.2"),
@@ -61,18 +62,19 @@ let package = Package(
       name: "Node",
       dependencies: [
         "Base", "Formats", "Threads", "Disk", "SQLite", "AtRest", "OpenSSL", "ShardStore", "Backup", "ControlStores",
-        product("Logging", "swift-log"), product("Metrics", "swift-metrics"), product("TOMLKit", "TOMLKit"),
+        product("Logging", "swift-log"), product("Metrics", "swift-metrics"),
+        product("CoreMetrics", "swift-metrics"), product("TOMLKit", "TOMLKit"),
         product("ServiceLifecycle", "swift-service-lifecycle"),
       ], swiftSettings: house),
     .target(
       name: "API",
       dependencies: [
-        "Base", "Formats", "Node", "Backup", "ShardStore", "SQLite", "SigV4", "OpenSSL",
+        "Base", "Threads", "Node", "AtRest", "Backup", "ShardStore", "SQLite", "SigV4", "OpenSSL",
         product("Hummingbird", "hummingbird"), product("HummingbirdTLS", "hummingbird"),
         product("HummingbirdHTTP2", "hummingbird"), product("HTTPTypes", "swift-http-types"),
-        product("NIOCore", "swift-nio"), product("NIOSSL", "swift-nio-ssl"), product("NIOHTTP1", "swift-nio"),
-        product("Logging", "swift-log"), product("Metrics", "swift-metrics"), product("XMLCoder", "XMLCoder"),
-        product("ServiceLifecycle", "swift-service-lifecycle"),
+        product("NIOCore", "swift-nio"), product("NIOHTTPTypes", "swift-nio-extras"),
+        product("NIOSSL", "swift-nio-ssl"), product("Logging", "swift-log"), product("Metrics", "swift-metrics"),
+        product("XMLCoder", "XMLCoder"), product("ServiceLifecycle", "swift-service-lifecycle"),
       ], swiftSettings: house),
     .executableTarget(
       name: "komora",
@@ -82,6 +84,38 @@ let package = Package(
         product("X509", "swift-certificates"), product("Crypto", "swift-crypto"), product("TOMLKit", "TOMLKit"),
         product("NIOCore", "swift-nio"), product("NIOSSL", "swift-nio-ssl"), product("Logging", "swift-log"),
         product("ServiceLifecycle", "swift-service-lifecycle"),
+      ], swiftSettings: house),
+
+    .target(name: "Simulator", dependencies: ["Base", "Threads", "Disk"], path: "Tests/Simulator", swiftSettings: house),
+    .executableTarget(
+      name: "komora-bench", dependencies: ["ShardStore", "Base", "Disk", "AtRest", "OpenSSL", "SQLite", "Threads"],
+      path: "Tests/komora-bench", swiftSettings: house),
+    .testTarget(name: "BaseTests", dependencies: ["Base"], swiftSettings: house),
+    .testTarget(name: "ThreadsTests", dependencies: ["Threads"], swiftSettings: house),
+    .testTarget(name: "DiskTests", dependencies: ["Base", "Threads", "Disk", "Simulator"], swiftSettings: house),
+    .testTarget(name: "OpenSSLTests", dependencies: ["OpenSSL", "Base"], swiftSettings: house),
+    .testTarget(
+      name: "AtRestTests", dependencies: ["AtRest", "OpenSSL", "Base", "Formats", "Disk", "Threads", "Simulator"],
+      swiftSettings: house),
+    .testTarget(
+      name: "ShardStoreTests",
+      dependencies: ["ShardStore", "Base", "Disk", "AtRest", "OpenSSL", "SQLite", "Formats", "Simulator"],
+      swiftSettings: house),
+    .testTarget(
+      name: "BackupTests",
+      dependencies: [
+        "Backup", "Simulator", "ShardStore", "Base", "Formats", "Threads", "Disk", "SQLite", "AtRest", "OpenSSL",
+      ], swiftSettings: house),
+    .testTarget(
+      name: "SigV4Tests", dependencies: ["SigV4", "Base", "OpenSSL"], resources: [.copy("Vectors")],
+      swiftSettings: house),
+    .testTarget(
+      name: "ControlStoresTests", dependencies: ["ControlStores", "AtRest", "Base", "SQLite"], swiftSettings: house),
+    .testTarget(
+      name: "NodeTests",
+      dependencies: [
+        "Node", "Backup", "ControlStores", "AtRest", "Base", "Disk", "Formats", "OpenSSL", "ShardStore", "SQLite",
+        "Threads", product("CoreMetrics", "swift-metrics"),
       ], swiftSettings: house),
   ]
 )

@@ -50,9 +50,9 @@ package final class Keyring: Sendable {
   }
 
   /// Draws an account key and the account's keys and writes them, durable when this returns. `.exists` when there is a
-  /// file already, whatever it holds.
+  /// file already, whatever it holds. A restored account takes over `recordingName`, since its rows hold such names.
   package static func create(
-    disk: any Disk, path: String, account: AccountID, kek: any KeyEncryption
+    disk: any Disk, path: String, account: AccountID, kek: any KeyEncryption, recordingName: SecretBytes? = nil
   ) throws(AtRestError) -> Keyring {
     guard try onDisk({ () throws(DiskError) in try disk.info(path) }) == nil else {
       throw AtRestError(.exists, "there is a keyring already: \(path)")
@@ -62,6 +62,7 @@ package final class Keyring: Sendable {
     let wrap = KeyringHeader.Wrap(keyID: kek.id, wrapped: try kek.wrap(accountKey, for: account))
     var drawn: [KeyringFrame.Kind: SecretBytes] = [:]
     for kind in AccountKeys.kinds { drawn[kind] = SecretBytes.random(32) }
+    if let recordingName { drawn[.recordingName] = recordingName }
     var writer = try KeyringWriter(disk: disk, path: path, account: account, wraps: [wrap])
     do throws(AtRestError) {
       for kind in AccountKeys.kinds {

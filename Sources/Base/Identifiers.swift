@@ -40,26 +40,34 @@ extension OpaqueID {
 
 /// A business account: one shard.
 public struct AccountID: OpaqueID {
-  public let bits: UInt128
-  public init(bits: UInt128) { self.bits = bits }
+  private let high: UInt64
+  private let low: UInt64
+  public init(bits: UInt128) { (high, low) = halves(bits) }
+  public var bits: UInt128 { whole(high, low) }
 }
 
 /// One stored recording of one account; its key in the keyring has the same id.
 public struct RecordingID: OpaqueID {
-  public let bits: UInt128
-  public init(bits: UInt128) { self.bits = bits }
+  private let high: UInt64
+  private let low: UInt64
+  public init(bits: UInt128) { (high, low) = halves(bits) }
+  public var bits: UInt128 { whole(high, low) }
 }
 
 /// One snapshot of one account.
 public struct SnapshotID: OpaqueID {
-  public let bits: UInt128
-  public init(bits: UInt128) { self.bits = bits }
+  private let high: UInt64
+  private let low: UInt64
+  public init(bits: UInt128) { (high, low) = halves(bits) }
+  public var bits: UInt128 { whole(high, low) }
 }
 
 /// One node; drawn once and kept on its disk, so that a node which lost its disk is another node.
 public struct NodeID: OpaqueID {
-  public let bits: UInt128
-  public init(bits: UInt128) { self.bits = bits }
+  private let high: UInt64
+  private let low: UInt64
+  public init(bits: UInt128) { (high, low) = halves(bits) }
+  public var bits: UInt128 { whole(high, low) }
 }
 
 /// Ownership of a shard: only one primary writes in an epoch. 0 is before the first.
@@ -76,8 +84,10 @@ public typealias UnixMicroseconds = Int64
 
 /// The first 16 bytes of a SHA-256 over a record and the checksum before it.
 public struct Checksum: Hashable, Sendable, CustomStringConvertible {
-  public let bits: UInt128
-  public init(bits: UInt128) { self.bits = bits }
+  private let high: UInt64
+  private let low: UInt64
+  public init(bits: UInt128) { (high, low) = halves(bits) }
+  public var bits: UInt128 { whole(high, low) }
   public static let zero = Checksum(bits: 0)
   public var description: String { String(bits, radix: 16) }
 }
@@ -98,3 +108,11 @@ public struct Position: Hashable, Sendable, CustomStringConvertible {
   /// `<epoch>.<index>`, as clients see it in `Komora-Position`.
   public var description: String { "\(epoch).\(index)" }
 }
+
+// Two words instead of one UInt128: the compiler misplaces values that want 16-byte alignment when they cross a
+// suspension in an async function's frame (swiftc 6.3.1, debug).
+private func halves(_ bits: UInt128) -> (UInt64, UInt64) {
+  (UInt64(truncatingIfNeeded: bits >> 64), UInt64(truncatingIfNeeded: bits))
+}
+
+private func whole(_ high: UInt64, _ low: UInt64) -> UInt128 { UInt128(high) << 64 | UInt128(low) }

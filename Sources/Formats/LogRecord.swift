@@ -29,7 +29,8 @@ public struct RecordHeader: Sendable, Equatable {
   public var commitIndex: LogIndex
   public var time: UnixMicroseconds
   public var payloadBytes: Int
-  public var nonce: [UInt8]
+  private var nonceLow: UInt64
+  private var nonceHigh: UInt32
   public var previous: Checksum
   public var checksum: Checksum
 
@@ -38,6 +39,8 @@ public struct RecordHeader: Sendable, Equatable {
     time: UnixMicroseconds, payloadBytes: Int, nonce: [UInt8], previous: Checksum, checksum: Checksum = .zero
   ) {
     precondition(nonce.count == 12)
+    nonceLow = nonce[..<8].reversed().reduce(0) { $0 << 8 | UInt64($1) }
+    nonceHigh = nonce[8...].reversed().reduce(0) { $0 << 8 | UInt32($1) }
     self.kind = kind
     self.continues = continues
     self.account = account
@@ -46,9 +49,16 @@ public struct RecordHeader: Sendable, Equatable {
     self.commitIndex = commitIndex
     self.time = time
     self.payloadBytes = payloadBytes
-    self.nonce = nonce
     self.previous = previous
     self.checksum = checksum
+  }
+
+  /// 12 bytes.
+  public var nonce: [UInt8] {
+    var w = ByteWriter(capacity: 12)
+    w.put(nonceLow)
+    w.put(nonceHigh)
+    return w.bytes
   }
 
   public var position: Position { Position(epoch: epoch, index: index, checksum: checksum) }
@@ -68,7 +78,8 @@ public struct RecordHeader: Sendable, Equatable {
     w.put(commitIndex)
     w.put(time)
     w.put(UInt32(payloadBytes))
-    w.put(raw: nonce)
+    w.put(nonceLow)
+    w.put(nonceHigh)
     w.put(previous)
     w.put(checksum)
     return w.bytes
@@ -103,7 +114,8 @@ public struct RecordHeader: Sendable, Equatable {
       time = try r.take()
       payloadBytes = Int(try r.take(UInt32.self))
       guard payloadBytes <= Limits.recordBytesMax else { throw FormatError(.limit, "record of \(payloadBytes) bytes", at: 56) }
-      nonce = Array(try r.take(raw: 12))
+      nonceLow = try r.take()
+      nonceHigh = try r.take()
       previous = try r.takeChecksum()
       checksum = try r.takeChecksum()
     } catch let error as BytesError {

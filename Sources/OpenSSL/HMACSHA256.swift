@@ -11,9 +11,15 @@ package enum HMACSHA256 {
       guard let handle = EVP_MAC_CTX_new(Algorithms.hmac) else { preconditionFailure("out of memory") }
       self.handle = handle
       var name = Array("SHA2-256".utf8CString)
-      name.withUnsafeMutableBufferPointer { text in
-        let parameters = [OSSL_PARAM_construct_utf8_string("digest", text.baseAddress, 0), OSSL_PARAM_construct_end()]
-        must(EVP_MAC_CTX_set_params(handle, parameters), "EVP_MAC_CTX_set_params")
+      // The parameter keeps both pointers, so both texts must live through the call.
+      let field = Array("digest".utf8CString)
+      field.withUnsafeBufferPointer { field in
+        name.withUnsafeMutableBufferPointer { text in
+          let parameters = [
+            OSSL_PARAM_construct_utf8_string(field.baseAddress, text.baseAddress, 0), OSSL_PARAM_construct_end(),
+          ]
+          must(EVP_MAC_CTX_set_params(handle, parameters), "EVP_MAC_CTX_set_params")
+        }
       }
     }
 

@@ -59,8 +59,6 @@ final class CommitLog: Sendable {
   /// Told after a failed write or sync, when the affected owners know.
   let onFailure = Lock<(@Sendable () -> Void)?>(nil)
   private let buffer = Lock<DiskBuffer>(DiskBuffer(capacity: 1 << 20))
-  /// A group is at most this large, so that no file is left much too early.
-  private static let groupBytesMax = 4 << 20
 
   init(disk: any Disk, configuration: EngineConfiguration, nextGeneration: UInt64, free: [(String, any DiskFile)]) {
     self.disk = disk
@@ -150,7 +148,7 @@ final class CommitLog: Sendable {
     state.with { s in
       var bytes = 0
       var count = 0
-      while count < s.queue.count, count == 0 || bytes < Self.groupBytesMax {
+      while count < s.queue.count, count == 0 || bytes < configuration.logGroupBytes {
         bytes += s.queue[count].record.frame.count
         count += 1
       }

@@ -29,9 +29,14 @@ extension Engine {
     _ = try openNow(id)
   }
 
-  func createKeyring(_ id: AccountID, in directory: String) throws(StoreError) -> Keyring {
+  func createKeyring(_ id: AccountID, in directory: String, recordingName: SecretBytes? = nil) throws(StoreError)
+    -> Keyring
+  {
     let path = "\(directory)/\(Shard.keyringName)"
-    do { return try Keyring.create(disk: disk, path: path, account: id, kek: kek.with { $0 }) } catch {
+    do {
+      return try Keyring.create(
+        disk: disk, path: path, account: id, kek: kek.with { $0 }, recordingName: recordingName)
+    } catch {
       throw StoreError(error, path)
     }
   }

@@ -16,6 +16,10 @@ package struct EngineConfiguration: Sendable {
   /// Files that the log may have at most; writes wait when all hold records that are not in segments yet.
   package var logFilesMax = 6
   package var directLog = true
+  /// Bytes of records after which a group of the log takes no more, so that no file is left much too early.
+  package var logGroupBytes = 4 << 20
+  /// Pages in one record; a transaction with more continues in further records. At most `Limits.recordPagesMax`.
+  package var recordPages = Limits.recordPagesMax
   package var segmentBytes = Limits.segmentBytesDefault
   package var volumeBytes = Limits.volumeBytesDefault
 

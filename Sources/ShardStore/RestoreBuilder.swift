@@ -4,17 +4,20 @@ package import AtRest
 package import Base
 import Disk
 import Formats
-import OpenSSL
+package import OpenSSL
 import SQLite
 
 extension Engine {
   /// Begins an account with new keys whose log goes on after `base`. Nothing is visible before `finish`.
-  package func beginRestore(as id: AccountID, base: Position, pageCount: Int) throws(StoreError) -> RestoreBuilder {
+  /// `recordingName` is the key under which the rows of recordings name their chunks.
+  package func beginRestore(
+    as id: AccountID, base: Position, pageCount: Int, recordingName: SecretBytes
+  ) throws(StoreError) -> RestoreBuilder {
     guard !hasAccount(id) else { throw StoreError(.exists, "there is an account \(id) already") }
     let directory = "\(configuration.accountsDirectory)/.restore-\(id)"
     if try storing({ try disk.info(directory) }) != nil { try disk.removeTree(directory) }
     try storing { try disk.makeDirectory(directory) }
-    let keyring = try createKeyring(id, in: directory)
+    let keyring = try createKeyring(id, in: directory, recordingName: recordingName)
     let main = try layOut(id, in: directory, keyring: keyring, base: base, pages: UInt32(pageCount))
     let recordings = try RecordingStore(
       disk: disk, directory: "\(directory)/\(Shard.volumesName)", account: id, keyring: keyring,

@@ -173,9 +173,22 @@ extension Shard {
   private func attempt(_ members: inout [Member], on connection: Connection) -> Attempt {
     do {
       try connection.execute("BEGIN IMMEDIATE")
-      for i in members.indices {
-        runMember(&members[i], on: connection)
-        if connection.isAutocommit { return .broken(guilty: i) }
+      if members.count == 1 {
+        runLoneMember(&members[0], on: connection)
+        if case .failure = members[0].outcome {
+          if !connection.isAutocommit { try connection.execute("ROLLBACK") }
+          abandonGated()
+          return .committed
+        }
+      } else {
+        for i in members.indices {
+          runMember(&members[i], on: connection)
+          if connection.isAutocommit {
+            // A COMMIT of its own would have made records of half a batch.
+            abandonGated()
+            return .broken(guilty: i)
+          }
+        }
       }
       try connection.execute("COMMIT")
       handOver()
@@ -186,6 +199,19 @@ extension Shard {
       abandonGated()
       return .failed(refusal ?? Self.translated(error))
     }
+  }
+
+  /// A member without company needs no savepoint: its failure rolls back the whole transaction.
+  private func runLoneMember(_ member: inout Member, on connection: Connection) {
+    do {
+      connection.startMember()
+      try member.body(connection)
+      if connection.isAutocommit {
+        member.outcome = .failure(StoreError(.refused, "the request ended the transaction that it ran in"))
+      } else if connection.hasDeferredViolations {
+        throw SQLiteError(.constraint, name: "SQLITE_CONSTRAINT_FOREIGNKEY", message: "FOREIGN KEY constraint failed")
+      }
+    } catch { member.outcome = .failure(error) }
   }
 
   private func runMember(_ member: inout Member, on connection: Connection) {

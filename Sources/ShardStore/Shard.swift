@@ -168,7 +168,7 @@ final class Shard: LogOwner, CommitGate, Sendable {
     let time = environment.clock.unixMicroseconds()
     var rest = changes[...]
     repeat {
-      let part = rest.prefix(Limits.recordPagesMax)
+      let part = rest.prefix(configuration.recordPages)
       rest = rest.dropFirst(part.count)
       let payload = PagesPayload(databasePages: databasePages, changes: part.map(Self.change))
       let record = sealer.pagesRecord(

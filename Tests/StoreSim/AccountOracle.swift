@@ -43,6 +43,11 @@ package final class AccountOracle {
     if fate == .acknowledged { acknowledged.append(serial) }
   }
 
+  /// A request that was refused is sent again under its key.
+  func reopen(_ serial: Int) {
+    if transactions[serial].fate == .refused { transactions[serial].fate = .pending }
+  }
+
   /// Nobody will answer what was pending when the machine stopped.
   func forgetPending() {
     for serial in transactions.indices where transactions[serial].fate == .pending {

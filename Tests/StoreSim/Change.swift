@@ -23,6 +23,20 @@ package enum Change: Sendable {
 
   struct Thrown: Error {}
 
+  /// For traces.
+  var label: String {
+    switch self {
+    case .put(let keys, let length): "put \(keys.count) rows of \(length)"
+    case .increment(let keys): "increment \(keys)"
+    case .remove(let keys): "remove \(keys)"
+    case .large(let rows): "put \(rows) large rows"
+    case .table(let number): "table \(number)"
+    case .recording(let key, _, let recording): "recording \(recording.id) as \(key)"
+    case .removeRecording(let key): "remove \(key)"
+    case .failing(let failure): "fail by \(failure)"
+    }
+  }
+
   static let schema = """
     CREATE TABLE journal (seq INTEGER PRIMARY KEY, serial INTEGER NOT NULL);
     CREATE TABLE kv (k INTEGER PRIMARY KEY, n INTEGER NOT NULL, v TEXT NOT NULL);

@@ -47,6 +47,7 @@ enum InjectedFault: CaseIterable {
 
   func inject(into disk: ForgetfulDisk, using random: inout SeededGenerator) {
     if self == .fullDisk {
+      disk.capacityBytes = 1 << 40
       let used = (1 << 40) - Int((try? disk.freeBytes("/")) ?? 0)
       disk.capacityBytes = used + random.below(24) * 4096
       return

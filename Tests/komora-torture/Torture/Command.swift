@@ -16,6 +16,20 @@ package enum Command {
       else { return usage() }
       await Child.run(scenario, directory: a[1], mode: mode, nth: nth)
       return 0
+    case "load-child":
+      let a = Array(rest)
+      guard a.count == 5, let base = Int(a[2]), let rate = Int(a[3]) else { return usage() }
+      let load = OpenLoad(
+        directory: a[0], page: SharedPage(a[1], making: false), base: base, rate: rate,
+        known: Set(a[4].split(separator: ",").compactMap { Int($0) }))
+      do { try await load.run() } catch { Child.tell("problem the load ended: \(error)") }
+      return 1
+    case "random":
+      var kills = RandomKills(kills: Int(options["kills"] ?? "300") ?? 300, seed: UInt64(options["seed"] ?? "1") ?? 1)
+      if let rate = options["rate"].flatMap({ Int($0) }) { kills.rate = rate }
+      kills.keep = options.has("keep")
+      let outcome = await kills.run()
+      return finish(outcome.passed, outcome.failed)
     case "enumerate": return await enumerate(options)
     default: return usage()
     }
@@ -25,6 +39,7 @@ package enum Command {
     print(
       """
       komora-torture enumerate [--scenario NAME|all] [--mode kill|fail|all] [--stride N] [--keep]
+      komora-torture random [--kills 300] [--seed N] [--rate WRITES-PER-SECOND] [--keep]
       scenarios: \(Scenario.allCases.map(\.rawValue).joined(separator: " "))
       """)
     return 2

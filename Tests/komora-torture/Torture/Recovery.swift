@@ -12,7 +12,13 @@ import Threads
 struct Recovery {
   let directory: String
   let configuration: EngineConfiguration
-  let ledger: Ledger
+  private(set) var ledger: Ledger
+  /// Number of what is written to see that the engine goes on.
+  var mark = 5_000
+  /// Newest snapshots that are restored.
+  var snapshotsMax = Int.max
+  /// Removes restored accounts when they have been looked at.
+  var removesCopies = false
   private(set) var problems: [String] = []
   /// What was compared, so that a check that saw nothing shows.
   private(set) var seen = Seen()
@@ -142,9 +148,9 @@ struct Recovery {
           problems.append("account \(number): acknowledged snapshot \(id) is not in the archive")
         }
         let keyring = try driver.engine.keyring(account)
-        for (i, snapshot) in list.snapshots.enumerated() {
+        for (i, snapshot) in list.snapshots.suffix(snapshotsMax).enumerated() {
           seen.snapshots += 1
-          try await restore(snapshot.id, archive, keyring, number, 7_000 + number * 10 + i, driver)
+          try await restore(snapshot.id, archive, keyring, number, 7_000_000 + number * 100 + i, driver)
         }
       } catch { problems.append("archive of account \(number): \(error)") }
     }
@@ -169,11 +175,18 @@ struct Recovery {
 
   /// The engine takes a write, an upload and a checkpoint in every account.
   private mutating func goOn(_ driver: Driver, _ heard: Lock<[String]>) {
+    for copy in ledger.restoring.keys where removesCopies && driver.engine.hasAccount(Content.account(copy)) {
+      do {
+        try driver.engine.removeAccountNow(Content.account(copy))
+        ledger.note("removing \(copy)")
+        ledger.note("removed \(copy)")
+      } catch { problems.append("the copy \(copy) cannot be removed: \(error)") }
+    }
     for account in driver.engine.accounts().map(Content.number) {
       let ready = (try? driver.engine.readNow(Content.account(account)) { try Found($0).hasTables })?.0 ?? false
       guard ready else { continue }
-      if !driver.write(account, tx: 5_000) { problems.append("account \(account) takes no write") }
-      do { try driver.record(account, number: 5_000, bytes: 3_000) } catch {
+      if !driver.write(account, tx: mark) { problems.append("account \(account) takes no write") }
+      do { try driver.record(account, number: mark, bytes: 3_000) } catch {
         problems.append("account \(account) takes no recording: \(error)")
       }
       driver.checkpoint(account)
@@ -183,10 +196,19 @@ struct Recovery {
 
   private mutating func reopen() throws {
     let driver = try Driver(configuration, disk: RealDisk(), kek: ledger.rotating ? TestKey(2) : key) { _ in }
+    let mark = Int64(mark)
     for account in driver.engine.accounts().map(Content.number) {
-      let (found, _) = try driver.engine.readNow(Content.account(account)) { try Found($0) }
-      if found.hasTables, found.transactions[5_000]?.rows != 2 || found.recordings[5_000] == nil {
-        problems.append("account \(account): what was written after the recovery is gone")
+      let (rows, _) = try driver.engine.readNow(Content.account(account)) { connection -> Int64 in
+        let tables = try connection.query("SELECT 1 FROM sqlite_master WHERE name = 'tally'")
+        if tables.isEmpty { return -1 }
+        let rows = try connection.query("SELECT count(*) FROM t WHERE tx = ?", .integer(mark))
+        let row = try RecordingCatalog.get(connection, key: Content.recordingKey(Int(mark)))
+        return row == nil ? 0 : rows[0][0].integer ?? 0
+      }
+      if rows >= 0, rows != 2 { problems.append("account \(account): what was written after the recovery is gone") }
+      if rows == 2 {
+        ledger.note("tx \(account) \(mark) 2")
+        ledger.note("recording \(account) \(mark) 3000")
       }
     }
     driver.engine.close()

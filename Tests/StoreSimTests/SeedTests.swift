@@ -1,0 +1,2 @@
+import StoreSim
+import Testing

@@ -1,0 +1,41 @@
+// The command line.
+
+import ShardStore
+import StoreSim
+
+struct Options {
+  var seeds = 100
+  var from = 1
+  var bug: (name: String, bug: PlantedBugs)?
+  var isVerbose = false
+
+  struct Refused: Error, CustomStringConvertible { var description: String }
+
+  init(_ arguments: [String]) throws {
+    var rest = arguments[...]
+    while let argument = rest.popFirst() {
+      switch argument {
+      case "--seeds": seeds = try Self.number(argument, &rest)
+      case "--from": from = try Self.number(argument, &rest)
+      case "--seed":
+        from = try Self.number(argument, &rest)
+        seeds = 1
+        isVerbose = true
+      case "--verbose": isVerbose = true
+      case "--bug":
+        guard let name = rest.popFirst(), let bug = StoreSimulation.bugs.first(where: { $0.name == name }) else {
+          throw Refused(description: "--bug takes one of \(StoreSimulation.bugs.map(\.name).joined(separator: ", "))")
+        }
+        self.bug = bug
+      default: throw Refused(description: "unknown argument \(argument)")
+      }
+    }
+  }
+
+  private static func number(_ argument: String, _ rest: inout ArraySlice<String>) throws -> Int {
+    guard let text = rest.popFirst(), let number = Int(text), number >= 0 else {
+      throw Refused(description: "\(argument) takes a number")
+    }
+    return number
+  }
+}
