@@ -91,6 +91,7 @@ let package = Package(
       name: "komora-bench", dependencies: ["ShardStore", "Base", "Disk", "AtRest", "OpenSSL", "SQLite", "Threads"],
       path: "Tests/komora-bench", swiftSettings: house),
     .testTarget(name: "BaseTests", dependencies: ["Base"], swiftSettings: house),
+    .testTarget(name: "FormatsTests", dependencies: ["Formats", "Base"], swiftSettings: house),
     .testTarget(name: "ThreadsTests", dependencies: ["Threads"], swiftSettings: house),
     .testTarget(name: "DiskTests", dependencies: ["Base", "Threads", "Disk", "Simulator"], swiftSettings: house),
     .testTarget(name: "OpenSSLTests", dependencies: ["OpenSSL", "Base"], swiftSettings: house),

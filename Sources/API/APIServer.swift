@@ -4,13 +4,14 @@
 // a graceful shutdown lets requests in flight finish and then rolls back what streams had open.
 
 import Hummingbird
+import HummingbirdCore
 import HummingbirdHTTP2
 import HummingbirdTLS
 package import Logging
 import NIOCore
 import NIOSSL
 package import Node
-package import ServiceLifecycle
+import ServiceLifecycle
 import ShardStore
 import Threads
 
@@ -142,6 +143,6 @@ private struct StreamExpiry: Service {
   let hrana: HranaService
 
   func run() async throws {
-    try await cancelWhenGracefulShutdown { await hrana.expireStreams() }
+    await cancelWhenGracefulShutdown { await hrana.expireStreams() }
   }
 }

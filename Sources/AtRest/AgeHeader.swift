@@ -52,7 +52,9 @@ struct AgeHeader {
         byteCount = lines.rest.startIndex
         return
       }
-      guard stanzas.count < Self.stanzasMax else { throw AtRestError(.tooLarge, "an age file with too many recipients") }
+      guard stanzas.count < Self.stanzasMax else {
+        throw AtRestError(.tooLarge, "an age file with too many recipients")
+      }
       stanzas.append(try Self.stanza(line, &lines))
     }
     throw AtRestError(.damaged, "an age header without an end", at: min(file.count, Self.bytesMax))

@@ -94,7 +94,7 @@ package struct RecordingChunkCoder: Sendable {
     let coded = Zstd.compress(original, level: level)
     guard coded.count < original.byteCount,
       let back = try? Zstd.decompress(coded, limit: original.byteCount),
-      original.withUnsafeBytes({ whole in back.count == whole.count && memcmp(back, whole.baseAddress!, whole.count) == 0 })
+      back.count == original.byteCount, original.withUnsafeBytes({ memcmp(back, $0.baseAddress!, $0.count) }) == 0
     else { return nil }
     return coded
   }

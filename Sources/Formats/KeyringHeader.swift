@@ -62,8 +62,9 @@ public struct KeyringHeader: Sendable, Equatable {
       throw FormatError(.truncated, "a keyring that ends in its header", at: bytes.count)
     }
     var tail = ByteReader(bytes[(Self.byteCount - 4)..<Self.byteCount])
-    var r = ByteReader(bytes[4..<(Self.byteCount - 4)])
+    var r = ByteReader(bytes[..<(Self.byteCount - 4)])
     do throws(BytesError) {
+      _ = try r.take(raw: 4)
       let version: UInt16 = try r.take()
       guard version == Self.version else { throw BytesError("keyring version \(version)", at: 4) }
       guard try tail.take(UInt32.self) == CRC32C.checksum(Array(bytes[..<(Self.byteCount - 4)])) else {
@@ -84,7 +85,7 @@ public struct KeyringHeader: Sendable, Equatable {
         throw BytesError("the keyring's header has bytes that nobody writes", at: 0)
       }
     } catch {
-      throw FormatError(error.message.hasPrefix("keyring version") ? .version : .damaged, error.message, at: error.offset)
+      throw FormatError(error.offset == 4 ? .version : .damaged, error.message, at: error.offset)
     }
   }
 }

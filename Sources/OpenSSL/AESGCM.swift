@@ -5,8 +5,7 @@
 //
 // An instance is used by one thread at a time: it has no lock of its own.
 
-package final class AESGCM: @unchecked Sendable {
-  // Invariant: its owner lets one thread at a time use it, as documented above.
+package final class AESGCM: Sendable {
   package static let nonceBytes = CipherContext.nonceBytes
   package static let tagBytes = CipherContext.tagBytes
   private let sealing: CipherContext

@@ -5,20 +5,22 @@
 
 import COpenSSL
 
-// Invariant: each handle is set once, before its first use, never freed, and only read by OpenSSL, which counts its
-// references itself.
 enum Algorithms {
-  nonisolated(unsafe) static let sha256 = required(EVP_MD_fetch(nil, "SHA2-256", nil), "SHA-256")
-  nonisolated(unsafe) static let md5 = required(EVP_MD_fetch(nil, "MD5", nil), "MD5")
-  nonisolated(unsafe) static let hmac = required(EVP_MAC_fetch(nil, "HMAC", nil), "HMAC")
-  nonisolated(unsafe) static let aes256gcm = required(EVP_CIPHER_fetch(nil, "AES-256-GCM", nil), "AES-256-GCM")
-  nonisolated(unsafe) static let chaCha20Poly1305 = required(
-    EVP_CIPHER_fetch(nil, "ChaCha20-Poly1305", nil), "ChaCha20-Poly1305")
+  static let sha256 = Algorithm(EVP_MD_fetch(nil, "SHA2-256", nil), "SHA-256")
+  static let md5 = Algorithm(EVP_MD_fetch(nil, "MD5", nil), "MD5")
+  static let hmac = Algorithm(EVP_MAC_fetch(nil, "HMAC", nil), "HMAC")
+  static let aes256gcm = Algorithm(EVP_CIPHER_fetch(nil, "AES-256-GCM", nil), "AES-256-GCM")
+  static let chaCha20Poly1305 = Algorithm(EVP_CIPHER_fetch(nil, "ChaCha20-Poly1305", nil), "ChaCha20-Poly1305")
+}
+
+struct Algorithm: @unchecked Sendable {
+  // Invariant: the handle is never freed, and OpenSSL, which counts its references itself, only reads it.
+  let handle: OpaquePointer
 
   /// Nothing of ours works without them, so a library that lacks one ends the process with its name.
-  private static func required(_ handle: OpaquePointer?, _ name: String) -> OpaquePointer {
+  fileprivate init(_ handle: OpaquePointer?, _ name: String) {
     guard let handle else { preconditionFailure("this OpenSSL has no \(name)") }
-    return handle
+    self.handle = handle
   }
 }
 

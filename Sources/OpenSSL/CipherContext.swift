@@ -5,19 +5,20 @@
 
 import COpenSSL
 
-final class CipherContext {
+final class CipherContext: @unchecked Sendable {
+  // Invariant: the cipher that holds it lets one thread at a time use it, as it asks of its own users.
   static let nonceBytes = 12
   static let tagBytes = 16
   private let handle: OpaquePointer
 
-  init(_ cipher: OpaquePointer, key: SecretBytes) {
+  init(_ algorithm: Algorithm, key: SecretBytes) {
     precondition(key.count == 32, "the key has 32 bytes")
     guard let handle = EVP_CIPHER_CTX_new() else { preconditionFailure("out of memory") }
     self.handle = handle
     key.with { span in
       span.withUnsafeBytes { raw in
         let start = raw.baseAddress!.assumingMemoryBound(to: UInt8.self)
-        must(EVP_CipherInit_ex2(handle, cipher, start, nil, -1, nil), "EVP_CipherInit_ex2")
+        must(EVP_CipherInit_ex2(handle, algorithm.handle, start, nil, -1, nil), "EVP_CipherInit_ex2")
       }
     }
   }

@@ -8,7 +8,7 @@ package enum HMACSHA256 {
     let handle: OpaquePointer
 
     init() {
-      guard let handle = EVP_MAC_CTX_new(Algorithms.hmac) else { preconditionFailure("out of memory") }
+      guard let handle = EVP_MAC_CTX_new(Algorithms.hmac.handle) else { preconditionFailure("out of memory") }
       self.handle = handle
       var name = Array("SHA2-256".utf8CString)
       // The parameter keeps both pointers, so both texts must live through the call.

@@ -10,7 +10,7 @@ package final class Hasher: @unchecked Sendable {
     case md5
 
     package var count: Int { self == .sha256 ? 32 : 16 }
-    var handle: OpaquePointer { self == .sha256 ? Algorithms.sha256 : Algorithms.md5 }
+    var handle: OpaquePointer { (self == .sha256 ? Algorithms.sha256 : Algorithms.md5).handle }
   }
 
   private let algorithm: Algorithm

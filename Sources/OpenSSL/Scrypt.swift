@@ -14,11 +14,11 @@ package enum Scrypt {
       passphrase.with { phrase in
         phrase.withUnsafeBytes { words in
           span.withUnsafeMutableBytes { out in
-            derived =
-              EVP_PBE_scrypt(
-                words.baseAddress?.assumingMemoryBound(to: CChar.self), words.count, salt, salt.count, 1 << UInt64(logN),
-                UInt64(r), UInt64(p), UInt64(memoryMax), out.baseAddress!.assumingMemoryBound(to: UInt8.self), out.count)
-              == 1
+            let result = EVP_PBE_scrypt(
+              words.baseAddress?.assumingMemoryBound(to: CChar.self), words.count, salt, salt.count,
+              1 << UInt64(logN), UInt64(r), UInt64(p), UInt64(memoryMax),
+              out.baseAddress!.assumingMemoryBound(to: UInt8.self), out.count)
+            derived = result == 1
           }
         }
       }

@@ -45,7 +45,7 @@ package final class Upload: Sendable {
   }
 
   /// Takes the next bytes. One call at a time; blocks for a chunk's coding and its write.
-  func appendNow(_ bytes: [UInt8]) throws(StoreError) {
+  package func appendNow(_ bytes: [UInt8]) throws(StoreError) {
     md5.update(bytes)
     try state.with { s throws(StoreError) in
       guard !s.done else { throw StoreError(.closed, "the upload has ended") }
@@ -65,7 +65,7 @@ package final class Upload: Sendable {
     }
   }
 
-  func finishNow() throws(StoreError) -> StoredRecording {
+  package func finishNow() throws(StoreError) -> StoredRecording {
     let stored = try state.with { s throws(StoreError) in
       guard !s.done else { throw StoreError(.closed, "the upload has ended") }
       try write(s.buffer, isLast: true, &s)

@@ -70,7 +70,7 @@ struct KeyringCrashTests {
     return ring
   }
 
-  @Test("whatever was synced, destroyed or rewrapped stays so through crashes, kills, torn writes and flips in the torn")
+  @Test("what was synced, destroyed or rewrapped stays so through crashes, kills, torn writes and flips")
   func storms() throws {
     var crashes = 0
     var counts = FaultCounts()
@@ -106,7 +106,8 @@ struct KeyringCrashTests {
     while true {
       let disk = try preparedDisk(seed: story)
       let ring = try Keyring.create(disk: disk, path: "/a/keyring", account: account, kek: TestKeyEncryption())
-      let plan = FaultPlan(.fail(.io), at: nth, of: [.write, .sync, .truncate, .create, .rename, .syncDirectory, .remove])
+      let plan = FaultPlan(
+        .fail(.io), at: nth, of: [.write, .sync, .truncate, .create, .rename, .syncDirectory, .remove])
       disk.onOperation(plan.decide)
       var model = Model()
       var random = SeededGenerator(seed: story)

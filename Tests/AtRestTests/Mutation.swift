@@ -13,7 +13,9 @@ func mutated(_ bytes: [UInt8], _ random: inout SeededGenerator) -> [UInt8] {
     case 2: bytes.insert(UInt8(truncatingIfNeeded: random.next()), at: at)
     case 3: bytes.remove(at: at)
     case 4: bytes.removeLast(random.below(min(bytes.count, 64)))
-    default: bytes.insert(contentsOf: bytes[at..<min(bytes.count, at + random.below(40))], at: random.below(bytes.count))
+    default:
+      let part = bytes[at..<min(bytes.count, at + random.below(40))]
+      bytes.insert(contentsOf: part, at: random.below(bytes.count))
     }
   }
   return bytes

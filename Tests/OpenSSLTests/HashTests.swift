@@ -76,11 +76,12 @@ struct HashTests {
     let salt = Array("NaCl".utf8)
     let derived = Scrypt.derive(passphrase: phrase, salt: salt, logN: 10, r: 8, p: 16, count: 64)
     #expect(
-      derived?.copy == hex(
-        """
-        fdbabe1c9d3472007856e7190d01e9fe7c6ad7cbc8237830e77376634b373162
-        2eaf30d92e22a3886ff109279d9830dac727afb94a83ee6d8360cbdfa2cc0640
-        """))
+      derived?.copy
+        == hex(
+          """
+          fdbabe1c9d3472007856e7190d01e9fe7c6ad7cbc8237830e77376634b373162
+          2eaf30d92e22a3886ff109279d9830dac727afb94a83ee6d8360cbdfa2cc0640
+          """))
     #expect(Scrypt.derive(passphrase: phrase, salt: salt, logN: 20, count: 32, memoryMax: 1 << 20) == nil)
     #expect(Scrypt.derive(passphrase: phrase, salt: salt, logN: 63, count: 32) == nil)
   }

@@ -3,10 +3,10 @@
 // The journal in the database gives the order in which the engine ran them; the oracle never guesses it. What a reader
 // once saw is stable: every later journal begins with it, in this life and in all that follow.
 
-package import Base
+import Base
 import ShardStore
 
-package final class AccountOracle {
+final class AccountOracle {
   enum Fate: Equatable { case pending, acknowledged, refused, unknown }
 
   struct Transaction {
@@ -16,7 +16,7 @@ package final class AccountOracle {
     var acknowledgedBefore: Int
   }
 
-  package let id: AccountID
+  let id: AccountID
   /// By serial.
   private(set) var transactions: [Transaction] = []
   /// In the order of their replies.

@@ -3,7 +3,7 @@
 import SQLite
 import ShardStore
 
-package struct AccountState: Equatable, Sendable {
+struct AccountState: Equatable, Sendable {
   struct Row: Equatable, Sendable {
     var n: Int
     var length: Int

@@ -2,10 +2,10 @@
 // its serial alone, so a journal of serials says everything about the state that must be there.
 
 import Base
-package import SQLite
+import SQLite
 import ShardStore
 
-package enum Change: Sendable {
+enum Change: Sendable {
   /// Rows `keys` with texts of `length` digits.
   case put(keys: [Int], length: Int)
   case increment(ClosedRange<Int>)
@@ -19,7 +19,7 @@ package enum Change: Sendable {
   /// Changes something, then fails: none of it may ever be seen.
   case failing(Failure)
 
-  package enum Failure: Sendable, CaseIterable { case unique, foreignKey, orRollback, rollback, thrown }
+  enum Failure: Sendable, CaseIterable { case unique, foreignKey, orRollback, rollback, thrown }
 
   struct Thrown: Error {}
 

@@ -3,7 +3,8 @@
 import Base
 import ShardStore
 
-final class SimulatedAccount {
+final class SimulatedAccount: @unchecked Sendable {
+  // Invariant: touched by the simulation's one thread, which also runs every task.
   enum Existence { case no, perhaps, yes }
 
   struct OpenUpload {

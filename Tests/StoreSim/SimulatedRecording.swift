@@ -1,8 +1,8 @@
 // A recording's bytes, repeated from a seed instead of kept.
 
-package import Base
+import Base
 
-package struct SimulatedRecording: Sendable, Hashable {
+struct SimulatedRecording: Sendable, Hashable {
   var id: RecordingID
   var seed: UInt64
   var count: Int

@@ -1,6 +1,6 @@
 // Runs seeds: one world each.
 
-import ShardStore
+package import ShardStore
 
 package enum StoreSimulation {
   package struct Outcome: Sendable {

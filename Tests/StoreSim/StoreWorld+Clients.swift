@@ -3,6 +3,7 @@
 import Base
 import SQLite
 import ShardStore
+import Simulator
 
 extension StoreWorld {
   var existing: [SimulatedAccount] { accounts.filter { $0.existence == .yes } }
@@ -45,14 +46,14 @@ extension StoreWorld {
     if !account.keyed.contains(serial) { account.keyed.append(serial) }
     let (life, id) = (life, account.id)
     let key = Idempotency(key: "request \(serial)", requestHash: [UInt8(truncatingIfNeeded: serial)])
-    task { [unowned self, account = Held(account)] in
+    task { [unowned self] in
       do {
         let answer = try await engine.write(id, idempotency: key) { connection in
           try change.run(connection, serial: serial)
           return [1]
         }
-        self.settle(account.value, serial, life, .success(answer.position))
-      } catch { self.settle(account.value, serial, life, .failure(error)) }
+        self.settle(account, serial, life, .success(answer.position))
+      } catch { self.settle(account, serial, life, .failure(error)) }
     }
   }
 
@@ -138,7 +139,7 @@ extension StoreWorld {
     guard let engine, !account.collecting else { return }
     account.collecting = true
     let (id, from) = (account.id, life)
-    task { [unowned self, account = Held(account)] in
+    task { [unowned self] in
       do {
         let freed = try await engine.collectRecordings(id, grace: .seconds(60), keepDeleted: .seconds(20))
         if from == self.life, !self.disk.isDead {
@@ -146,14 +147,7 @@ extension StoreWorld {
           self.note("collected \(freed.recordings) recordings")
         }
       } catch { if from == self.life { self.heard(error, "collection") } }
-      if from == self.life { account.value.collecting = false }
+      if from == self.life { account.collecting = false }
     }
   }
-}
-
-/// Carries a value that one thread owns into a task that the same thread runs.
-struct Held<T>: @unchecked Sendable {
-  // Invariant: the simulation's executor runs every task on the thread that made the value.
-  let value: T
-  init(_ value: T) { self.value = value }
 }

@@ -3,6 +3,7 @@
 import Base
 import SQLite
 import ShardStore
+import Simulator
 
 extension StoreWorld {
   func read(_ account: SimulatedAccount, integrity: Bool = false) {

@@ -23,8 +23,8 @@ extension StoreWorld {
     guard let engine else { return }
     account.session.phase = .opening
     let (id, from) = (account.id, life)
-    task { [unowned self, account = Held(account)] in
-      let holder = account.value.session
+    task { [unowned self] in
+      let holder = account.session
       do {
         let session = try await engine.session(id)
         guard from == self.life else { return }
@@ -69,27 +69,28 @@ extension StoreWorld {
     _ account: SimulatedAccount, _ session: Session, then next: SimulatedSession.Phase,
     _ body: @escaping @Sendable (Connection) throws -> Void
   ) {
+    guard let serial = account.session.serial else { return }
     let from = life
-    task { [unowned self, account = Held(account)] in
-      let (holder, oracle) = (account.value.session, account.value.oracle)
+    task { [unowned self] in
+      let (holder, oracle) = (account.session, account.oracle)
       do {
         let answer = try await session.run(writes: true, body)
         guard from == self.life else { return }
         holder.phase = next
-        guard next == .idle, let serial = holder.serial else { return }
+        guard next == .idle else { return }
         holder.serial = nil
         guard oracle.transactions[serial].fate != .refused else { return }
         self.totals.note("session committed")
-        self.settle(account.value, serial, from, .success(answer.position))
+        self.settle(account, serial, from, .success(answer.position))
       } catch {
         guard from == self.life else { return }
-        if let serial = holder.serial, oracle.transactions[serial].fate != .refused {
-          self.settle(account.value, serial, from, .failure(error))
+        if oracle.transactions[serial].fate != .refused {
+          self.settle(account, serial, from, .failure(error))
         }
         holder.serial = nil
         holder.phase = .idle
         // What is left of the transaction goes with the session.
-        if self.random.oneIn(2) { self.rollBack(account.value) } else { self.closeSession(account.value) }
+        if self.random.oneIn(2) { self.rollBack(account) } else { self.closeSession(account) }
       }
     }
   }
@@ -98,11 +99,11 @@ extension StoreWorld {
     guard let session = account.session.session else { return }
     account.session.phase = .working
     let from = life
-    task { [unowned self, account = Held(account)] in
+    task { [unowned self] in
       _ = try? await session.run(writes: false) { connection in
         if !connection.isAutocommit { try connection.execute("ROLLBACK") }
       }
-      if from == self.life { account.value.session.phase = .idle }
+      if from == self.life { account.session.phase = .idle }
     }
   }
 

@@ -7,7 +7,7 @@
 import Base
 import Disk
 import Formats
-import ShardStore
+package import ShardStore
 import Simulator
 
 package final class StoreWorld: @unchecked Sendable {

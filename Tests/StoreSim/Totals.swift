@@ -1,6 +1,6 @@
 // How often each thing happened, over all seeds: a run in which a class never happened has proven nothing of it.
 
-import Simulator
+package import Simulator
 
 package struct Totals: Sendable {
   package private(set) var counts: [String: Int] = [:]

@@ -2,6 +2,7 @@
 
 import Hummingbird
 import HTTPTypes
+import Logging
 import Node
 
 extension AdminService {

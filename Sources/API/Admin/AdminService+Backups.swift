@@ -1,5 +1,6 @@
 // Snapshots, restores and verifications, and the jobs that they are.
 
+import Backup
 import Base
 import Hummingbird
 import HTTPTypes

@@ -1,5 +1,6 @@
 // What is known about a request besides the request: where it came from, and the channel under it.
 
+import Glibc
 import Hummingbird
 import NIOCore
 

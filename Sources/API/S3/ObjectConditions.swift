@@ -1,6 +1,5 @@
 // If-Match, If-None-Match, If-Modified-Since and If-Unmodified-Since (RFC 9110 §13), against what is there.
 
-import Foundation
 import HTTPTypes
 
 struct ObjectConditions: Sendable {
@@ -47,17 +46,5 @@ struct ObjectConditions: Sendable {
       // Some clients leave out the quotes.
       return item == "*" || item == etag || "\"\(item)\"" == etag
     }
-  }
-}
-
-/// Times as HTTP writes them: `Sun, 06 Nov 1994 08:49:37 GMT`.
-enum HTTPDate {
-  static func text(_ seconds: Int64) -> String {
-    Date(timeIntervalSince1970: Double(seconds)).formatted(.http)
-  }
-
-  /// Nil for anything but that form, which then counts for nothing.
-  static func parse(_ text: String) -> Int64? {
-    (try? Date(text, strategy: .http)).map { Int64($0.timeIntervalSince1970) }
   }
 }

@@ -2,6 +2,7 @@
 
 import Base
 import Foundation
+import HTTPTypes
 import SigV4
 
 struct ObjectMetadata: Sendable, Equatable {

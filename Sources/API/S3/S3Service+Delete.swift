@@ -4,6 +4,7 @@ import Base
 import Foundation
 import HTTPTypes
 import Hummingbird
+import Node
 import OpenSSL
 import ShardStore
 import SigV4

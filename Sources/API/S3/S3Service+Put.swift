@@ -5,6 +5,7 @@ import Base
 import HTTPTypes
 import Hummingbird
 import NIOCore
+import Node
 import ShardStore
 import SigV4
 

@@ -63,7 +63,7 @@ struct S3Service: HTTPResponder {
 
   /// Who asks, and that the head of the request is theirs.
   private func check(_ request: Request, _ context: APIContext) throws -> S3Request {
-    do throws(SigV4Error) {
+    do {
       let target = try RequestTarget(request.head.path ?? "")
       var fields = [(name: "host", value: request.head.authority ?? "")]
       fields += request.headers.map { (name: $0.name.canonicalName, value: $0.value) }
@@ -79,7 +79,7 @@ struct S3Service: HTTPResponder {
       return S3Request(
         request: request, context: context, signed: signed, verified: verified, account: key.account, bucket: bucket,
         key: name)
-    } catch {
+    } catch let error as SigV4Error {
       noteFailure(context, error.code.rawValue)
       throw error
     }

@@ -21,7 +21,8 @@ struct ChildProcess {
   /// Starts this program again with `arguments`.
   init(_ arguments: [String]) {
     var ends: [Int32] = [0, 0]
-    precondition(pipe2(&ends, O_CLOEXEC) == 0, "cannot make a pipe")
+    precondition(pipe(&ends) == 0, "cannot make a pipe")
+    for end in ends { _ = fcntl(end, F_SETFD, FD_CLOEXEC) }
     var actions = posix_spawn_file_actions_t()
     posix_spawn_file_actions_init(&actions)
     posix_spawn_file_actions_adddup2(&actions, ends[1], 1)

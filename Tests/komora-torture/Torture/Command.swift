@@ -4,7 +4,6 @@ import Glibc
 
 package enum Command {
   package static func run(_ arguments: [String]) async -> Int32 {
-    setvbuf(stdout, nil, _IOLBF, 0)
     var rest = arguments[...]
     let name = rest.popFirst() ?? "help"
     let options = Options(rest)
@@ -36,7 +35,7 @@ package enum Command {
   }
 
   private static func usage() -> Int32 {
-    print(
+    Child.tell(
       """
       komora-torture enumerate [--scenario NAME|all] [--mode kill|fail|all] [--stride N] [--keep]
       komora-torture random [--kills 300] [--seed N] [--rate WRITES-PER-SECOND] [--keep]
@@ -46,7 +45,7 @@ package enum Command {
   }
 
   static func finish(_ passed: Int, _ failed: Int) -> Int32 {
-    print("\(passed) passed, \(failed) failed")
+    Child.tell("\(passed) passed, \(failed) failed")
     return failed == 0 && passed > 0 ? 0 : 1
   }
 
@@ -61,8 +60,8 @@ package enum Command {
       enumeration.stride = Int(options["stride"] ?? "1") ?? 1
       enumeration.keep = options.has("keep")
       let outcome = await enumeration.run()
-      for line in outcome.lines { print(line) }
-      print("\(scenario.rawValue): \(outcome.passed) passed, \(outcome.failed) failed")
+      for line in outcome.lines { Child.tell(line) }
+      Child.tell("\(scenario.rawValue): \(outcome.passed) passed, \(outcome.failed) failed")
       passed += outcome.passed
       failed += outcome.failed
     }

@@ -25,6 +25,12 @@ package struct Enumeration: Sendable {
     package var lines: [String] = []
   }
 
+  private struct Plot: Sendable {
+    var base: String
+    var template: String
+    var start: Ledger
+  }
+
   private final class Work: Sendable {
     let state = Lock((outcome: Outcome(), seen: Recovery.Seen(), refusals: [String: Int]()))
   }
@@ -45,10 +51,11 @@ package struct Enumeration: Sendable {
     Folder.remove(base + "/count")
     let work = Work()
     listPlaces(counted.ledger, work)
+    let plot = Plot(base: base, template: template, start: start)
     await withTaskGroup(of: Void.self) { group in
       for mode in modes {
         group.addTask {
-          await visit(mode, base, template, start, work)
+          await visit(mode, plot, work)
         }
       }
     }
@@ -96,7 +103,8 @@ package struct Enumeration: Sendable {
     return (ledger, ending)
   }
 
-  private func visit(_ mode: FaultMode, _ base: String, _ template: String, _ start: Ledger, _ work: Work) async {
+  private func visit(_ mode: FaultMode, _ plot: Plot, _ work: Work) async {
+    let (base, template, start) = (plot.base, plot.template, plot.start)
     var nth = 1
     var visited = 0
     while true {

@@ -122,7 +122,7 @@ struct OpenLoad: Sendable {
     while true {
       await attempt {
         let info = try await page.during(.snapshot) {
-          try await archive.createSnapshot(of: engine, kind: .manual, now: { Scenario.now() })
+          try await archive.createSnapshot(of: engine, kind: .manual)
         }
         Child.tell("snapshot \(Self.archived) \(info.id)")
       }
@@ -139,8 +139,9 @@ struct OpenLoad: Sendable {
         let keyring = try engine.keyring(Content.account(Self.archived))
         Child.tell("restoring \(target) \(Self.archived)")
         try await page.during(.restore) {
-          _ = try await archive.restore(
-            last.id, unlockedBy: .accountKey(keyring.accountKey), into: engine, as: Content.account(target))
+          let request = RestoreRequest(
+            snapshot: last.id, as: Content.account(target), unlockedBy: .accountKey(keyring.accountKey))
+          _ = try await archive.restore(request, into: engine)
         }
         Child.tell("restored \(target) \(Self.archived)")
         Child.tell("removing \(target)")

@@ -57,8 +57,8 @@ package struct RandomKills: Sendable {
       outcome.seen += recovery.seen
       if recovery.problems.isEmpty { outcome.passed += 1 } else {
         outcome.failed += 1
-        for problem in recovery.problems.prefix(8) { print("kill \(kill): FAILED: \(problem)") }
-        if keep { print("kept in \(directory)"); return outcome }
+        for problem in recovery.problems.prefix(8) { Child.tell("kill \(kill): FAILED: \(problem)") }
+        if keep { Child.tell("kept in \(directory)"); return outcome }
         Folder.remove(directory)
         directory = Folder.make(below: Folder.slow)
         ledger = Ledger()
@@ -132,26 +132,26 @@ package struct RandomKills: Sendable {
     let share = outcome.submitted == 0 ? 0 : Double(outcome.inFlight) / Double(outcome.submitted)
     let sorted = outcome.shares.sorted()
     let median = sorted.isEmpty ? 0 : sorted[sorted.count / 2]
-    print("kills \(kills), of them \(outcome.killsBeforeReady) while the process was starting")
-    print(
+    Child.tell("kills \(kills), of them \(outcome.killsBeforeReady) while the process was starting")
+    Child.tell(
       "writes submitted \(outcome.submitted), acknowledged \(outcome.acknowledged), in flight at the kill "
         + "\(outcome.inFlight) = \(Int(share * 100)) % (median of the kills \(Int(median * 100)) %)")
     for phase in SharedPage.Counter.phases {
       let hits = outcome.hits[phase.name] ?? 0
-      print("hits in \(phase.name): \(hits)")
+      Child.tell("hits in \(phase.name): \(hits)")
       if hits < hitsWanted {
         outcome.failed += 1
-        print("FAILED: fewer than \(hitsWanted) kills in \(phase.name)")
+        Child.tell("FAILED: fewer than \(hitsWanted) kills in \(phase.name)")
       }
     }
     if share < 0.3 {
       outcome.failed += 1
-      print("FAILED: fewer than 30 % of the writes were in flight")
+      Child.tell("FAILED: fewer than 30 % of the writes were in flight")
     }
     let seen = outcome.seen
-    print(
+    Child.tell(
       "compared \(seen.transactions) transactions, \(seen.recordings) recordings, \(seen.snapshots) restored snapshots, "
         + "\(seen.files) files verified, \(seen.mendable) remnants")
-    print("answers other than yes: \(outcome.refusals.sorted { $0.key < $1.key }.map { "\($0.key) \($0.value)" }.joined(separator: ", "))")
+    Child.tell("answers other than yes: \(outcome.refusals.sorted { $0.key < $1.key }.map { "\($0.key) \($0.value)" }.joined(separator: ", "))")
   }
 }

@@ -150,25 +150,24 @@ struct Recovery {
         let keyring = try driver.engine.keyring(account)
         for (i, snapshot) in list.snapshots.suffix(snapshotsMax).enumerated() {
           seen.snapshots += 1
-          try await restore(snapshot.id, archive, keyring, number, 7_000_000 + number * 100 + i, driver)
+          let request = RestoreRequest(
+            snapshot: snapshot.id, as: Content.account(7_000_000 + number * 100 + i),
+            unlockedBy: .accountKey(keyring.accountKey))
+          _ = try await archive.restore(request, into: driver.engine)
+          try checkRestored(request, source: number, driver)
         }
       } catch { problems.append("archive of account \(number): \(error)") }
     }
   }
 
   /// A snapshot that is listed restores into a whole account.
-  private mutating func restore(
-    _ id: SnapshotID, _ archive: AccountArchive, _ keyring: Keyring, _ source: Int, _ target: Int, _ driver: Driver
-  ) async throws {
-    let account = Content.account(target)
-    _ = try await archive.restore(
-      id, unlockedBy: .accountKey(keyring.accountKey), into: driver.engine, as: account)
-    let (found, _) = try driver.engine.readNow(account) { try Found($0) }
+  private mutating func checkRestored(_ request: RestoreRequest, source: Int, _ driver: Driver) throws {
+    let (found, _) = try driver.engine.readNow(request.account) { try Found($0) }
     for problem in found.problems(owners: [source]) {
-      problems.append("snapshot \(id) of account \(source): \(problem)")
+      problems.append("snapshot \(request.snapshot) of account \(source): \(problem)")
     }
-    try checkRecordings(target, found, driver)
-    try driver.engine.removeAccountNow(account)
+    try checkRecordings(Content.number(of: request.account), found, driver)
+    try driver.engine.removeAccountNow(request.account)
   }
 
   // MARK: going on

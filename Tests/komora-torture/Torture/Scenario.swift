@@ -54,6 +54,7 @@ package enum Scenario: String, CaseIterable, Sendable {
   /// The state in which the story begins; without faults.
   func prepare(_ directory: String, disk: any Disk, tell: @escaping Driver.Tell) async throws {
     let driver = try Driver(configuration(directory), disk: disk, kek: TestKey(1), tell: tell)
+    let stage = Stage(driver: driver, directory: directory, disk: disk, tell: tell)
     for account in 1...3 {
       try driver.create(account)
       for tx in 1...3 { driver.write(account, tx: tx) }
@@ -73,7 +74,7 @@ package enum Scenario: String, CaseIterable, Sendable {
     case .restore:
       driver.write(1, tx: 4, parts: 30, bytes: 2_000)
       try driver.record(1, number: 2, bytes: 300_000)
-      try await Self.takeSnapshot(1, driver, directory, disk, tell)
+      try await Self.takeSnapshot(1, stage)
     case .snapshot:
       driver.write(1, tx: 4, parts: 30, bytes: 2_000)
       try driver.record(1, number: 2, bytes: 300_000)
@@ -89,6 +90,7 @@ package enum Scenario: String, CaseIterable, Sendable {
       Driver.refusal(error, tell)
       return
     }
+    let stage = Stage(driver: driver, directory: directory, disk: disk, tell: tell)
     func attempt(_ body: () throws -> Void) { do { try body() } catch { Driver.refusal(error, tell) } }
     switch self {
     case .commit:
@@ -144,13 +146,13 @@ package enum Scenario: String, CaseIterable, Sendable {
     case .collect: await Self.collect(driver, tell)
     case .snapshot:
       do {
-        try await Self.takeSnapshot(1, driver, directory, disk, tell)
+        try await Self.takeSnapshot(1, stage)
         driver.write(1, tx: 20)
         try driver.record(1, number: 3, bytes: 5_000)
-        try await Self.takeSnapshot(1, driver, directory, disk, tell)
+        try await Self.takeSnapshot(1, stage)
       } catch { Driver.refusal(error, tell) }
     case .restore:
-      do { try await Self.restore(driver, directory, disk, tell) } catch { Driver.refusal(error, tell) }
+      do { try await Self.restore(stage) } catch { Driver.refusal(error, tell) }
       driver.write(9, tx: 30)
     }
     Self.proveAlive(driver, self, tell)
@@ -201,27 +203,24 @@ package enum Scenario: String, CaseIterable, Sendable {
     await pumping.value
   }
 
-  static func takeSnapshot(
-    _ account: Int, _ driver: Driver, _ directory: String, _ disk: any Disk, _ tell: Driver.Tell
-  ) async throws {
+  static func takeSnapshot(_ account: Int, _ stage: Stage) async throws {
+    let (driver, directory, disk, tell) = (stage.driver, stage.directory, stage.disk, stage.tell)
     let id = Content.account(account)
     let archive = AccountArchive(
       disk: disk, layout: ArchiveLayout(root: archive(directory), account: id), packBytesMax: 200 << 10)
-    let info = try await archive.createSnapshot(of: driver.engine, kind: .manual, now: { Self.now() })
+    let info = try await archive.createSnapshot(of: driver.engine, kind: .manual)
     tell("snapshot \(account) \(info.id)")
   }
 
-  static func now() -> UnixMicroseconds { SystemClock().unixMicroseconds() }
-
-  private static func restore(
-    _ driver: Driver, _ directory: String, _ disk: any Disk, _ tell: Driver.Tell
-  ) async throws {
+  private static func restore(_ stage: Stage) async throws {
+    let (driver, directory, disk, tell) = (stage.driver, stage.directory, stage.disk, stage.tell)
     let archive = AccountArchive(disk: disk, layout: ArchiveLayout(root: archive(directory), account: Content.account(1)))
     guard let last = try await archive.list().snapshots.last else { return tell("problem no snapshot to restore") }
     let keyring = try driver.engine.keyring(Content.account(1))
     tell("restoring 9 1")
-    _ = try await archive.restore(
-      last.id, unlockedBy: .accountKey(keyring.accountKey), into: driver.engine, as: Content.account(9))
+    let request = RestoreRequest(
+      snapshot: last.id, as: Content.account(9), unlockedBy: .accountKey(keyring.accountKey))
+    _ = try await archive.restore(request, into: driver.engine)
     tell("restored 9 1")
   }
 
@@ -232,4 +231,12 @@ package enum Scenario: String, CaseIterable, Sendable {
     if bare.hasPrefix(".") || AccountID(bare) != nil { return "account" }
     return FaultPlan.fileExtension(bare)
   }
+}
+
+/// What a story plays on.
+struct Stage: Sendable {
+  let driver: Driver
+  let directory: String
+  let disk: any Disk
+  let tell: Driver.Tell
 }

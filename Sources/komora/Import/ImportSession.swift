@@ -1,0 +1,37 @@
+// An import's own API key: made at its beginning, revoked at its end; a key that a killed import left is revoked by the
+// next one.
+
+struct ImportSession {
+  var state: ImportState
+  let statePath: String
+  let accessKey: String
+  let secretKey: String
+  let token: String
+
+  static func begin(
+    _ client: APIClient, account: AccountOption, source: String
+  ) async throws(CommandFailure) -> ImportSession {
+    let path = ImportState.path(source: source, account: account.account)
+    var state = try ImportState.load(path, source: source, account: account.account)
+    if let old = state.accessKey { await revoke(old, client, account) }
+    let key = try await client.post("\(account.path)/keys", .object(["label": .text("komora import")]))
+    guard let accessKey = key["access_key"]?.text, let secretKey = key["secret_key"]?.text,
+      let token = key["token"]?.text
+    else { throw CommandFailure(.failed, "the node made no key: check that node and command have the same version") }
+    state.accessKey = accessKey
+    try state.save(path)
+    return ImportSession(state: state, statePath: path, accessKey: accessKey, secretKey: secretKey, token: token)
+  }
+
+  func end(_ client: APIClient, account: AccountOption) async throws(CommandFailure) {
+    _ = try await client.delete("\(account.path)/keys/\(accessKey)")
+    ImportState.remove(statePath)
+  }
+
+  func abandon(_ client: APIClient, account: AccountOption) async { await Self.revoke(accessKey, client, account) }
+
+  private static func revoke(_ key: String, _ client: APIClient, _ account: AccountOption) async {
+    // It may be gone already.
+    _ = try? await client.delete("\(account.path)/keys/\(key)")
+  }
+}

@@ -1,0 +1,93 @@
+// The three requests to the S3 port that an import makes: list, and put with a body from a file.
+
+import AsyncHTTPClient
+import Base
+import Foundation
+import NIOCore
+import NIOHTTP1
+import OpenSSL
+import SigV4
+import Threads
+
+struct S3Client: Sendable {
+  struct Object: Equatable {
+    var bytes: Int64
+    /// As S3 gives it, without quotes: the MD5 of an object that came in one piece.
+    var etag: String
+  }
+
+  let exchange: HTTPExchange
+  /// `https://host:port`.
+  let base: String
+  let bucket: String
+  private let signer: RequestSigner
+  private let files: WorkPool
+
+  init(exchange: HTTPExchange, base: String, bucket: String, accessKey: String, secretKey: String, files: WorkPool) {
+    self.exchange = exchange
+    self.base = base
+    self.bucket = bucket
+    self.files = files
+    signer = RequestSigner(accessKey: accessKey, secret: SecretBytes(Array(secretKey.utf8)), region: "us-east-1")
+  }
+
+  /// Everything in the bucket by key.
+  func list() async throws -> [String: Object] {
+    var objects: [String: Object] = [:]
+    var token: String?
+    repeat {
+      var query = "encoding-type=url&list-type=2&max-keys=1000"
+      if let token { query = "continuation-token=\(URIEncoding.encode(token))&" + query }
+      let reply = try await send(.GET, "/\(bucket)?\(query)", fields: [], body: nil)
+      guard reply.status == 200 else { throw Self.failure(reply) }
+      let page = try S3ListingPage(parsing: reply.body)
+      objects.merge(page.objects) { $1 }
+      token = page.nextToken
+    } while token != nil
+    return objects
+  }
+
+  /// Puts the file at `path` under `key`, and compares what arrived with what was read.
+  func put(_ path: String, key: String, bytes: Int64, type: String) async throws {
+    let file = try FileStream(path: path, pool: files)
+    defer { file.close() }
+    let reply = try await send(
+      .PUT, "/\(bucket)/\(URIEncoding.encode(key, keepSlash: true))",
+      fields: [("content-type", type)], body: .stream(file, length: .known(bytes)))
+    guard reply.status == 200 else { throw Self.failure(reply) }
+    let etag = reply.headers.first(name: "etag")?.trimmingCharacters(in: CharacterSet(charactersIn: "\""))
+    guard etag == file.md5 else {
+      throw CommandFailure(.failed, "\(path) changed while it was sent: run the import again")
+    }
+  }
+
+  private func send(
+    _ method: HTTPMethod, _ target: String, fields: [(name: String, value: String)], body: HTTPClientRequest.Body?
+  ) async throws -> HTTPAnswer {
+    let host = String(base.drop { $0 != ":" }.dropFirst(3))
+    var signed = [(name: "host", value: host)] + fields
+    do {
+      // TLS protects the body, and the ETag that comes back is compared: it need not be hashed twice.
+      signed += try signer.sign(
+        method: method.rawValue, target: try RequestTarget(target), fields: signed, payloadHash: nil,
+        now: Int64(Date().timeIntervalSince1970))
+    } catch {
+      throw CommandFailure(.failed, "a request cannot be signed: \(error)")
+    }
+    var headers = HTTPHeaders()
+    for field in signed where field.name != "host" { headers.add(name: field.name, value: field.value) }
+    do {
+      return try await exchange.send(method, base + target, headers: headers, body: body, timeout: .hours(2))
+    } catch let failure as CommandFailure {
+      throw failure
+    } catch {
+      throw HTTPExchange.failure(error, base)
+    }
+  }
+
+  private static func failure(_ reply: HTTPAnswer) -> CommandFailure {
+    let text = String(decoding: reply.body.prefix(4096), as: UTF8.self)
+    let message = S3ListingPage.element("Message", in: text[...]) ?? "the S3 port answered with status \(reply.status)"
+    return CommandFailure(CommandFailure.kind(status: reply.status), message)
+  }
+}
