@@ -52,32 +52,24 @@ package struct APIServer: Service {
 
   /// Serves until a graceful shutdown or the task's cancellation.
   package func run() async throws {
-    let bound = Lock<(api: Int?, s3: Int?)>((nil, nil))
-    let onListening = onListening
-    let api = application(router(), port: node.configuration.listen.api, server: try apiServer()) { channel in
-      let port = channel.localAddress?.port
-      if let ports = bound.with({ $0.api = port; return Self.both($0) }) { await onListening(ports) }
+    let bound = BoundPorts(onListening)
+    let api = application(router(), at: node.configuration.listen.api, server: try apiServer()) { channel in
+      await bound.note(api: channel.localAddress?.port, s3: nil)
     }
     let s3 = application(
-      S3Service(node: node, clock: clock), port: node.configuration.listen.s3, server: try s3Server()
+      S3Service(node: node, clock: clock), at: node.configuration.listen.s3, server: try s3Server()
     ) { channel in
-      let port = channel.localAddress?.port
-      if let ports = bound.with({ $0.s3 = port; return Self.both($0) }) { await onListening(ports) }
+      await bound.note(api: nil, s3: channel.localAddress?.port)
     }
     // They stop in reverse order: streams end when no request can use them any more.
-    let group = ServiceGroup(
-      configuration: .init(services: [StreamExpiry(hrana: hrana), api, s3].map { .init(service: $0) }, logger: logger))
+    let services: [any Service] = [StreamExpiry(hrana: hrana), api, s3]
+    let group = ServiceGroup(services: services, logger: logger)
     let isStopping = probes.isStopping
     try await withGracefulShutdownHandler {
       try await group.run()
     } onGracefulShutdown: {
       isStopping.with { $0 = true }
     }
-  }
-
-  private static func both(_ bound: (api: Int?, s3: Int?)) -> Ports? {
-    guard let api = bound.api, let s3 = bound.s3 else { return nil }
-    return Ports(api: api, s3: s3)
   }
 
   private func router() -> RouterResponder<APIContext> {
@@ -92,13 +84,13 @@ package struct APIServer: Service {
   }
 
   private func application<Responder: HTTPResponder>(
-    _ responder: Responder, port: ListenAddress, server: HTTPServerBuilder,
+    _ responder: Responder, at address: ListenAddress, server: HTTPServerBuilder,
     onRunning: @escaping @Sendable (any Channel) async -> Void
   ) -> Application<Responder> where Responder.Context == APIContext {
     Application(
       responder: responder, server: server,
       configuration: ApplicationConfiguration(
-        address: .hostname(port.host, port: port.port), serverName: "komora", reuseAddress: true,
+        address: .hostname(address.host, port: address.port), serverName: "komora", reuseAddress: true,
         availableConnectionsDelegate: MaximumAvailableConnections(node.configuration.limits.connectionsCount)),
       onServerRunning: onRunning, logger: logger)
   }
@@ -144,5 +136,22 @@ private struct StreamExpiry: Service {
 
   func run() async throws {
     await cancelWhenGracefulShutdown { await hrana.expireStreams() }
+  }
+}
+
+/// Calls back once, when both ports are known.
+private final class BoundPorts: Sendable {
+  private let ports = Lock<(api: Int?, s3: Int?)>((nil, nil))
+  private let onBoth: @Sendable (APIServer.Ports) async -> Void
+
+  init(_ onBoth: @escaping @Sendable (APIServer.Ports) async -> Void) { self.onBoth = onBoth }
+
+  func note(api: Int?, s3: Int?) async {
+    let both = ports.with { ports -> APIServer.Ports? in
+      ports = (api ?? ports.api, s3 ?? ports.s3)
+      guard let api = ports.api, let s3 = ports.s3 else { return nil }
+      return APIServer.Ports(api: api, s3: s3)
+    }
+    if let both { await onBoth(both) }
   }
 }

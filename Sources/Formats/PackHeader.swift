@@ -51,6 +51,12 @@ public struct PackHeader: Equatable, Sendable {
 
 /// One pack of one archive; its file is `packs/<id>.kpak`.
 public struct PackID: OpaqueID {
-  public let bits: UInt128
-  public init(bits: UInt128) { self.bits = bits }
+  // Two words, as the other ids: see Base/Identifiers.swift.
+  private let high: UInt64
+  private let low: UInt64
+  public init(bits: UInt128) {
+    high = UInt64(truncatingIfNeeded: bits >> 64)
+    low = UInt64(truncatingIfNeeded: bits)
+  }
+  public var bits: UInt128 { UInt128(high) << 64 | UInt128(low) }
 }

@@ -3,12 +3,14 @@
 package import Base
 import Glibc
 import SQLite
+import Threads
 
 extension Engine {
   /// One round. `isStopping` ends it early.
   func maintain(isStopping: () -> Bool) {
     if log.fullFiles > 0 { splitLog() }
     let shards = openShards
+    for shard in shards { shard.state.with { $0.holder }?.endIfHeldForTooLong() }
     for shard in shards where shard.wantsCheckpoint || shard.isCheckpointing {
       checkpoint(shard.id, isStopping)
       if log.fullFiles > 0 { splitLog() }

@@ -76,7 +76,15 @@ package final class Engine: Sendable {
     runRead: @escaping @Sendable (@escaping @Sendable () -> Void) -> Void
   ) throws(StoreError) -> Engine {
     let environment = ShardEnvironment(
-      configuration: configuration, clock: clock, runTurn: runTurn, runRead: runRead)
+      configuration: configuration, clock: clock,
+      runTurn: { job in
+        runTurn(job)
+        return true
+      },
+      runRead: { job in
+        runRead(job)
+        return true
+      })
     return try open(configuration, disk, kek, clock, nil, environment)
   }
 
@@ -173,7 +181,13 @@ package final class Engine: Sendable {
     let entry = try entry(id)
     return try entry.state.with { s throws(StoreError) in
       if s.isGone { throw StoreError(.notFound, "account \(id) is being removed") }
-      if let shard = s.shard { return shard }
+      if let shard = s.shard {
+        guard shard.hasFailed else { return shard }
+        // Records of it may still be on their way into the log: a new opening must know how that ended.
+        guard shard.isIdle else { throw shard.failureToTell }
+        shard.shut()
+        s.shard = nil
+      }
       let log: AccountLog
       if let known = s.log {
         log = known
@@ -201,14 +215,12 @@ package final class Engine: Sendable {
 
   /// The open shard, opened on a thread that may block.
   func shard(_ id: AccountID) async throws -> Shard {
-    if let shard = try entry(id).state.with({ $0.shard }) { return shard }
+    if let shard = try entry(id).state.with({ $0.shard }), !shard.hasFailed { return shard }
     return try await onReader { try self.openNow(id) }
   }
 
   func onReader<T: Sendable>(_ body: @escaping @Sendable () throws -> T) async throws -> T {
-    try await withCheckedThrowingContinuation { continuation in
-      environment.runRead { continuation.resume(with: Result(catching: body)) }
-    }
+    try await environment.onReader(body)
   }
 
   /// Syncs and bytes of the commit log so far.
@@ -252,14 +264,10 @@ package final class Engine: Sendable {
     }
   }
 
-  /// A file of the account failed: it is closed, since nothing that was written to that file can be believed; the next
-  /// request opens it again by redo.
+  /// A file of the account failed: it takes no more requests, since nothing that was written to that file can be
+  /// believed; once its last records have come back from the log, the next request opens it again by redo.
   private func fail(_ id: AccountID, _ error: StoreError) {
-    guard let entry = entries.with({ $0[id] }) else { return }
-    entry.state.with { s in
-      s.shard?.fail(error)
-      s.shard = nil
-    }
+    entries.with { $0[id] }?.state.with { $0.shard }?.fail(error)
   }
 
   /// Closes an account that nobody uses. False when it is in use or cannot be written out.

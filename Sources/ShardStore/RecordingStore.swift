@@ -15,6 +15,7 @@ final class RecordingStore: Sendable {
   let keyring: Keyring
   let volumes: VolumeSet
   let coder: RecordingChunkCoder
+  private let plain: Bool
   /// Uploads that run or ended a moment ago: their rows may still be on their way.
   private let recent = Lock<[RecordingID: UInt64]>([:])
 
@@ -25,6 +26,7 @@ final class RecordingStore: Sendable {
     self.keyring = keyring
     volumes = VolumeSet(disk: disk, directory: directory, account: account, volumeBytes: configuration.volumeBytes)
     coder = RecordingChunkCoder(account: account)
+    plain = configuration.plantedBugs.contains(.sealingOff)
   }
 
   func begin(now: UInt64) throws(StoreError) -> (RecordingID, SecretBytes) {
@@ -57,9 +59,20 @@ final class RecordingStore: Sendable {
     }
   }
 
+  /// The frame of one chunk.
+  func seal(_ chunk: [UInt8], number: Int, isLast: Bool, key: SecretBytes, recording: RecordingID) -> [UInt8] {
+    let sealed = coder.seal(chunk, number: number, isLast: isLast, key: key, recording: recording).bytes
+    guard plain else { return sealed }
+    let header = ChunkHeader(
+      coding: .stored, isLast: isLast, recording: recording, number: UInt32(number),
+      originalBytes: UInt32(chunk.count), codedBytes: UInt32(chunk.count), salt: 0)
+    return header.encode() + chunk + [UInt8](repeating: 0, count: ChunkHeader.tagBytes)
+  }
+
   /// Chunk `number` as it was recorded.
   func chunk(_ number: Int, at place: VolumeSet.Place, of id: RecordingID) throws(StoreError) -> [UInt8] {
     let frame = try volumes.read(place)
+    if plain { return Array(frame.dropFirst(ChunkHeader.byteCount).dropLast(ChunkHeader.tagBytes)) }
     do {
       guard let key = try keyring.recordingKey(id) else {
         throw StoreError(.wrongKey, "recording \(id) has no key any more: it was erased")

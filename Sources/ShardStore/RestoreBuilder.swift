@@ -75,9 +75,9 @@ package final class RestoreBuilder: @unchecked Sendable {
     var pending = try next() ?? []
     while true {
       let following = try next()
-      let sealed = recordings.coder.seal(
+      let sealed = recordings.seal(
         pending, number: number, isLast: following == nil, key: key, recording: recording)
-      volumes.insert(try recordings.volumes.append(sealed.bytes, try ChunkHeader(front: sealed.bytes[...])))
+      volumes.insert(try recordings.volumes.append(sealed, try ChunkHeader(front: sealed[...])))
       number += 1
       guard let following else { return }
       pending = following
@@ -101,8 +101,7 @@ package final class RestoreBuilder: @unchecked Sendable {
   private func checkIntegrity() throws(StoreError) {
     let configuration = engine.configuration
     let slot = try RedoFile.open(disk: engine.disk, directory: directory, account: id).slot
-    let quota = TemporaryQuota(
-      disk: engine.disk, directory: configuration.temporaryDirectory, limit: configuration.temporaryBytesPerShard)
+    let quota = TemporaryQuota(disk: engine.disk, configuration: configuration)
     let store = PageStore(
       main: main, base: slot.mark, pages: slot.databasePages, temporary: quota, configuration: configuration)
     let vfs = PagesVFS(host: store)

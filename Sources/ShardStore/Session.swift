@@ -16,6 +16,7 @@ package final class Session: @unchecked Sendable {
   private var hasTurn = false
   private let running = Lock(false)
   /// When the writer was taken, to end a session that keeps it for too long.
+  private let expired = Lock(false)
   private let heldSince = Lock<UInt64?>(nil)
 
   init(_ shard: Shard, engine: Engine) {
@@ -41,7 +42,7 @@ package final class Session: @unchecked Sendable {
     }
     guard free else { throw StoreError(.busy, "the session runs another request") }
     defer { running.with { $0 = false } }
-    try checkHold()
+    try checkExpired()
     if writes, !hasTurn { try await takeTurn() }
     let outcome = try await shard.onReader { self.runNow(body) }
     let position: Position = try await withCheckedThrowingContinuation { continuation in
@@ -87,55 +88,72 @@ package final class Session: @unchecked Sendable {
   }
 
   private func takeTurn() async throws {
-    let waited = Lock<(granted: Bool, gaveUp: Bool)>((false, false))
     let shard = shard
     let limit = shard.configuration.sessionLockWait
+    let ticket = shard.state.with { s in
+      s.tickets += 1
+      return s.tickets
+    }
     try await withThrowingTaskGroup(of: Void.self) { group in
       group.addTask {
         try await withCheckedThrowingContinuation { (continuation: CheckedContinuation<Void, any Error>) in
           shard.enqueue(
-            .session { error in
-              if let error { return continuation.resume(throwing: error) }
-              let isLate = waited.with { w in
-                w.granted = !w.gaveUp
-                return w.gaveUp
-              }
-              if isLate {
-                shard.endTurn()
-                continuation.resume(throwing: StoreError(.busy, "the account's writer is busy; try again"))
-              } else {
-                continuation.resume()
-              }
+            .session(ticket: ticket) { error in
+              if let error { continuation.resume(throwing: error) } else { continuation.resume() }
             })
         }
       }
       group.addTask {
-        try await Task.sleep(for: limit)
-        let tooLate = waited.with { w in
-          if !w.granted { w.gaveUp = true }
-          return w.granted
-        }
-        if !tooLate { throw StoreError(.busy, "the account's writer is busy; try again") }
+        // Withdrawing makes the other task fail, and with it the group.
+        if (try? await Task.sleep(for: limit)) != nil { _ = shard.withdraw(ticket) }
       }
+      // The first to end is the grant, its failure, or a timer that found the turn granted.
       try await group.next()
       group.cancelAll()
+      try await group.waitForAll()
     }
     hasTurn = true
     heldSince.with { $0 = shard.environment.clock.monotonicNanoseconds() }
+    shard.state.with { $0.holder = self }
   }
 
   private func releaseTurn() {
     hasTurn = false
     heldSince.with { $0 = nil }
+    shard.state.with { $0.holder = nil }
     (connection?.pageSession as? StoreSession)?.readsHead = false
     shard.endTurn()
   }
 
-  private func checkHold() throws(StoreError) {
-    guard let since = heldSince.with({ $0 }) else { return }
-    let held = shard.environment.clock.monotonicNanoseconds() - since
-    if held > shard.configuration.sessionLockHold.nanoseconds {
-      endTransaction()
+  private var heldForTooLong: Bool {
+    guard let since = heldSince.with({ $0 }) else { return false }
+    return shard.environment.clock.monotonicNanoseconds() > since + shard.configuration.sessionLockHold.nanoseconds
+  }
+
+  /// Rolls back a transaction that has held the writer for longer than its limit; from maintenance. The next request of
+  /// the session hears it.
+  func endIfHeldForTooLong() {
+    guard heldForTooLong else { return }
+    let free = running.with { r in
+      defer { r = true }
+      return !r
+    }
+    guard free else {
+      // A statement runs: it ends with an error, and the next round rolls back.
+      connection?.interrupt()
+      return
+    }
+    endTransaction()
+    expired.with { $0 = true }
+    running.with { $0 = false }
+  }
+
+  private func checkExpired() throws(StoreError) {
+    let isExpired = expired.with { e in
+      defer { e = false }
+      return e
+    }
+    if isExpired {
       throw StoreError(.notApplied, "the transaction held the account's writer for too long and was rolled back")
     }
   }

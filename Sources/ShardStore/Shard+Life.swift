@@ -48,29 +48,31 @@ extension Shard {
     _ = (writer, readers)
   }
 
-  /// Ends the shard after a failure of one of its files; whoever waits hears it.
+  /// Ends the shard after a failure of one of its files. Requests that wait for the writer hear it; records that are on
+  /// their way into the log may still be published, and their replies wait for that.
   func fail(_ error: StoreError) {
-    let (waiting, jobs) = state.with { s in
+    let jobs = state.with { s in
       s.failure = StoreError(error.code, "the account is closed after a failure and opens again on request: \(error)")
-      defer {
-        s.jobs = []
-      }
-      return (s.waiting, s.jobs)
-    }
-    // Records that are on their way into the log may still be published: only the log knows.
-    _ = waiting
-    for job in jobs {
-      switch job {
-      case .member(_, let reply): reply(.failure(StoreError(.notApplied, "the write was not applied: \(error)")))
-      case .session(let grant): grant(StoreError(.notApplied, "the transaction was not begun: \(error)"))
-      }
+      defer { s.jobs = [] }
+      return s.jobs
     }
     pages.close()
+    refuse(jobs, StoreError(.notApplied, "the write was not applied: \(error)"))
   }
 
-  func onReader<T: Sendable>(_ body: @escaping @Sendable () throws -> T) async throws -> T {
-    try await withCheckedThrowingContinuation { continuation in
-      environment.runRead { continuation.resume(with: Result(catching: body)) }
+  func refuse(_ jobs: [WriteJob], _ error: StoreError) {
+    for job in jobs {
+      switch job {
+      case .member(_, let reply): reply(.failure(error))
+      case .session(_, let grant): grant(error)
+      }
     }
+  }
+
+  var hasFailed: Bool { state.with { $0.failure != nil } }
+  var failureToTell: StoreError { state.with { $0.failure } ?? StoreError(.busy, "the account is busy; try again") }
+
+  func onReader<T: Sendable>(_ body: @escaping @Sendable () throws -> T) async throws -> T {
+    try await environment.onReader(body)
   }
 }

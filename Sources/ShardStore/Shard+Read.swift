@@ -25,6 +25,7 @@ extension Shard {
         // A drop made the connection stale before it read anything: a new one sees what is there now.
         if attempt < 2, isStale(connection) { continue }
         if !isStale(connection) { give(connection) }
+        if state.with({ $0.closing }) { throw StoreError(.closed, "the account is closing; try again") }
         throw Self.translated(error)
       }
     }

@@ -33,8 +33,7 @@ extension Shard {
     }
     let main = try MainFile.open(
       disk: disk, directory: directory, account: id, wrap: keyring.pageWrap, plain: plain)
-    let quota = TemporaryQuota(
-      disk: disk, directory: configuration.temporaryDirectory, limit: configuration.temporaryBytesPerShard)
+    let quota = TemporaryQuota(disk: disk, configuration: configuration)
     let pages = PageStore(
       main: main, base: slot.mark, pages: slot.databasePages, temporary: quota, configuration: configuration)
     let epoch = try replay(

@@ -33,7 +33,23 @@ extension Shard {
       s.turnTaken = true
       return true
     }
-    if start { environment.runTurn { self.turn() } }
+    guard start, !environment.runTurn({ self.turn() }) else { return }
+    let jobs = state.with { s in
+      defer { s.jobs = [] }
+      return s.jobs
+    }
+    refuse(jobs, StoreError(.closed, "the node is stopping; ask another one"))
+  }
+
+  /// Takes back a session's wish for the turn. False when it has the turn already.
+  func withdraw(_ ticket: UInt64) -> Bool {
+    let job = state.with { s -> WriteJob? in
+      let at = s.jobs.firstIndex { job in if case .session(ticket, _) = job { true } else { false } }
+      return at.map { s.jobs.remove(at: $0) }
+    }
+    guard let job else { return false }
+    refuse([job], StoreError(.busy, "the account's writer is busy; try again"))
+    return true
   }
 
   func endTurn() {
@@ -71,7 +87,7 @@ extension Shard {
       for job in s.jobs.prefix(configuration.batchMax) {
         switch job {
         case .member(let body, let reply): members.append(Member(body: body, reply: reply))
-        case .session(let grant):
+        case .session(_, let grant):
           guard members.isEmpty else { break }
           s.jobs.removeFirst()
           return ([], grant)

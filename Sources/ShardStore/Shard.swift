@@ -42,6 +42,9 @@ final class Shard: LogOwner, CommitGate, Sendable {
     var failure: StoreError?
     var closing = false
     var users = 0
+    /// The session that has the turn.
+    weak var holder: Session?
+    var tickets: UInt64 = 0
     var lastUse: UInt64 = 0
   }
 

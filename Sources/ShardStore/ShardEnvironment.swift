@@ -5,7 +5,17 @@ import Base
 struct ShardEnvironment: Sendable {
   let configuration: EngineConfiguration
   let clock: any StoreClock
-  /// Runs a writer's turn or a read on a thread that may block. A simulation keeps the jobs and runs them as it likes.
-  let runTurn: @Sendable (@escaping @Sendable () -> Void) -> Void
-  let runRead: @Sendable (@escaping @Sendable () -> Void) -> Void
+  /// Runs a writer's turn or a read on a thread that may block; false when the engine has stopped. A simulation keeps the
+  /// jobs and runs them as it likes.
+  let runTurn: @Sendable (@escaping @Sendable () -> Void) -> Bool
+  let runRead: @Sendable (@escaping @Sendable () -> Void) -> Bool
+
+  /// Runs `body` as a read and resumes the caller with what it gives or throws.
+  func onReader<T: Sendable>(_ body: @escaping @Sendable () throws -> T) async throws -> T {
+    try await withCheckedThrowingContinuation { continuation in
+      if !runRead({ continuation.resume(with: Result(catching: body)) }) {
+        continuation.resume(throwing: StoreError(.closed, "the node is stopping; ask another one"))
+      }
+    }
+  }
 }

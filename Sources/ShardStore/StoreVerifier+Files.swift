@@ -194,8 +194,7 @@ extension StoreVerifier {
       configuration: configuration)
     let main = try MainFile.open(
       disk: disk, directory: directory, account: id, wrap: keyring.keys.pageWrap, plain: plain)
-    let quota = TemporaryQuota(
-      disk: disk, directory: configuration.temporaryDirectory, limit: configuration.temporaryBytesPerShard)
+    let quota = TemporaryQuota(disk: disk, configuration: configuration)
     let pages = PageStore(
       main: main, base: slot.mark, pages: slot.databasePages, temporary: quota, configuration: configuration)
     _ = try Shard.replay(

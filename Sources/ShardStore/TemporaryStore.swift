@@ -13,13 +13,16 @@ import Threads
 final class TemporaryQuota: Sendable {
   let disk: any Disk
   let directory: String
+  /// Nothing is sealed: a planted bug.
+  let plain: Bool
   private let limit: UInt64
   private let used = Lock<(bytes: UInt64, serial: UInt64)>((0, 0))
 
-  init(disk: any Disk, directory: String, limit: UInt64) {
+  init(disk: any Disk, configuration: EngineConfiguration) {
     self.disk = disk
-    self.directory = directory
-    self.limit = limit
+    directory = configuration.temporaryDirectory
+    limit = configuration.temporaryBytesPerShard
+    plain = configuration.plantedBugs.contains(.sealingOff)
   }
 
   func take(_ bytes: UInt64) -> Bool {
@@ -111,7 +114,8 @@ final class SealedTemporary: TemporaryStorage {
     let index = number - Self.blocksInMemory
     guard index < nonces.count, let nonce = nonces[index], let file else { return Self.zeros }
     guard let sealed = try? file.read(Self.block + 16, at: UInt64(index * (Self.block + 16))),
-      let plain = cipher.open(sealed, nonce: nonce, aad: withUnsafeBytes(of: number) { Array($0) })
+      let plain = quota.plain
+        ? Array(sealed.dropLast(16)) : cipher.open(sealed, nonce: nonce, aad: withUnsafeBytes(of: number) { Array($0) })
     else { return nil }
     cached = (number, plain, false)
     return plain
@@ -149,7 +153,10 @@ final class SealedTemporary: TemporaryStorage {
       }
       let index = dirty.number - Self.blocksInMemory
       let nonce = SystemRandom.bytes(12)
-      let sealed = cipher.seal(dirty.bytes, nonce: nonce, aad: withUnsafeBytes(of: dirty.number) { Array($0) })
+      let aad = withUnsafeBytes(of: dirty.number) { Array($0) }
+      let sealed =
+        quota.plain
+        ? dirty.bytes + [UInt8](repeating: 0, count: 16) : cipher.seal(dirty.bytes, nonce: nonce, aad: aad)
       try file!.write(sealed, at: UInt64(index * (Self.block + 16)))
       while nonces.count <= index { nonces.append(nil) }
       nonces[index] = nonce

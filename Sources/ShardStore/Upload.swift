@@ -79,10 +79,10 @@ package final class Upload: Sendable {
 
   private func write(_ chunk: [UInt8], isLast: Bool, _ s: inout State) throws(StoreError) {
     let recordings = shard.recordings
-    let sealed = recordings.coder.seal(chunk, number: s.number, isLast: isLast, key: key, recording: id)
+    let sealed = recordings.seal(chunk, number: s.number, isLast: isLast, key: key, recording: id)
     let header: ChunkHeader
-    do { header = try ChunkHeader(front: sealed.bytes[...]) } catch { throw StoreError(error, in: "a chunk just made") }
-    s.volumes.insert(try recordings.volumes.append(sealed.bytes, header))
+    do { header = try ChunkHeader(front: sealed[...]) } catch { throw StoreError(error, in: "a chunk just made") }
+    s.volumes.insert(try recordings.volumes.append(sealed, header))
     s.names.append(recordings.chunkName(chunk))
     s.number += 1
   }

@@ -6,8 +6,8 @@ import SQLite
 enum WriteJob: Sendable {
   /// Joins a batch. `body` may run more than once; it keeps its result for `reply`, which comes once.
   case member(body: @Sendable (Connection) throws -> Void, reply: @Sendable (Result<Position, any Error>) -> Void)
-  /// A session that wants the turn for its transaction.
-  case session(grant: @Sendable (StoreError?) -> Void)
+  /// A session that wants the turn for its transaction; the ticket names the wish while it waits.
+  case session(ticket: UInt64, grant: @Sendable (StoreError?) -> Void)
 }
 
 /// A result on its way from the writer's thread to the caller.

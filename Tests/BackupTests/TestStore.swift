@@ -38,7 +38,11 @@ struct TestStore {
   let kek = TestKeyEncryption()
 
   static func open(_ disk: any Disk, root: String = "/node") throws -> TestStore {
-    let configuration = EngineConfiguration(directory: root, node: NodeID(bits: 1))
+    var configuration = EngineConfiguration(directory: root, node: NodeID(bits: 1))
+    // Zero-filling a log of the usual size would be most of what a test does.
+    configuration.logFileBytes = 4 << 20
+    configuration.writerThreads = 1
+    configuration.readerThreads = 2
     return TestStore(disk: disk, engine: try Engine.open(configuration, disk: disk, kek: TestKeyEncryption()))
   }
 

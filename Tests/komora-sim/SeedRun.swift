@@ -1,6 +1,5 @@
 // One run over a range of seeds, and what it prints.
 
-import Glibc
 import ShardStore
 import StoreSim
 
@@ -13,7 +12,6 @@ struct SeedRun {
 
   /// True when the run is as it must be.
   func run() -> Bool {
-    setlinebuf(stdout)
     var totals = Totals()
     var failed = 0
     var ran = 0

@@ -18,7 +18,7 @@ if getenv("SWIFT_DETERMINISTIC_HASHING") == nil {
 
 let options: Options
 do { options = try Options(Array(CommandLine.arguments.dropFirst())) } catch {
-  fputs("komora-sim: \(error)\n", stderr)
+  print("komora-sim: \(error)")
   exit(2)
 }
 exit(SeedRun(options).run() ? 0 : 1)

@@ -78,9 +78,8 @@ final class LiveBackups: AccountBackups {
   func restore(
     _ account: AccountID, _ snapshot: SnapshotID, as target: AccountID, progress: @escaping Progress
   ) async throws -> [String: String] {
-    let report = try await archive(account).restore(snapshot, unlockedBy: unlock, into: engine, as: target) {
-      progress($0, "restoring")
-    }
+    let request = Backup.RestoreRequest(snapshot: snapshot, as: target, unlockedBy: unlock) { progress($0, "restoring") }
+    let report = try await archive(account).restore(request, into: engine)
     return ["erased": "\(report.erased.count)"]
   }
 

@@ -2,6 +2,7 @@
 
 import Backup
 import Base
+import Formats
 import Threads
 
 extension NodeService {

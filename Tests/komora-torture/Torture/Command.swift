@@ -29,6 +29,16 @@ package enum Command {
       kills.keep = options.has("keep")
       let outcome = await kills.run()
       return finish(outcome.passed, outcome.failed)
+    case "flip":
+      var flips = Flips()
+      flips.stride = Int(options["stride"] ?? "1") ?? 1
+      let outcome = await flips.run()
+      for line in outcome.lines { Child.tell(line) }
+      return finish(outcome.passed, outcome.failed)
+    case "canary":
+      let outcome = await Canary().run()
+      for line in outcome.lines { Child.tell(line) }
+      return finish(outcome.passed, outcome.failed)
     case "enumerate": return await enumerate(options)
     default: return usage()
     }
@@ -39,6 +49,8 @@ package enum Command {
       """
       komora-torture enumerate [--scenario NAME|all] [--mode kill|fail|all] [--stride N] [--keep]
       komora-torture random [--kills 300] [--seed N] [--rate WRITES-PER-SECOND] [--keep]
+      komora-torture flip [--stride N]
+      komora-torture canary
       scenarios: \(Scenario.allCases.map(\.rawValue).joined(separator: " "))
       """)
     return 2

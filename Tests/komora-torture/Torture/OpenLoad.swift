@@ -1,9 +1,11 @@
 // The load of a process that is to be killed: a live engine, writes at a fixed rate whether it keeps up or not, and
 // uploads, snapshots, restores and removals beside them. Small files make checkpoints and splits frequent.
 
+import AtRest
 import Backup
 import Base
 import Disk
+import Formats
 import Glibc
 import ShardStore
 import SQLite
