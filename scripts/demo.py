@@ -62,7 +62,7 @@ class Node:
         end = time.monotonic() + START_SECONDS_MAX
         while time.monotonic() < end:
             said = self.log.read_bytes()[mark:].decode(errors="replace")
-            if "ready" in said.split():
+            if "ready" in said.splitlines():
                 return
             if self.process.poll() is not None:
                 raise Failed(f"the node ended with {self.process.returncode}: {said[-2000:]}")

@@ -5,6 +5,7 @@ import AtRest
 import Base
 import Disk
 import Formats
+import ShardStore
 
 struct ArchiveVerifier {
   let disk: any Disk

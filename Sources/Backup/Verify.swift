@@ -10,7 +10,7 @@ package import Base
 package import Disk
 import Formats
 package import OpenSSL
-package import ShardStore
+import ShardStore
 
 package enum VerifyKeys: Sendable {
   case none

@@ -1,6 +1,6 @@
 // What a verification looked at and what it found.
 
-import ShardStore
+package import ShardStore
 
 package struct VerifyReport: Sendable {
   package var path: String

@@ -58,7 +58,7 @@ public struct PackTrailer: Equatable, Sendable {
     try reader.expect(magic: footerMagic)
     try reader.finish()
     guard checksum == CRC32C.checksum(Array(footer[..<8])) else {
-      throw BytesError("checksum of the pack's footer does not match", at: 8)
+      throw BytesError("checksum of the pack's footer does not match", at: 0)
     }
     guard offset >= PackHeader.byteCount, offset <= UInt64(UInt32.max),
       Int(offset) + overhead + footerBytes <= fileBytes

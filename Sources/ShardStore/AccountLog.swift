@@ -2,6 +2,7 @@
 // waits for it.
 
 import Base
+import Base
 import Disk
 import Threads
 
@@ -10,6 +11,7 @@ final class AccountLog: Sendable {
   let segments: SegmentStore
   private let unsplit = Lock<[SealedRecord]>([])
   private let partial = Lock(0)
+  private let epoch = Lock<Epoch>(0)
   /// One split at a time; reads of segments wait for it.
   private let splitting = Lock<Void>(())
 
@@ -17,6 +19,11 @@ final class AccountLog: Sendable {
     self.id = id
     self.segments = segments
   }
+
+  /// The greatest epoch that the account has begun since the engine was opened: it is never begun again, also when all of
+  /// its records were dropped and the shard was closed since.
+  var greatestEpoch: Epoch { epoch.with { $0 } }
+  func noteEpoch(_ begun: Epoch) { epoch.with { $0 = max($0, begun) } }
 
   /// Published records, in order.
   func add(_ records: [SealedRecord]) { unsplit.with { $0.append(contentsOf: records) } }

@@ -22,7 +22,8 @@ protocol LogOwner: AnyObject, Sendable {
   /// Everything up to `last` is durable; `records` are those of the group, in order.
   func logged(_ records: [SealedRecord])
   /// The records could not be made durable. `handed` when the disk may hold them all the same.
-  func logFailed(_ records: [SealedRecord], _ error: StoreError, handed: Bool)
+  /// Gives the epoch up to which the owner has dropped its records.
+  func logFailed(_ records: [SealedRecord], _ error: StoreError, handed: Bool) -> Epoch
 }
 
 final class CommitLog: Sendable {
@@ -66,8 +67,11 @@ final class CommitLog: Sendable {
     state = Lock(
       State(
         free: free.map { File(path: $0.0, file: $0.1, generation: 0) }, generation: nextGeneration,
-        serial: free.count))
+        serial: free.reduce(0) { max($0, Self.serial(of: $1.0)) }))
   }
+
+  /// The number in a file's name. A file that could not be made leaves a gap, so their count says nothing.
+  private static func serial(of path: String) -> Int { Int(path.split(separator: "/").last!.dropLast(5)) ?? 0 }
 
   struct Counters: Sendable {
     var syncs = 0
@@ -258,11 +262,13 @@ final class CommitLog: Sendable {
     for (owner, records) in Self.byOwner(entries) { owner.logged(records) }
   }
 
-  /// Records behind a failed one can never be published: they leave the queue with it.
+  /// Records behind a failed one can never be published: they leave the queue with it. The owners drop first, so that
+  /// none of the old epoch comes after; what they queue for the next epoch stays.
   private func fail(_ entries: [LogEntry], _ error: StoreError, handed: Bool) {
-    let owners = Set(entries.map(\.owner.id))
-    state.with { s in s.queue.removeAll { owners.contains($0.owner.id) } }
-    for (owner, records) in Self.byOwner(entries) { owner.logFailed(records, error, handed: handed) }
+    for (owner, records) in Self.byOwner(entries) {
+      let dropped = owner.logFailed(records, error, handed: handed)
+      state.with { s in s.queue.removeAll { $0.owner === owner && $0.record.header.epoch <= dropped } }
+    }
     if handed { onFailure.with { $0 }?() }
   }
 

@@ -87,8 +87,8 @@ struct LogRecovery {
         case .block(let found):
           let payload = block.dropFirst(LogBlock.headerBytes)
           if end != nil {
-            // Blocks of the torn group may lie behind its missing ones; a later group may not.
-            if wanted > 0, found == number { continue }
+            // Blocks of the torn group may lie behind its missing ones, the first included; a later group may not.
+            if found == number { continue }
             throw StoreError(.damaged, "\(path) is damaged: records at byte \(end!) are missing before byte \(here)")
           }
           if wanted == 0 {
@@ -142,7 +142,8 @@ struct LogRecovery {
   /// The records of `account` that follow `end`, the last one in its segments.
   func tail(of account: AccountID, after end: Position) throws(StoreError) -> [SealedRecord] {
     let chain = chains[account] ?? []
-    let rest = chain.filter { $0.header.index > end.index }
+    // What an older epoch has there was dropped: the file of the record that replaced it may be cut before this one.
+    let rest = chain.filter { $0.header.index > end.index && $0.header.epoch >= end.epoch }
     guard let first = rest.first else { return [] }
     guard first.header.index == end.index + 1, first.header.previous == end.checksum else {
       throw StoreError(

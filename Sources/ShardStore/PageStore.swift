@@ -157,6 +157,10 @@ final class PageStore: PageHost {
 
   var head: Position { state.with { $0.head } }
   var published: Position { state.with { $0.published } }
+  /// Nothing is on its way into the log, marks and epochs included.
+  var isSettled: Bool { state.with { $0.head == $0.published } }
+  var drops: UInt64 { state.with { $0.drops } }
+  var publishedAndDrops: (Position, UInt64) { state.with { ($0.published, $0.drops) } }
 
   /// What the planted bug "publish before install" held back.
   func installWithheld() {

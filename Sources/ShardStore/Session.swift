@@ -46,7 +46,7 @@ package final class Session: @unchecked Sendable {
     if writes, !hasTurn { try await takeTurn() }
     let outcome = try await shard.onReader { self.runNow(body) }
     let position: Position = try await withCheckedThrowingContinuation { continuation in
-      shard.reply(outcome.seen) { continuation.resume(with: $0.mapError { $0 as any Error }) }
+      shard.reply(outcome.seen, drops: outcome.drops) { continuation.resume(with: $0.mapError { $0 as any Error }) }
     }
     return Answer(value: try outcome.result.get(), position: position, replayed: false)
   }
@@ -55,9 +55,12 @@ package final class Session: @unchecked Sendable {
     var result: Result<T, any Error>
     /// The index that the caller saw.
     var seen: LogIndex
+    /// Drops before the request began.
+    var drops: UInt64
   }
 
   private func runNow<T: Sendable>(_ body: (Connection) throws -> T) -> Outcome<T> {
+    let drops = shard.pages.drops
     do {
       let connection = try openConnection()
       let store = connection.pageSession as? StoreSession
@@ -67,11 +70,13 @@ package final class Session: @unchecked Sendable {
         result = .failure(store?.takeRefusal() ?? Shard.translated(error))
       }
       if hasTurn { shard.handOver() }
-      let seen = hasTurn ? shard.pages.head.index : (store?.pinned.index ?? 0)
+      let hadTurn = hasTurn
+      let seen = hadTurn ? shard.pages.head.index : (store?.pinned.index ?? 0)
       if connection.isAutocommit, hasTurn { releaseTurn() }
-      return Outcome(result: result, seen: seen)
+      // What was read at a published position stays, whatever is dropped.
+      return Outcome(result: result, seen: seen, drops: hadTurn ? drops : shard.pages.drops)
     } catch {
-      return Outcome(result: .failure(error), seen: 0)
+      return Outcome(result: .failure(error), seen: 0, drops: shard.pages.drops)
     }
   }
 

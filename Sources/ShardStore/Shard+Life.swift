@@ -20,6 +20,7 @@ extension Shard {
   var isIdle: Bool {
     state.with { s in
       s.users == 0 && s.jobs.isEmpty && !s.turnTaken && s.waiting.isEmpty && s.inFlight == 0 && s.partial.isEmpty
+        && pages.isSettled
     }
   }
 

@@ -42,7 +42,7 @@ extension Shard {
       disk: disk, directory: "\(directory)/\(volumesName)", account: id, keyring: keyring, configuration: configuration)
     return Shard(
       id: id, pages: pages, keyring: keyring, log: log, accountLog: accountLog, redo: redo, recordings: recordings,
-      environment: environment, epoch: max(epoch, slot.epoch))
+      environment: environment, epoch: max(epoch, slot.epoch, accountLog.greatestEpoch))
   }
 
   static func openKeyring(disk: any Disk, path: String, account: AccountID, kek: any KeyEncryption) throws(StoreError)

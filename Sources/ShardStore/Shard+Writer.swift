@@ -105,27 +105,26 @@ extension Shard {
     if let failure = state.with({ $0.failure }) { throw failure }
     if state.with({ $0.closing }) { throw StoreError(.closed, "the account is closing; try again") }
     try beginEpochIfNeeded()
-    let mark = state.with { s -> SealedRecord? in
-      guard s.markWanted, let sealer = s.sealer else { return nil }
+    state.with { s in
+      guard s.markWanted, let sealer = s.sealer else { return }
       s.markWanted = false
-      return keyRecord(.mark, sealer, &s)
+      keyRecord(.mark, sealer, &s)
     }
-    if let mark { log.append([LogEntry(record: mark, owner: self)]) }
   }
 
   private func beginEpochIfNeeded() throws(StoreError) {
-    let record = state.with { s -> SealedRecord? in
-      guard s.sealer == nil else { return nil }
+    state.with { s in
+      guard s.sealer == nil else { return }
       s.greatestEpoch += 1
+      accountLog.noteEpoch(s.greatestEpoch)
       let sealer = RecordSealer(
         account: id, epoch: s.greatestEpoch, logWrap: keyring.logWrap, after: accountLog.segments.lastTime,
         plain: configuration.plantedBugs.contains(.sealingOff))
       s.sealer = sealer
       // What an earlier epoch's connection has cached may have been dropped.
       if !configuration.plantedBugs.contains(.connectionKeptAfterDrop) { s.writer = nil }
-      return keyRecord(.epoch, sealer, &s)
+      keyRecord(.epoch, sealer, &s)
     }
-    if let record { log.append([LogEntry(record: record, owner: self)]) }
     if state.with({ $0.writer == nil }) {
       let connection = try openConnection(readOnly: false)
       (connection.pageSession as? StoreSession)?.readsHead = true
@@ -133,12 +132,13 @@ extension Shard {
     }
   }
 
-  private func keyRecord(_ kind: RecordKind, _ sealer: RecordSealer, _ s: inout State) -> SealedRecord {
+  /// Under the lock up to the log's queue, so that no drop comes between.
+  private func keyRecord(_ kind: RecordKind, _ sealer: RecordSealer, _ s: inout State) {
     let record = sealer.keyRecord(
       kind, after: pages.head, commitIndex: pages.published.index, time: environment.clock.unixMicroseconds())
     pages.advance(to: record.position, mark: true)
     if kind == .mark { s.mark = record.position }
-    return record
+    log.append([LogEntry(record: record, owner: self)])
   }
 
   func openConnection(readOnly: Bool) throws(StoreError) -> Connection {
@@ -153,29 +153,31 @@ extension Shard {
 
   private func run(_ members: [Member]) {
     guard let connection = state.with({ $0.writer }) else { return }
+    let drops = pages.drops
     var members = members
     switch attempt(&members, on: connection) {
-    case .committed: finish(members)
+    case .committed: finish(members, since: drops)
     case .failed(let error):
       if members.count > 1 {
         for member in members { runAlone(member, on: connection) }
       } else {
         members[0].outcome = .failure(error)
-        finish(members)
+        finish(members, since: drops)
       }
     case .broken(let guilty):
       // Nothing of the batch is left. The guilty one keeps its error, the others run again.
       for (i, member) in members.enumerated() {
-        if i == guilty { finish([member]) } else { runAlone(member, on: connection) }
+        if i == guilty { finish([member], since: drops) } else { runAlone(member, on: connection) }
       }
     }
   }
 
   private func runAlone(_ member: Member, on connection: Connection) {
+    let drops = pages.drops
     var one = [member]
     one[0].outcome = .success(())
     if case .failed(let error) = attempt(&one, on: connection) { one[0].outcome = .failure(error) }
-    finish(one)
+    finish(one, since: drops)
   }
 
   private enum Attempt {
@@ -264,12 +266,12 @@ extension Shard {
     }
   }
 
-  /// Every reply waits for the head it ran on: errors and requests without effect too.
-  private func finish(_ members: [Member]) {
+  /// Every reply waits for the head it ran on: errors and requests without effect too. `drops`: as the batch began.
+  private func finish(_ members: [Member], since drops: UInt64) {
     let head = pages.head.index
     for member in members {
       let (outcome, deliver) = (member.outcome, member.reply)
-      reply(head) { result in
+      reply(head, drops: drops) { result in
         switch (outcome, result) {
         case (.success, .success(let position)): deliver(.success(position))
         case (.success, .failure(let error)): deliver(.failure(error))

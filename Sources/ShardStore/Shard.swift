@@ -116,14 +116,15 @@ final class Shard: LogOwner, CommitGate, Sendable {
     return ready
   }
 
-  func logFailed(_ records: [SealedRecord], _ error: StoreError, handed: Bool) {
-    let failed = state.with { s in dropPending(&s) }
+  func logFailed(_ records: [SealedRecord], _ error: StoreError, handed: Bool) -> Epoch {
+    let (failed, dropped) = state.with { s in (dropPending(&s), s.droppedEpoch) }
     let told =
       handed
       ? StoreError(.unknown, "the node could not confirm this write (\(error)); it may or may not be there")
       : StoreError(error.code == .busy ? .busy : .notApplied, "the write was not applied: \(error)")
     for waiting in failed { waiting.reply(.failure(told)) }
     schedule()
+    return dropped
   }
 
   /// Forgets every record that is not durable, ends the epoch, and gives the replies that waited for them.
@@ -199,22 +200,31 @@ final class Shard: LogOwner, CommitGate, Sendable {
 
   /// Gives what the gate made to the log. Called by whoever has the turn, after COMMIT has returned.
   func handOver() {
-    let records = state.with { s in
-      defer { s.gated = [] }
-      if !s.gated.isEmpty { s.inFlight += 1 }
-      return s.gated
+    state.with { s in
+      // A drop between the gate and here voids what the gate made.
+      let records = s.gated.filter { $0.header.epoch > s.droppedEpoch }
+      s.gated = []
+      guard !records.isEmpty else { return }
+      s.inFlight += 1
+      // Under the lock, so that no drop comes between: the log must not get a record whose predecessor it will not.
+      log.append(records.map { LogEntry(record: $0, owner: self) })
     }
-    if !records.isEmpty { log.append(records.map { LogEntry(record: $0, owner: self) }) }
   }
 
-  /// Calls `reply` when everything that the caller saw is published.
-  func reply(_ index: LogIndex, _ reply: @escaping @Sendable (Result<Position, StoreError>) -> Void) {
-    let published = state.with { s -> Position? in
-      let published = pages.published
-      if index <= published.index { return published }
+  /// Calls `reply` when everything that the caller saw is published; it fails when a drop came since `drops` was read,
+  /// because the same index may be another record's by then.
+  func reply(
+    _ index: LogIndex, drops: UInt64, _ reply: @escaping @Sendable (Result<Position, StoreError>) -> Void
+  ) {
+    let now = state.with { s -> Result<Position, StoreError>? in
+      let (published, current) = pages.publishedAndDrops
+      if current != drops {
+        return .failure(StoreError(.unknown, "the node could not confirm this write; it may or may not be there"))
+      }
+      if index <= published.index { return .success(published) }
       s.waiting.append(Waiting(index: index, reply: reply))
       return nil
     }
-    if let published { reply(.success(published)) }
+    if let now { reply(now) }
   }
 }

@@ -30,7 +30,7 @@ import Threads
 
   private func prepare() async throws -> Prepared {
     let disk = ForgetfulDisk(seed: 3)
-    let store = try TestStore.open(disk)
+    let store = try TestStore.open(disk, logFileBytes: 256 << 10)
     try await store.makeAccount(Self.account, rows: 20, recordings: 2)
     let fingerprint = try await store.fingerprint(Self.account)
     let info = try await store.archive(Self.account).createSnapshot(of: store.engine, kind: .manual)
@@ -46,7 +46,7 @@ import Threads
 
   /// After a restart: the copy is whole or absent, nothing of it lies about, and a new attempt brings it.
   private func check(_ disk: ForgetfulDisk, _ prepared: Prepared, restored: Bool) async throws {
-    let store = try TestStore.open(disk)
+    let store = try TestStore.open(disk, logFileBytes: 256 << 10)
     defer { store.engine.close() }
     let accounts = store.engine.accounts()
     #expect(accounts == [Self.account] || accounts == [Self.account, Self.copy])
@@ -60,7 +60,7 @@ import Threads
   /// Runs one restore with `fault` at the `nth` of its operations; false when it has fewer.
   private func attempt(_ prepared: Prepared, _ fault: DiskFault, at nth: Int) async throws -> Bool {
     let disk = prepared.disk.crash()
-    let store = try TestStore.open(disk)
+    let store = try TestStore.open(disk, logFileBytes: 256 << 10)
     let plan = FaultPlan(fault, at: nth, of: Self.changing, matches: Self.isRestore)
     disk.onOperation(plan.decide)
     var restored = false
@@ -113,7 +113,7 @@ import Threads
   func fullDisk() async throws {
     let prepared = try await prepare()
     let disk = prepared.disk.crash()
-    let store = try TestStore.open(disk)
+    let store = try TestStore.open(disk, logFileBytes: 256 << 10)
     defer { store.engine.close() }
     // A commit-log file is there already; what is left is less than a copy of the account.
     try await store.addRecording(Self.account, "large.wav", bytes: 600_000, seed: 1)

@@ -37,10 +37,10 @@ struct TestStore {
   let engine: Engine
   let kek = TestKeyEncryption()
 
-  static func open(_ disk: any Disk, root: String = "/node") throws -> TestStore {
+  static func open(_ disk: any Disk, root: String = "/node", logFileBytes: Int = 2 << 20) throws -> TestStore {
     var configuration = EngineConfiguration(directory: root, node: NodeID(bits: 1))
     // Zero-filling a log of the usual size would be most of what a test does.
-    configuration.logFileBytes = 4 << 20
+    configuration.logFileBytes = logFileBytes
     configuration.writerThreads = 1
     configuration.readerThreads = 2
     return TestStore(disk: disk, engine: try Engine.open(configuration, disk: disk, kek: TestKeyEncryption()))

@@ -13,6 +13,7 @@ final class TestClock: StoreClock {
   init(_ start: UnixMicroseconds = 1_760_000_000_000_000) { time = Lock(start) }
   func unixMicroseconds() -> UnixMicroseconds { time.with { $0 } }
   func monotonicNanoseconds() -> UInt64 { UInt64(time.with { $0 }) * 1_000 }
+  func set(_ now: UnixMicroseconds) { time.with { $0 = now } }
   func advance(_ seconds: Int64) { time.with { $0 += seconds * 1_000_000 } }
 }
 

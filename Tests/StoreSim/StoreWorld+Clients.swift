@@ -37,7 +37,7 @@ extension StoreWorld {
     if case .failing = change {} else if random.oneIn(12) { return submitKeyed(account, serial, change) }
     let life = life
     engine?.submit(account.id, { try change.run($0, serial: serial) }) { [unowned self] result in
-      self.settle(account, serial, life, result.map(\.position))
+      self.settle(account, serial, life, result.map(\.position), inOrder: true)
     }
   }
 
@@ -68,7 +68,10 @@ extension StoreWorld {
     submitKeyed(account, serial, account.oracle.transactions[serial].change)
   }
 
-  func settle(_ account: SimulatedAccount, _ serial: Int, _ from: Int, _ result: Result<Position, any Error>) {
+  /// `inOrder`: the reply came straight from the engine. A task hears its own later, when others may have heard more.
+  func settle(
+    _ account: SimulatedAccount, _ serial: Int, _ from: Int, _ result: Result<Position, any Error>, inOrder: Bool = false
+  ) {
     guard from == life, !disk.isDead else { return }
     let change = account.oracle.transactions[serial].change
     switch result {
@@ -78,7 +81,7 @@ extension StoreWorld {
       totals.note("write acknowledged")
       noteEffect(change)
       if case .failing = change { report(Violation(checker: "refused writes", message: "\(serial) was acknowledged")) }
-      notePosition(position, account)
+      if inOrder { notePosition(position, account) }
     case .failure(let error):
       heard(error, "transaction \(serial)")
       let isUnknown = (error as? StoreError)?.code == .unknown

@@ -200,7 +200,7 @@ extension StoreWorld {
     let serial = account.oracle.submit(change)
     let life = life
     engine?.submit(account.id, { try change.run($0, serial: serial) }) { [unowned self] result in
-      self.settle(account, serial, life, result.map(\.position))
+      self.settle(account, serial, life, result.map(\.position), inOrder: true)
     }
   }
 

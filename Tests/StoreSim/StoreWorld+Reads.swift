@@ -16,7 +16,9 @@ extension StoreWorld {
       }
       if disk.isDead { return }
       totals.note("read")
-      note("\(account.oracle.id.bits >> 64): read \(seen.journal.count) transactions at \(position)")
+      if seen.journal.count != account.oracle.stable.count {
+        note("\(account.oracle.id.bits >> 64): read \(seen.journal.count) transactions at \(position)")
+      }
       try observe(account, seen, acknowledgedBefore: before)
       notePosition(position, account)
       if let recording = account.oracle.state.recordings.values.min(by: { $0.id < $1.id }), random.oneIn(3) {

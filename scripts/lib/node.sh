@@ -29,7 +29,7 @@ node_start() {
     "$BIN/komora" dev --data "$dir/data" --port "$(cat "$dir/port")" >"$dir/node.log" 2>&1 </dev/null &
   NODE_PID=$!
   for _ in $(seq 300); do
-    if grep -q -w ready "$dir/node.log"; then return 0; fi
+    if grep -q -x ready "$dir/node.log"; then return 0; fi
     kill -0 "$NODE_PID" 2>/dev/null || break
     sleep 0.1
   done

@@ -2,22 +2,22 @@
 //
 // The caller keeps brackets and commas right; strings are escaped here and nowhere else.
 
-struct JSONText: Sendable {
-  private(set) var bytes: [UInt8] = []
+package struct JSONText: Sendable {
+  package private(set) var bytes: [UInt8] = []
 
-  init(capacity: Int = 256) { bytes.reserveCapacity(capacity) }
+  package init(capacity: Int = 256) { bytes.reserveCapacity(capacity) }
 
   /// Text that is JSON already.
-  mutating func raw(_ json: StaticString) {
+  package mutating func raw(_ json: StaticString) {
     json.withUTF8Buffer { bytes.append(contentsOf: $0) }
   }
 
-  mutating func raw(_ json: some Collection<UInt8>) { bytes.append(contentsOf: json) }
+  package mutating func raw(_ json: some Collection<UInt8>) { bytes.append(contentsOf: json) }
 
-  mutating func number(_ value: some BinaryInteger) { bytes.append(contentsOf: String(value).utf8) }
+  package mutating func number(_ value: some BinaryInteger) { bytes.append(contentsOf: String(value).utf8) }
 
   /// JSON has no infinity; a number beyond the largest double reads as one.
-  mutating func number(_ value: Double) {
+  package mutating func number(_ value: Double) {
     switch value {
     case .infinity: raw("9.0e+999")
     case -Double.infinity: raw("-9.0e+999")
@@ -26,9 +26,9 @@ struct JSONText: Sendable {
     }
   }
 
-  mutating func bool(_ value: Bool) { value ? raw("true") : raw("false") }
+  package mutating func bool(_ value: Bool) { value ? raw("true") : raw("false") }
 
-  mutating func string(_ text: String?) {
+  package mutating func string(_ text: String?) {
     guard var text else { return raw("null") }
     bytes.append(UInt8(ascii: "\""))
     text.withUTF8 { escape($0) }
@@ -36,7 +36,7 @@ struct JSONText: Sendable {
   }
 
   /// A string that needs no escape: digits, base64.
-  mutating func plainString(_ text: String) {
+  package mutating func plainString(_ text: String) {
     bytes.append(UInt8(ascii: "\""))
     bytes.append(contentsOf: text.utf8)
     bytes.append(UInt8(ascii: "\""))

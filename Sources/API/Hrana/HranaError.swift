@@ -3,25 +3,25 @@
 // Codes are SQLite's names, as libSQL clients expect. When a write was refused by the store, the code says whether it was
 // applied: `NOT_APPLIED…` when it certainly was not, `UNKNOWN…` when that is not certain.
 
-import SQLite
-import ShardStore
+package import SQLite
+package import ShardStore
 
-struct HranaError: Error, Sendable, Equatable {
-  var message: String
-  var code: String
+package struct HranaError: Error, Sendable, Equatable {
+  package var message: String
+  package var code: String
 
-  init(_ code: String, _ message: String) {
+  package init(_ code: String, _ message: String) {
     self.code = code
     self.message = message
   }
 
   /// A result that does not fit into a reply.
-  static let tooLarge = "RESPONSE_TOO_LARGE"
+  package static let tooLarge = "RESPONSE_TOO_LARGE"
 
-  init(_ error: SQLiteError) { self.init(error.name, error.message) }
+  package init(_ error: SQLiteError) { self.init(error.name, error.message) }
 
   /// `writing`: the request may have changed something, so the code must say whether it did.
-  init(_ error: StoreError, writing: Bool) {
+  package init(_ error: StoreError, writing: Bool) {
     let name: String
     var unknown = false
     switch error.code {
@@ -48,7 +48,7 @@ struct HranaError: Error, Sendable, Equatable {
   }
 
   /// Whatever was thrown while SQL ran.
-  init(thrown error: any Error, writing: Bool) {
+  package init(thrown error: any Error, writing: Bool) {
     switch error {
     case let error as HranaError: self = error
     case let error as SQLiteError: self.init(error)
@@ -59,7 +59,7 @@ struct HranaError: Error, Sendable, Equatable {
 }
 
 extension JSONText {
-  mutating func error(_ error: HranaError) {
+  package mutating func error(_ error: HranaError) {
     raw(#"{"message":"#)
     string(error.message)
     raw(#","code":"#)

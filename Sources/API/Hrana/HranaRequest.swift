@@ -1,19 +1,19 @@
 // What a client sends over Hrana (Hrana 3 specification, "Hrana over HTTP"), as JSON.
 
-struct PipelineBody: Decodable, Sendable {
-  var baton: String?
-  var requests: [StreamRequest]
+package struct PipelineBody: Decodable, Sendable {
+  package var baton: String?
+  package var requests: [StreamRequest]
 }
 
-struct CursorBody: Decodable, Sendable {
-  var baton: String?
-  var batch: HranaBatch
+package struct CursorBody: Decodable, Sendable {
+  package var baton: String?
+  package var batch: HranaBatch
 }
 
 /// SQL given as text or as the number of a stored text.
-struct SQLSource: Decodable, Sendable {
-  var sql: String?
-  var sqlID: Int32?
+package struct SQLSource: Decodable, Sendable {
+  package var sql: String?
+  package var sqlID: Int32?
 
   private enum CodingKeys: String, CodingKey {
     case sql
@@ -21,11 +21,11 @@ struct SQLSource: Decodable, Sendable {
   }
 }
 
-struct HranaStatement: Decodable, Sendable {
-  var source: SQLSource
-  var arguments: [HranaValue]
-  var namedArguments: [HranaNamedArgument]
-  var wantsRows: Bool
+package struct HranaStatement: Decodable, Sendable {
+  package var source: SQLSource
+  package var arguments: [HranaValue]
+  package var namedArguments: [HranaNamedArgument]
+  package var wantsRows: Bool
 
   private enum Key: String, CodingKey {
     case args
@@ -33,7 +33,7 @@ struct HranaStatement: Decodable, Sendable {
     case wantRows = "want_rows"
   }
 
-  init(from decoder: any Decoder) throws {
+  package init(from decoder: any Decoder) throws {
     source = try SQLSource(from: decoder)
     let fields = try decoder.container(keyedBy: Key.self)
     arguments = try fields.decodeIfPresent([HranaValue].self, forKey: .args) ?? []
@@ -42,26 +42,26 @@ struct HranaStatement: Decodable, Sendable {
   }
 }
 
-struct HranaNamedArgument: Decodable, Sendable {
-  var name: String
-  var value: HranaValue
+package struct HranaNamedArgument: Decodable, Sendable {
+  package var name: String
+  package var value: HranaValue
 }
 
-struct HranaBatch: Decodable, Sendable {
-  struct Step: Decodable, Sendable {
-    var condition: BatchCondition?
-    var stmt: HranaStatement
+package struct HranaBatch: Decodable, Sendable {
+  package struct Step: Decodable, Sendable {
+    package var condition: BatchCondition?
+    package var stmt: HranaStatement
   }
-  var steps: [Step]
+  package var steps: [Step]
 }
 
 /// When a step of a batch runs; steps count from 0.
-indirect enum BatchCondition: Decodable, Sendable, Equatable {
+package indirect enum BatchCondition: Decodable, Sendable, Equatable {
   case ok(Int), error(Int), not(BatchCondition), and([BatchCondition]), or([BatchCondition]), isAutocommit
 
   private enum Key: String, CodingKey { case type, step, cond, conds }
 
-  init(from decoder: any Decoder) throws {
+  package init(from decoder: any Decoder) throws {
     let fields = try decoder.container(keyedBy: Key.self)
     switch try fields.decode(String.self, forKey: .type) {
     case "ok": self = .ok(try fields.decode(Int.self, forKey: .step))
@@ -77,7 +77,7 @@ indirect enum BatchCondition: Decodable, Sendable, Equatable {
   }
 
   /// `outcomes` are those of the steps before; a step that was skipped, or comes later, is neither ok nor an error.
-  func holds(after outcomes: [StepOutcome], isAutocommit: Bool) -> Bool {
+  package func holds(after outcomes: [StepOutcome], isAutocommit: Bool) -> Bool {
     switch self {
     case .ok(let step): return outcomes.indices.contains(step) && outcomes[step].isResult
     case .error(let step): return outcomes.indices.contains(step) && outcomes[step].isError
@@ -89,7 +89,7 @@ indirect enum BatchCondition: Decodable, Sendable, Equatable {
   }
 }
 
-enum StreamRequest: Decodable, Sendable {
+package enum StreamRequest: Decodable, Sendable {
   case close, getAutocommit
   case execute(HranaStatement)
   case batch(HranaBatch)
@@ -103,7 +103,7 @@ enum StreamRequest: Decodable, Sendable {
     case sqlID = "sql_id"
   }
 
-  init(from decoder: any Decoder) throws {
+  package init(from decoder: any Decoder) throws {
     let fields = try decoder.container(keyedBy: Key.self)
     switch try fields.decode(String.self, forKey: .type) {
     case "close": self = .close

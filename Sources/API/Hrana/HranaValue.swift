@@ -1,16 +1,16 @@
 // SQL values in Hrana's JSON (Hrana 3 specification, "Values"): integers as strings, blobs in base64.
 
-import SQLite
+package import SQLite
 import SigV4
 
-struct HranaValue: Decodable, Sendable, Equatable {
-  let value: Value
+package struct HranaValue: Decodable, Sendable, Equatable {
+  package let value: Value
 
-  init(_ value: Value) { self.value = value }
+  package init(_ value: Value) { self.value = value }
 
   private enum Key: String, CodingKey { case type, value, base64 }
 
-  init(from decoder: any Decoder) throws {
+  package init(from decoder: any Decoder) throws {
     let fields = try decoder.container(keyedBy: Key.self)
     switch try fields.decode(String.self, forKey: .type) {
     case "null": value = .null
@@ -36,7 +36,7 @@ struct HranaValue: Decodable, Sendable, Equatable {
 }
 
 extension JSONText {
-  mutating func value(_ value: Value) {
+  package mutating func value(_ value: Value) {
     switch value {
     case .null: raw(#"{"type":"null"}"#)
     case .integer(let number):

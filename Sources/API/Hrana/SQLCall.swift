@@ -3,16 +3,25 @@
 // Its first word is a hint that saves a hop to the wrong thread; what it really touches is known only when it has been
 // prepared, and `SQLRunner` then moves it to where it belongs.
 
-import SQLite
+package import SQLite
 
-struct SQLCall: Sendable {
-  var sql: String
-  var arguments: [Value] = []
-  var named: [(name: String, value: Value)] = []
-  var wantsRows = true
+package struct SQLCall: Sendable {
+  package var sql: String
+  package var arguments: [Value]
+  package var named: [(name: String, value: Value)]
+  package var wantsRows: Bool
+
+  package init(
+    sql: String, arguments: [Value] = [], named: [(name: String, value: Value)] = [], wantsRows: Bool = true
+  ) {
+    self.sql = sql
+    self.arguments = arguments
+    self.named = named
+    self.wantsRows = wantsRows
+  }
 
   /// Where a statement runs, from the lightest to the heaviest.
-  enum Place: Int, Sendable, Comparable {
+  package enum Place: Int, Sendable, Comparable {
     /// On a pinned read, which waits for nobody.
     case reader
     /// In the writer's batch, together with other clients' writes.
@@ -22,10 +31,10 @@ struct SQLCall: Sendable {
     /// The same with the account's writer, which the session then has until its transaction ends.
     case sessionWriter
 
-    static func < (a: Place, b: Place) -> Bool { a.rawValue < b.rawValue }
+    package static func < (a: Place, b: Place) -> Bool { a.rawValue < b.rawValue }
   }
 
-  var likelyPlace: Place {
+  package var likelyPlace: Place {
     switch firstWord {
     case "SELECT", "VALUES", "EXPLAIN", "PRAGMA", "WITH", "": .reader
     case "BEGIN", "COMMIT", "END", "ROLLBACK", "SAVEPOINT", "RELEASE": .session
@@ -33,15 +42,15 @@ struct SQLCall: Sendable {
     }
   }
 
-  var opensTransaction: Bool { firstWord == "BEGIN" }
-  var commits: Bool { firstWord == "COMMIT" || firstWord == "END" }
+  package var opensTransaction: Bool { firstWord == "BEGIN" }
+  package var commits: Bool { firstWord == "COMMIT" || firstWord == "END" }
   /// ROLLBACK of everything, not to a savepoint.
-  var rollsBack: Bool { firstWord == "ROLLBACK" && !SQLWords.first(4, of: sql).contains("TO") }
+  package var rollsBack: Bool { firstWord == "ROLLBACK" && !SQLWords.first(4, of: sql).contains("TO") }
 
   var firstWord: String { SQLWords.first(1, of: sql).first ?? "" }
 
   /// The pragmas that clients send to every new connection and that ask for what holds anyway.
-  var asksForDefault: Bool {
+  package var asksForDefault: Bool {
     guard firstWord == "PRAGMA" else { return false }
     switch SQLWords.first(4, of: sql).dropFirst().joined(separator: " ") {
     case "FOREIGN_KEYS = ON", "FOREIGN_KEYS = 1", "FOREIGN_KEYS = TRUE", "FOREIGN_KEYS = YES": return true

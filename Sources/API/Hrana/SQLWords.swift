@@ -1,9 +1,9 @@
 // The first words of a statement, past blanks and comments. It guesses where the statement will run; SQLite's own parser
 // decides.
 
-enum SQLWords {
+package enum SQLWords {
   /// At most `count` words in upper case. `=` stands alone, and an opening parenthesis counts as one (`PRAGMA x(1)`).
-  static func first(_ count: Int, of sql: String) -> [String] {
+  package static func first(_ count: Int, of sql: String) -> [String] {
     var words: [String] = []
     var rest = sql.utf8.prefix(4096)
     while words.count < count, let byte = rest.first {

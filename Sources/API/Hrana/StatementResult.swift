@@ -1,31 +1,33 @@
 // What one statement gave. Rows are kept as the JSON that will be sent: rows of values would take several times as much.
 
-import SQLite
-
-struct StatementResult: Sendable {
-  struct Column: Sendable, Equatable {
-    var name: String
-    var declaredType: String?
+package struct StatementResult: Sendable {
+  package struct Column: Sendable, Equatable {
+    package var name: String
+    package var declaredType: String?
   }
 
-  var columns: [Column] = []
+  package var columns: [Column] = []
   /// JSON arrays of values, one a row.
-  var rows: [[UInt8]] = []
-  var affectedRows: Int64 = 0
-  var lastInsertRowID: Int64?
+  package var rows: [[UInt8]] = []
+  package var affectedRows: Int64 = 0
+  package var lastInsertRowID: Int64?
+
+  package init() {}
+
+  init(columns: [Column]) { self.columns = columns }
 }
 
-enum StepOutcome: Sendable {
+package enum StepOutcome: Sendable {
   case result(StatementResult), error(HranaError), skipped
 
-  var isResult: Bool { if case .result = self { true } else { false } }
-  var isError: Bool { if case .error = self { true } else { false } }
+  package var isResult: Bool { if case .result = self { true } else { false } }
+  package var isError: Bool { if case .error = self { true } else { false } }
   /// Of its rows.
-  var bytes: Int { if case .result(let result) = self { result.rows.reduce(0) { $0 + $1.count } } else { 0 } }
+  package var bytes: Int { if case .result(let result) = self { result.rows.reduce(0) { $0 + $1.count } } else { 0 } }
 }
 
 extension JSONText {
-  mutating func columns(_ columns: [StatementResult.Column]) {
+  package mutating func columns(_ columns: [StatementResult.Column]) {
     raw("[")
     for (i, column) in columns.enumerated() {
       if i > 0 { raw(",") }
@@ -38,7 +40,7 @@ extension JSONText {
     raw("]")
   }
 
-  mutating func result(_ result: StatementResult) {
+  package mutating func result(_ result: StatementResult) {
     raw(#"{"cols":"#)
     columns(result.columns)
     raw(#","rows":["#)
@@ -53,7 +55,7 @@ extension JSONText {
     raw("}")
   }
 
-  mutating func batchResult(_ outcomes: [StepOutcome]) {
+  package mutating func batchResult(_ outcomes: [StepOutcome]) {
     raw(#"{"step_results":["#)
     for (i, outcome) in outcomes.enumerated() {
       if i > 0 { raw(",") }

@@ -1,13 +1,18 @@
 // The Range field of a request (RFC 9110 §14.2), for one range of bytes.
 
-struct ByteRange: Equatable, Sendable {
+package struct ByteRange: Equatable, Sendable {
   /// First byte, and the byte behind the last.
-  let start: Int
-  let end: Int
+  package let start: Int
+  package let end: Int
 
-  var count: Int { end - start }
+  package var count: Int { end - start }
 
-  enum Outcome: Equatable, Sendable {
+  package init(start: Int, end: Int) {
+    self.start = start
+    self.end = end
+  }
+
+  package enum Outcome: Equatable, Sendable {
     /// No range, or a form that is to be ignored: other units, several ranges, nonsense.
     case whole
     case part(ByteRange)
@@ -15,7 +20,7 @@ struct ByteRange: Equatable, Sendable {
   }
 
   /// What `field` asks of something of `size` bytes.
-  static func parse(_ field: String?, size: Int) -> Outcome {
+  package static func parse(_ field: String?, size: Int) -> Outcome {
     guard let field, let equals = field.firstIndex(of: "="), field[..<equals].lowercased() == "bytes" else { return .whole }
     let spec = field[field.index(after: equals)...]
     let parts = spec.split(separator: "-", maxSplits: 1, omittingEmptySubsequences: false)

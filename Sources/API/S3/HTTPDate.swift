@@ -2,14 +2,14 @@
 
 import SigV4
 
-enum HTTPDate {
+package enum HTTPDate {
   private static let days = ["Thu", "Fri", "Sat", "Sun", "Mon", "Tue", "Wed"]
   private static let months = [
     "Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec",
   ]
 
   /// `seconds` since 1970.
-  static func text(_ seconds: Int64) -> String {
+  package static func text(_ seconds: Int64) -> String {
     let digits = Array(SigningTime(seconds: seconds).text)
     func part(_ range: Range<Int>) -> String { String(digits[range]) }
     let (weekday, month) = (days[Int(seconds / 86_400 % 7)], months[(Int(part(4..<6)) ?? 1) - 1])
@@ -18,7 +18,7 @@ enum HTTPDate {
   }
 
   /// Seconds since 1970; nil for anything but that form, which then counts for nothing.
-  static func parse(_ text: String) -> Int64? {
+  package static func parse(_ text: String) -> Int64? {
     let words = text.split(separator: " ")
     guard words.count == 6, words[5] == "GMT", words[1].utf8.count == 2, words[3].utf8.count == 4,
       let month = months.firstIndex(of: String(words[2])), words[4].utf8.count == 8

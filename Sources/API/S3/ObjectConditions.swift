@@ -1,14 +1,14 @@
 // If-Match, If-None-Match, If-Modified-Since and If-Unmodified-Since (RFC 9110 §13), against what is there.
 
-import HTTPTypes
+package import HTTPTypes
 
-struct ObjectConditions: Sendable {
+package struct ObjectConditions: Sendable {
   private let match: String?
   private let noneMatch: String?
   private let modifiedSince: String?
   private let unmodifiedSince: String?
 
-  init(_ fields: HTTPFields) {
+  package init(_ fields: HTTPFields) {
     match = fields[.ifMatch]
     noneMatch = fields[.ifNoneMatch]
     modifiedSince = fields[.ifModifiedSince]
@@ -16,7 +16,7 @@ struct ObjectConditions: Sendable {
   }
 
   /// For a read: throws the reply that takes the object's place. `etag` has its quotes; times are in seconds.
-  func checkRead(etag: String, modified: Int64) throws(S3Error) {
+  package func checkRead(etag: String, modified: Int64) throws(S3Error) {
     if let match {
       guard Self.lists(match, etag) else { throw .preconditionFailed }
     } else if let date = unmodifiedSince.flatMap(HTTPDate.parse), modified > date {
@@ -30,7 +30,7 @@ struct ObjectConditions: Sendable {
   }
 
   /// For a write over `etag`, nil when there is nothing.
-  func checkWrite(etag: String?) throws(S3Error) {
+  package func checkWrite(etag: String?) throws(S3Error) {
     if let match {
       guard let etag else { throw .noSuchKey }
       guard Self.lists(match, etag) else { throw .preconditionFailed }

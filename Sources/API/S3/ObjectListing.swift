@@ -5,29 +5,36 @@
 
 import SigV4
 
-struct ObjectListing: Sendable {
-  struct Object: Equatable, Sendable {
-    var key: String
-    var bytes: Int
-    var etag: String
+package struct ObjectListing: Sendable {
+  package struct Object: Equatable, Sendable {
+    package var key: String
+    package var bytes: Int
+    package var etag: String
     /// Microseconds since 1970.
-    var modified: Int64
+    package var modified: Int64
+
+    package init(key: String, bytes: Int, etag: String, modified: Int64) {
+      self.key = key
+      self.bytes = bytes
+      self.etag = etag
+      self.modified = modified
+    }
   }
 
-  enum Start: Equatable, Sendable {
+  package enum Start: Equatable, Sendable {
     case behindKey(String)
     /// Behind every key under this common prefix.
     case behindPrefix(String)
 
     /// What a client sends back for the next page; it means nothing to it.
-    var token: String {
+    package var token: String {
       switch self {
       case .behindKey(let key): Base64.encode([UInt8(ascii: "k")] + Array(key.utf8))
       case .behindPrefix(let prefix): Base64.encode([UInt8(ascii: "p")] + Array(prefix.utf8))
       }
     }
 
-    init?(token: String) {
+    package init?(token: String) {
       guard let bytes = Base64.decode(token), let text = String(validating: bytes.dropFirst(), as: UTF8.self) else {
         return nil
       }
@@ -40,7 +47,7 @@ struct ObjectListing: Sendable {
 
     /// The same for the older form of listing, whose marker is a key: not less than any key that is left out, since no
     /// text has a scalar beyond U+10FFFF.
-    var marker: String {
+    package var marker: String {
       switch self {
       case .behindKey(let key): key
       case .behindPrefix(let prefix): prefix + "\u{10FFFF}"
@@ -48,21 +55,23 @@ struct ObjectListing: Sendable {
     }
   }
 
-  struct Query: Equatable, Sendable {
-    var prefix = ""
-    var delimiter = ""
-    var start = Start.behindKey("")
-    var keysMax = 1000
+  package struct Query: Equatable, Sendable {
+    package var prefix = ""
+    package var delimiter = ""
+    package var start = Start.behindKey("")
+    package var keysMax = 1000
+
+    package init() {}
   }
 
-  private(set) var objects: [Object] = []
-  private(set) var prefixes: [String] = []
+  package private(set) var objects: [Object] = []
+  package private(set) var prefixes: [String] = []
   /// Where the next page begins; nil when this is the last.
-  private(set) var next: Start?
-  var count: Int { objects.count + prefixes.count }
+  package private(set) var next: Start?
+  package var count: Int { objects.count + prefixes.count }
 
   /// `rows` gives at most `limit` objects under the prefix whose keys are greater than `after`, by key in byte order.
-  init<E: Error>(_ query: Query, rows: (_ after: String, _ limit: Int) throws(E) -> [Object]) throws(E) {
+  package init<E: Error>(_ query: Query, rows: (_ after: String, _ limit: Int) throws(E) -> [Object]) throws(E) {
     guard query.keysMax > 0 else { return }
     var start = query.start
     while true {

@@ -1,15 +1,13 @@
 // A refusal on the S3 port, in S3's codes.
 
-import HTTPTypes
-import Node
+package import HTTPTypes
 import ShardStore
 import SigV4
-import SQLite
 
-struct S3Error: Error, Sendable, Equatable {
-  let status: HTTPResponse.Status
-  let code: String
-  let message: String
+package struct S3Error: Error, Sendable, Equatable {
+  package let status: HTTPResponse.Status
+  package let code: String
+  package let message: String
 
   init(_ status: HTTPResponse.Status, _ code: String, _ message: String) {
     self.status = status

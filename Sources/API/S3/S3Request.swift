@@ -11,21 +11,13 @@ struct S3Request: Sendable {
   let signed: SignedRequest
   let verified: VerifiedSignature
   let account: AccountRecord
-  /// Empty for the service itself.
-  let bucket: String
-  /// Empty for the bucket itself.
-  let key: String
+  let path: ObjectPath
 
   static let keyBytesMax = 1024
 
-  /// `path` is decoded: `/`, `/bucket`, `/bucket/key`. Whatever a key contains stays as it is.
-  static func split(_ path: String) -> (bucket: String, key: String) {
-    let bytes = path.utf8.dropFirst()
-    let bucket = bytes.prefix { $0 != UInt8(ascii: "/") }
-    return (String(Substring(bucket)), String(Substring(bytes.dropFirst(bucket.count + 1))))
-  }
-
   var target: RequestTarget { signed.target }
+  var bucket: String { path.bucket }
+  var key: String { path.key }
 
   /// Refuses every query parameter besides `names`: a sub-resource that is not known here must not be served as a plain
   /// get or put. What a signature adds, and the name of the operation that some clients send, mean nothing more.

@@ -1,14 +1,12 @@
 // Deleting one object, or up to a thousand in one request. What is not there counts as deleted.
 
 import Base
-import Foundation
 import HTTPTypes
 import Hummingbird
 import Node
 import OpenSSL
 import ShardStore
 import SigV4
-import XMLCoder
 
 extension S3Service {
   func delete(_ request: S3Request) async throws -> Response {
@@ -20,37 +18,13 @@ extension S3Service {
     return Response(status: .noContent, headers: [.komoraPosition: "\(answer.position)"])
   }
 
-  private struct DeleteDocument: Decodable {
-    struct Object: Decodable {
-      var key: String
-      var versionID: String?
-
-      enum CodingKeys: String, CodingKey {
-        case key = "Key"
-        case versionID = "VersionId"
-      }
-    }
-    var objects: [Object]
-    var quiet: Bool?
-
-    enum CodingKeys: String, CodingKey {
-      case objects = "Object"
-      case quiet = "Quiet"
-    }
-  }
-
   /// 1,000 keys of 1,024 bytes, escaped.
   private static let deleteBytesMax = 4 << 20
-  private static let deleteCountMax = 1000
 
   func deleteMany(_ request: S3Request) async throws -> Response {
     try request.allowOnly(["delete"])
-    let document = try Self.document(try await body(request))
-    guard document.objects.count <= Self.deleteCountMax, !document.objects.isEmpty,
-      document.objects.allSatisfy({ (1...S3Request.keyBytesMax).contains($0.key.utf8.count) })
-    else { throw S3Error(.badRequest, "MalformedXML", "The document must name 1 to 1000 keys.") }
-    guard document.objects.allSatisfy({ $0.versionID == nil }) else { throw S3Error.notImplemented }
-    let keys = document.objects.map(\.key)
+    let document = try DeleteDocument(xml: try await body(request))
+    let keys = document.keys
     let deletable = keys.filter { !Self.isReadOnly($0) }
     let now = clock.unixMicroseconds()
     let answer = try await node.engine.write(request.account.id) { connection in
@@ -61,7 +35,7 @@ extension S3Service {
     reply.element("DeleteResult", namespace: XMLText.s3Namespace) { xml in
       for key in keys {
         if allowed.contains(Array(key.utf8)) {
-          if document.quiet != true { xml.element("Deleted") { $0.element("Key", key) } }
+          if !document.isQuiet { xml.element("Deleted") { $0.element("Key", key) } }
         } else {
           xml.element("Error") { xml in
             xml.element("Key", key)
@@ -97,15 +71,5 @@ extension S3Service {
       }
     }
     return body
-  }
-
-  private static func document(_ body: [UInt8]) throws(S3Error) -> DeleteDocument {
-    let malformed = S3Error(.badRequest, "MalformedXML", "The document is not a valid Delete document.")
-    // No entity can be declared without one, and no document of S3's has one.
-    guard body.firstRange(of: "<!".utf8) == nil else { throw malformed }
-    let decoder = XMLDecoder()
-    decoder.shouldProcessNamespaces = true
-    decoder.trimValueWhitespaces = false
-    do { return try decoder.decode(DeleteDocument.self, from: Data(body)) } catch { throw malformed }
   }
 }

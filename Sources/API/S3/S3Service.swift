@@ -75,10 +75,9 @@ struct S3Service: HTTPResponder {
         throw S3Error(.forbidden, "InvalidAccessKeyId", "The access key does not exist.")
       }
       let verified = try claim.verify(secret: key.secret)
-      let (bucket, name) = S3Request.split(target.path)
       return S3Request(
-        request: request, context: context, signed: signed, verified: verified, account: key.account, bucket: bucket,
-        key: name)
+        request: request, context: context, signed: signed, verified: verified, account: key.account,
+        path: ObjectPath(target.path))
     } catch let error as SigV4Error {
       noteFailure(context, error.code.rawValue)
       throw error

@@ -1,13 +1,13 @@
 // Writes XML documents; every text that goes in is escaped here.
 
-struct XMLText: Sendable {
-  private(set) var bytes: [UInt8]
-  static let s3Namespace = "http://s3.amazonaws.com/doc/2006-03-01/"
+package struct XMLText: Sendable {
+  package private(set) var bytes: [UInt8]
+  package static let s3Namespace = "http://s3.amazonaws.com/doc/2006-03-01/"
 
-  init() { bytes = Array(#"<?xml version="1.0" encoding="UTF-8"?>"#.utf8) + [10] }
+  package init() { bytes = Array(#"<?xml version="1.0" encoding="UTF-8"?>"#.utf8) + [10] }
 
   /// An element with content; `name` is ours.
-  mutating func element(_ name: StaticString, namespace: String? = nil, _ content: (inout XMLText) -> Void) {
+  package mutating func element(_ name: StaticString, namespace: String? = nil, _ content: (inout XMLText) -> Void) {
     bytes.append(UInt8(ascii: "<"))
     name.withUTF8Buffer { bytes.append(contentsOf: $0) }
     if let namespace {
@@ -22,7 +22,7 @@ struct XMLText: Sendable {
     bytes.append(UInt8(ascii: ">"))
   }
 
-  mutating func element(_ name: StaticString, _ text: String) { element(name) { $0.append(escaped: text) } }
+  package mutating func element(_ name: StaticString, _ text: String) { element(name) { $0.append(escaped: text) } }
 
   /// Characters that XML 1.0 cannot carry go as references, which S3's clients read; encoding-type=url avoids them.
   private mutating func append(escaped text: String) {

@@ -6,7 +6,6 @@ import Backup
 import Base
 import Disk
 import Foundation
-import OpenSSL
 
 struct OfflineRestoreOptions: ParsableArguments {
   @Flag(help: "Restore from archive files alone, without a node.")
@@ -43,7 +42,7 @@ struct OfflineRestoreOptions: ParsableArguments {
   }
 
   func run(json: Bool) async throws {
-    let file = try openRecovery()
+    let file = try RecoveryInput.open(recovery ?? "", identity: identity, passphraseFile: passphraseFile)
     let expected = try expect.map { text throws(CommandFailure) in
       guard let position = ExpectedPosition(text) else {
         throw CommandFailure(.usage, "--expect wants a position such as 3.1842, as `Komora-Position` shows it")
@@ -70,23 +69,6 @@ struct OfflineRestoreOptions: ParsableArguments {
       result,
       [("written to", "out"), ("taken", "taken"), ("position", "position"), ("database", "database_bytes"),
        ("recordings", "recordings"), ("of them", "recording_bytes"), ("erased", "erased")], json: false)
-  }
-
-  private func openRecovery() throws(CommandFailure) -> RecoveryFile {
-    guard let data = recovery.flatMap(FileManager.default.contents(atPath:)) else {
-      throw CommandFailure(.notFound, "cannot read \(recovery ?? ""): give the account's recovery file")
-    }
-    let key: RecoveryFile.Identity
-    if let identity {
-      key = .age(try PrivateFile.readText(identity))
-    } else {
-      key = .passphrase(SecretBytes(Array(try PrivateFile.readLine(passphraseFile ?? "-").utf8)))
-    }
-    do {
-      return try RecoveryFile(decoding: Array(data), by: key)
-    } catch {
-      throw CommandFailure(error.code == .wrongKey ? .refused : .failed, "\(recovery ?? ""): \(error.message)")
-    }
   }
 
   private func moment() throws(CommandFailure) -> UnixMicroseconds? {

@@ -1,9 +1,105 @@
-// `komora verify PATH…`
+// `komora verify PATH…`: any file or directory that Komora wrote, with every range of bytes that is not what was written.
 
 import ArgumentParser
+import AtRest
+import Backup
+import Base
+import Disk
+import Foundation
+import OpenSSL
+import ShardStore
 
 struct VerifyCommand: AsyncParsableCommand {
   static let configuration = CommandConfiguration(
-    commandName: "verify", abstract: "Check files that Komora wrote: snapshots, archives, log segments, volumes.")
-  func run() async throws {}
+    commandName: "verify",
+    abstract: "Check any file or directory that Komora wrote: data, log, archive, snapshot, keyring.",
+    discussion: """
+      Without a key every checksum is compared. With the node's key-encryption key, or with an account's recovery file, \
+      seals and signatures are checked too. Nothing is changed.
+      """)
+
+  @Argument(help: "Files and directories.")
+  var paths: [String]
+
+  @Option(help: "The file of the node's key-encryption key.")
+  var keyFile: String?
+
+  @Option(help: "An account's recovery file.")
+  var recovery: String?
+
+  @Option(help: "A file with the age identity that opens the recovery file.")
+  var identity: String?
+
+  @Option(help: "A file with the passphrase that opens the recovery file, or - for standard input.")
+  var passphraseFile: String?
+
+  @Flag(help: "Print JSON.")
+  var json = false
+
+  func validate() throws {
+    guard !paths.isEmpty else { throw ValidationError("Give at least one file or directory.") }
+    guard keyFile == nil || recovery == nil else { throw ValidationError("Give --key-file or --recovery, not both.") }
+    if recovery != nil, (identity == nil) == (passphraseFile == nil) {
+      throw ValidationError("--recovery wants --identity or --passphrase-file.")
+    }
+  }
+
+  func run() async throws {
+    let keys = try keys()
+    let display = ProgressDisplay("verify", json: json)
+    var reports: [VerifyReport] = []
+    for path in paths {
+      do throws(BackupError) {
+        // The process does nothing else: this thread may block.
+        reports.append(try Verify.run(path, disk: RealDisk(), keys: keys) { display.update($0, path) })
+      } catch {
+        display.finish()
+        throw CommandFailure(backup: error)
+      }
+    }
+    display.finish()
+    show(reports)
+    let damaged = reports.reduce(0) { $0 + $1.findings.count { $0.severity == .damage } }
+    guard damaged == 0 else {
+      throw CommandFailure(.failed, "\(damaged) places are damaged: restore what lies there from a snapshot")
+    }
+  }
+
+  private func keys() throws(CommandFailure) -> VerifyKeys {
+    do throws(AtRestError) {
+      if let keyFile { return .keyEncryption(try FileKeyEncryption(path: keyFile)) }
+    } catch {
+      throw CommandFailure(.usage, "\(keyFile ?? ""): \(error.message)")
+    }
+    guard let recovery else { return .none }
+    let file = try RecoveryInput.open(recovery, identity: identity, passphraseFile: passphraseFile)
+    return .account(file.account, file.accountKey)
+  }
+
+  private func show(_ reports: [VerifyReport]) {
+    guard !json else {
+      return Terminal.line(JSONValue.object(["reports": .list(reports.map(Self.json))]).encoded(pretty: false))
+    }
+    for report in reports {
+      for finding in report.findings { Terminal.line("\(finding)") }
+      for note in report.notes { Terminal.note("note: \(note)") }
+      let state = report.isSound ? "sound" : "DAMAGED"
+      Terminal.line("\(report.path): \(state), \(report.files) files, \(Terminal.bytes(Int64(clamping: report.bytes)))")
+    }
+  }
+
+  private static func json(_ report: VerifyReport) -> JSONValue {
+    let findings = report.findings.map { finding -> JSONValue in
+      .object([
+        "path": .text(finding.path), "offset": .integer(Int64(clamping: finding.offset)),
+        "message": .text(finding.message), "damage": .boolean(finding.severity == .damage),
+      ])
+    }
+    return .object([
+      "path": .text(report.path), "sound": .boolean(report.isSound), "files": .integer(Int64(report.files)),
+      "bytes": .integer(Int64(clamping: report.bytes)), "units": .integer(Int64(report.units)),
+      "kinds": .object(report.kinds.mapValues { .integer(Int64($0)) }), "findings": .list(findings),
+      "notes": .list(report.notes.map { .text($0) }),
+    ])
+  }
 }

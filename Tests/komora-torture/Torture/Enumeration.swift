@@ -80,7 +80,7 @@ package struct Enumeration: Sendable {
         s.outcome.failed += 1
         s.outcome.lines.append("\(scenario.rawValue): FAILED: the story has no '\(name)'")
       }
-      if !ledger.finished, scenario != .recovery, scenario != .close {
+      if !ledger.finished {
         s.outcome.failed += 1
         s.outcome.lines.append("\(scenario.rawValue): FAILED: the story does not end well without a fault: \(ledger.refusals) \(ledger.problems)")
       }
@@ -115,7 +115,7 @@ package struct Enumeration: Sendable {
       if ending != .exited(0), !(mode.isKill && ending == .signalled(SIGKILL)) {
         problems.append("the process ended by \(ending)")
       }
-      if fired, !mode.isKill, !mode.isForever, !ledger.finished, scenario != .recovery, scenario != .close {
+      if fired, !mode.isKill, !mode.isForever, !ledger.finished {
         problems.append("the engine does not work on after one failure")
       }
       var recovery = Recovery(directory, scenario.configuration(directory), ledger)

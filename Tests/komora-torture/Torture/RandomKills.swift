@@ -10,7 +10,7 @@ import Threads
 package struct RandomKills: Sendable {
   package var kills: Int
   package var seed: UInt64
-  package var rate = 6_000
+  package var rate = 15_000
   /// Kills after which a new directory begins.
   package var killsPerDirectory = 12
   package var hitsWanted: Int

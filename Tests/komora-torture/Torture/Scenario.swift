@@ -85,11 +85,7 @@ package enum Scenario: String, CaseIterable, Sendable {
 
   /// The story itself. What fails is told and the story goes on.
   func run(_ directory: String, disk: any Disk, tell: @escaping Driver.Tell) async {
-    let driver: Driver
-    do { driver = try Driver(configuration(directory), disk: disk, kek: TestKey(1), tell: tell) } catch {
-      Driver.refusal(error, tell)
-      return
-    }
+    guard let driver = open(directory, disk, tell) else { return }
     let stage = Stage(driver: driver, directory: directory, disk: disk, tell: tell)
     func attempt(_ body: () throws -> Void) { do { try body() } catch { Driver.refusal(error, tell) } }
     switch self {
@@ -142,7 +138,7 @@ package enum Scenario: String, CaseIterable, Sendable {
     case .recovery, .close:
       for account in 1...3 { driver.write(account, tx: 20) }
       driver.engine.close()
-      return
+      return tell("finished")
     case .collect: await Self.collect(driver, tell)
     case .snapshot:
       do {
@@ -156,6 +152,16 @@ package enum Scenario: String, CaseIterable, Sendable {
       driver.write(9, tx: 30)
     }
     Self.proveAlive(driver, self, tell)
+  }
+
+  /// An engine that cannot start says so, and is started once more.
+  private func open(_ directory: String, _ disk: any Disk, _ tell: @escaping Driver.Tell) -> Driver? {
+    for _ in 0..<2 {
+      do { return try Driver(configuration(directory), disk: disk, kek: TestKey(1), tell: tell) } catch {
+        Driver.refusal(error, tell)
+      }
+    }
+    return nil
   }
 
   /// After a single failure the engine takes writes again: at once or when it is asked again.

@@ -1,0 +1,41 @@
+// Backups that only note what was asked of them; their archive is always empty.
+
+import Backup
+import Base
+import Formats
+import Node
+import Threads
+
+final class FakeBackups: AccountBackups {
+  private struct State {
+    var asked: [AccountID] = []
+    var removed: [AccountID] = []
+  }
+  private let state = Lock(State())
+
+  var asked: [AccountID] { state.with { $0.asked } }
+  var removed: [AccountID] { state.with { $0.removed } }
+
+  func snapshot(
+    _ account: AccountID, _ kind: SnapshotKind, progress: @escaping Progress
+  ) async throws -> SnapshotInfo {
+    throw NodeError(.io, "the fake takes no snapshots")
+  }
+
+  func snapshots(of account: AccountID) async throws -> [SnapshotInfo] {
+    state.with { $0.asked.append(account) }
+    return []
+  }
+
+  func verify(
+    _ account: AccountID, _ snapshot: SnapshotID, progress: @escaping Progress
+  ) async throws -> [String: String] { [:] }
+
+  func plan(_ account: AccountID, _ snapshot: SnapshotID) async throws -> [String: String] { [:] }
+
+  func restore(
+    _ account: AccountID, _ snapshot: SnapshotID, as target: AccountID, progress: @escaping Progress
+  ) async throws -> [String: String] { [:] }
+
+  func removeArchive(of account: AccountID) async throws { state.with { $0.removed.append(account) } }
+}
