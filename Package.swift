@@ -24,6 +24,7 @@ let package = Package(
     .package(url: "https://github.com/swift-server/swift-service-lifecycle", from: "2.13.0"),
     .package(url: "https://github.com/apple/swift-argument-parser", from: "1.8.2"),
     .package(url: "https://github.com/apple/swift-certificates", from: "1.21.1"),
+    .package(url: "https://github.com/apple/swift-asn1", from: "1.7.4"),
     .package(url: "https://github.com/apple/swift-crypto", from: "4.5.2"),
     .package(url: "https://github.com/apple/swift-nio", from: "2.101.2"),
     .package(url: "https://github.com/apple/swift-nio-extras", from: "1.35.2"),
@@ -79,10 +80,13 @@ let package = Package(
     .executableTarget(
       name: "komora",
       dependencies: [
-        "API", "Node", "Backup", "Base", "Formats", "AtRest", "Disk", "ShardStore", "SQLite", "OpenSSL",
+        "API", "Node", "Backup", "Base", "Formats", "AtRest", "Disk", "ShardStore", "SQLite", "OpenSSL", "SigV4",
+        "Threads",
         product("ArgumentParser", "swift-argument-parser"), product("AsyncHTTPClient", "async-http-client"),
-        product("X509", "swift-certificates"), product("Crypto", "swift-crypto"), product("TOMLKit", "TOMLKit"),
-        product("NIOCore", "swift-nio"), product("NIOSSL", "swift-nio-ssl"), product("Logging", "swift-log"),
+        product("X509", "swift-certificates"), product("Crypto", "swift-crypto"), product("SwiftASN1", "swift-asn1"),
+        product("NIOCore", "swift-nio"), product("NIOFoundationCompat", "swift-nio"),
+        product("NIOHTTP1", "swift-nio"), product("NIOSSL", "swift-nio-ssl"), product("Logging", "swift-log"),
+        product("CoreMetrics", "swift-metrics"), product("UnixSignals", "swift-service-lifecycle"),
         product("ServiceLifecycle", "swift-service-lifecycle"),
       ], swiftSettings: house),
 
@@ -90,6 +94,22 @@ let package = Package(
     .executableTarget(
       name: "komora-bench", dependencies: ["ShardStore", "Base", "Disk", "AtRest", "OpenSSL", "SQLite", "Threads"],
       path: "Tests/komora-bench", swiftSettings: house),
+    .target(
+      name: "StoreSim",
+      dependencies: [
+        "Base", "Formats", "Threads", "Disk", "SQLite", "AtRest", "OpenSSL", "ShardStore", "Simulator",
+      ], path: "Tests/StoreSim", swiftSettings: house),
+    .executableTarget(
+      name: "komora-sim", dependencies: ["StoreSim", "ShardStore", "Base"], path: "Tests/komora-sim",
+      swiftSettings: house),
+    .target(
+      name: "Torture",
+      dependencies: [
+        "CZstd", "ControlStores", "Base", "Formats", "Threads", "Disk", "SQLite", "AtRest", "OpenSSL", "ShardStore",
+        "Backup", "Simulator",
+      ], path: "Tests/komora-torture/Torture", swiftSettings: house),
+    .executableTarget(
+      name: "komora-torture", dependencies: ["Torture"], path: "Tests/komora-torture/Command", swiftSettings: house),
     .testTarget(name: "BaseTests", dependencies: ["Base"], swiftSettings: house),
     .testTarget(name: "FormatsTests", dependencies: ["Formats", "Base"], swiftSettings: house),
     .testTarget(name: "ThreadsTests", dependencies: ["Threads"], swiftSettings: house),
@@ -107,6 +127,14 @@ let package = Package(
       dependencies: [
         "Backup", "Simulator", "ShardStore", "Base", "Formats", "Threads", "Disk", "SQLite", "AtRest", "OpenSSL",
       ], swiftSettings: house),
+    .testTarget(
+      name: "StoreSimTests", dependencies: ["StoreSim", "ShardStore", "Base"], swiftSettings: house),
+    .testTarget(
+      name: "TortureTests", dependencies: ["Base", "Threads", "Disk", "SQLite", "ShardStore", "Simulator", "Torture"],
+      swiftSettings: house),
+    .testTarget(
+      name: "APITests", dependencies: ["API", "Base", "SQLite", product("HTTPTypes", "swift-http-types")],
+      swiftSettings: house),
     .testTarget(
       name: "SigV4Tests", dependencies: ["SigV4", "Base", "OpenSSL"], resources: [.copy("Vectors")],
       swiftSettings: house),

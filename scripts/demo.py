@@ -369,6 +369,8 @@ class Demo:
                 raise Failed("the destroyed account serves a recording")
             except Refused as refusal:
                 said(f"S3 says: {' '.join(str(refusal).split())[:300]}")
+                if refusal.status == 404:
+                    raise Failed("S3 says of a recording that was lost that it does not exist") from None
             code, out, error = node.komora("account", "show", ACCOUNT, may_fail=True)
             said(f"komora account show ends with {code}: {' '.join((error or out).split())[:300]}")
 

@@ -1,5 +1,5 @@
-// One account's archive and what is done with it: snapshots, lists, proofs, restores. The index of chunks is kept between
-// calls, so keep the object for as long as the account is in use.
+// One account's archive and what is done with it: snapshots, lists, proofs, restores. The index of chunks is kept
+// between calls, so keep the object for as long as the account is in use.
 
 package import AtRest
 package import Base
@@ -20,7 +20,8 @@ package final class AccountArchive: Sendable {
 
   /// `clock` gives microseconds since 1970; it only dates snapshots.
   package init(
-    disk: any Disk, layout: ArchiveLayout, clock: @escaping @Sendable () -> UnixMicroseconds = {
+    disk: any Disk, layout: ArchiveLayout,
+    clock: @escaping @Sendable () -> UnixMicroseconds = {
       SystemClock().unixMicroseconds()
     },
     packBytesMax: Int = Limits.packBytesDefault
@@ -136,9 +137,13 @@ package final class AccountArchive: Sendable {
     }
   }
 
-  /// Builds `account`, which must not exist, from `snapshot`. When it returns the account is there; when it throws or the
-  /// process dies nothing of it is. Recordings erased since the snapshot stay erased, their rows too.
+  /// Builds `account`, which must not exist and is not the archive's own id, from `snapshot`. When it returns the account is there; when it throws or
+  /// the process dies nothing of it is. Recordings erased since the snapshot stay erased, their rows too.
   package func restore(_ request: RestoreRequest, into engine: Engine) async throws -> RestoreReport {
+    guard request.account != layout.account else {
+      // It would have new keys, and its snapshots would need this archive, which only the old keys open.
+      throw BackupError(.refused, "a restored account has an id of its own; \(request.account) is the archive's")
+    }
     let (store, disk, layout) = (store, disk, layout)
     let report = try await BackupWork.perform {
       let opener = try ArchivedAccountKeys.read(disk: disk, layout: layout, unlockedBy: request.unlock)

@@ -1,4 +1,5 @@
-// Which chunks an archive holds, and where: the union of the lists of its packs, read when first asked for and then kept.
+// Which chunks an archive holds, and where: the union of the lists of its packs, read when first asked for and then
+// kept.
 //
 // Names are keyed hashes, so their first 128 bits tell them apart; the whole name is compared when a chunk is read. A
 // chunk may lie in several packs (a copy that turned out damaged was written again); each place is tried.

@@ -1,4 +1,5 @@
-// What opens an archive: the account's own keys and those of its recordings, from the keyring's state beside the archive.
+// What opens an archive: the account's own keys and those of its recordings, from the keyring's state beside the
+// archive.
 
 package import AtRest
 package import Base
@@ -23,7 +24,8 @@ package final class ArchivedAccountKeys: RecordingOpener {
     do throws(DiskError) { state = try disk.readAll(layout.keyring, limit: stateBytesMax) } catch {
       guard error.code == .notFound else { throw BackupError(error) }
       throw BackupError(
-        .refused, "the archive lacks the keyring's state; copy it from where the archive came from", path: layout.keyring)
+        .refused, "the archive lacks the keyring's state; copy it from where the archive came from",
+        path: layout.keyring)
     }
     do throws(AtRestError) {
       return ArchivedAccountKeys(try ArchivedKeyring(state: state, account: layout.account, unlockedBy: unlock))

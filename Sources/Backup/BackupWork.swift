@@ -1,5 +1,5 @@
-// The threads on which backups read, hash, compress, seal and write. Few, so that they never take a node's whole machine;
-// they live as long as the process.
+// The threads on which backups read, hash, compress, seal and write. Few, so that they never take a node's whole
+// machine; they live as long as the process.
 
 import Threads
 

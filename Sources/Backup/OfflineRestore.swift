@@ -1,11 +1,12 @@
-// Gives an account back as ordinary files, from its archive and its recovery file alone: no node, no engine, no cluster.
+// Gives an account back as ordinary files, from its archive and its recovery file alone: no node, no engine, no
+// cluster.
 //
 //   <out>/account.sqlite        the database, for any SQLite
 //   <out>/recordings/…          recordings, byte for byte, under paths made from their keys
 //   <out>/recordings.jsonl      which key lies where, one JSON object a line
 //
-// Everything is built in `<out>.komora-unfinished` and gets its name at the end; a run that was killed is run again. What
-// it writes is readable by everybody who can read the directory: that is its purpose.
+// Everything is built in `<out>.komora-unfinished` and gets its name at the end; a run that was killed is run again.
+// What it writes is readable by everybody who can read the directory: that is its purpose.
 
 package import AtRest
 package import Base
@@ -22,8 +23,8 @@ package struct OfflineRestore: Sendable {
   package var plan: RestorePlan { RestorePlan(reader) }
 
   /// Opens the newest snapshot made at or before `at`. `archive` is an account's directory or the one above it.
-  /// `.refused` without the keyring's state, and when the snapshot has not reached `expect`; without `expect` the caller
-  /// shows how old the snapshot is and asks.
+  /// `.refused` without the keyring's state, and when the snapshot has not reached `expect`; without `expect` the
+  /// caller shows how old the snapshot is and asks.
   package init(
     disk: any Disk, archive: String, recovery: RecoveryFile, at: UnixMicroseconds? = nil,
     expect: ExpectedPosition? = nil

@@ -22,6 +22,7 @@ final class PackOutput: @unchecked Sendable {
     self.disk = disk
     self.layout = layout
     self.index = index
+    precondition(packBytesMax <= PackTrailer.offsetMax / 2, "a pack may not grow that long")
     self.packBytesMax = packBytesMax
   }
 

@@ -1,5 +1,5 @@
-// Writes one pack: header, frames as they come, list, footer; then sync and rename, so that a pack which has its name is
-// whole. Written with direct I/O in large pieces; a pack is never read before it is finished.
+// Writes one pack: header, frames as they come, list, footer; then sync and rename, so that a pack which has its name
+// is whole. Written with direct I/O in large pieces; a pack is never read before it is finished.
 //
 // Whoever uses it syncs the directory before anything refers to the pack's chunks.
 

@@ -6,11 +6,14 @@ import AtRest
 package import Base
 import Formats
 package import ShardStore
+import Threads
 
 package struct PinnedSource: SnapshotSource {
   private let engine: Engine
   private let view: PinnedView
   private let keyring: Keyring
+  /// The recording whose chunks are being asked for.
+  private let current = Lock<RecordingReader?>(nil)
 
   /// Pins the account where it is now.
   package static func pin(_ engine: Engine, _ account: AccountID) async throws -> PinnedSource {
@@ -47,7 +50,10 @@ package struct PinnedSource: SnapshotSource {
   }
 
   package func sealedChunk(_ number: Int, of recording: RecordingID) async throws -> [UInt8] {
-    try await engine.recording(account, recording).sealedChunk(number)
+    if let reader = current.with({ $0 }), reader.id == recording { return try await reader.sealedChunk(number) }
+    let reader = try await engine.recording(account, recording)
+    current.with { $0 = reader }
+    return try await reader.sealedChunk(number)
   }
 
   package func keyringState() async throws -> [UInt8] {

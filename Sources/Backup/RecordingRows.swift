@@ -42,7 +42,8 @@ package enum RecordingRows {
     var after: String?
     while true {
       let rows = try connection.query(
-        "SELECT key, id, bytes, md5 FROM main.komora_recordings WHERE ?1 IS NULL OR key > ?1 ORDER BY key LIMIT \(batch)",
+        "SELECT key, id, bytes, md5 FROM main.komora_recordings WHERE ?1 IS NULL OR key > ?1 "
+          + "ORDER BY key LIMIT \(batch)",
         after.map { .text($0) } ?? .null)
       for row in rows {
         guard case .text(let key) = row[0], case .blob(let id) = row[1], case .integer(let bytes) = row[2],

@@ -1,7 +1,8 @@
 // Builds an account from a snapshot: plan, verify, build beside, give it its place.
 //
-// Until the target's `finish` nothing of it is visible, and a restore that was killed is simply run again. Every chunk is
-// opened and compared with its name before it is written; recordings are sealed anew, because a seal binds the account.
+// Until the target's `finish` nothing of it is visible, and a restore that was killed is simply run again. Every chunk
+// is opened and compared with its name before it is written; recordings are sealed anew, because a seal binds the
+// account.
 
 package import Base
 import Formats

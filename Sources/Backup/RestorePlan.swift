@@ -38,7 +38,8 @@ extension RestorePlan {
       }
       recordings += 1
       recordingBytes += recording.bytes
-      for number in 0..<recording.chunks where !reader.index.contains(reader.keys.name(of: recording.id, chunk: number)) {
+      for number in 0..<recording.chunks where !reader.index.contains(reader.keys.name(of: recording.id, chunk: number))
+      {
         missingChunks += 1
       }
     }

@@ -16,6 +16,8 @@ public struct SnapshotInfo: Sendable, Equatable {
   public var recordings: Int
   /// Bytes that it added to the archive.
   public var addedBytes: UInt64
+  /// Ed25519; whose snapshots these are, as far as the file says.
+  public var publicKey: [UInt8]
   /// Its manifest's file.
   public var path: String
 
@@ -29,6 +31,7 @@ public struct SnapshotInfo: Sendable, Equatable {
     bytes = databaseBytes &+ header.recordingBytes
     recordings = header.recordings
     addedBytes = header.addedBytes
+    publicKey = header.publicKey
     self.state = state
     self.path = path
   }

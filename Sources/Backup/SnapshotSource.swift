@@ -1,4 +1,5 @@
-// What a snapshot is taken from: one pinned position of one account. The live engine is one source, a test's fake another.
+// What a snapshot is taken from: one pinned position of one account. The live engine is one source, a test's fake
+// another.
 
 package import Base
 import Formats

@@ -1,5 +1,5 @@
-// Takes one snapshot: reads the pinned position, writes what the archive lacks into packs, then the keyring's state, then
-// the manifest.
+// Takes one snapshot: reads the pinned position, writes what the archive lacks into packs, then the keyring's state,
+// then the manifest.
 //
 // Order is everything: packs are synced and named, then their directory, then the keyring, and only then the manifest
 // that refers to them. A writer that dies anywhere leaves whole packs, which the next snapshot shares, and at most an
@@ -40,11 +40,15 @@ package final class SnapshotWriter {
   package func write(_ source: any SnapshotSource, _ request: SnapshotRequest) async throws -> StoredManifest {
     precondition(source.account == keys.account && layout.account == keys.account, "keys of another account")
     do {
-      let (disk, layout, index) = (disk, layout, index)
-      try await BackupWork.perform { try Self.prepare(disk, layout, index) }
+      let (disk, layout, index, keys) = (disk, layout, index, keys)
+      try await BackupWork.perform {
+        try Self.checkOwner(disk, layout, keys)
+        try Self.prepare(disk, layout, index)
+      }
       let recordings = try await source.recordings().sorted { $0.id < $1.id }
       let meter = ProgressMeter(
-        total: recordings.reduce(Double(source.databasePages * Limits.pageBytes)) { $0 + Double($1.bytes) }, request.progress)
+        total: recordings.reduce(Double(source.databasePages * Limits.pageBytes)) { $0 + Double($1.bytes) },
+        request.progress)
       let groups = try await writeDatabase(source, meter)
       try await writeRecordings(recordings, source, meter)
       let body = ManifestBody(
@@ -58,9 +62,20 @@ package final class SnapshotWriter {
     }
   }
 
+  /// The keyring's state that lies in the archive is what opens earlier snapshots: one of other keys may not replace it.
+  private static func checkOwner(_ disk: any Disk, _ layout: ArchiveLayout, _ keys: ArchiveKeys) throws {
+    let snapshots = try ManifestStore(disk: disk, layout: layout).list().snapshots
+    guard let foreign = snapshots.first(where: { $0.publicKey != keys.publicKey }) else { return }
+    throw BackupError(
+      .refused, "the archive holds snapshots under other keys; give this account an archive of its own",
+      path: foreign.path)
+  }
+
   private static func prepare(_ disk: any Disk, _ layout: ArchiveLayout, _ index: ArchiveIndex) throws {
     // Each level by itself: an earlier attempt may have failed between making one and syncing its name.
-    for directory in layout.directories { try onDisk { () throws(DiskError) in try disk.makeDurableDirectory(directory) } }
+    for directory in layout.directories {
+      try onDisk { () throws(DiskError) in try disk.makeDurableDirectory(directory) }
+    }
     for directory in [layout.packs, layout.manifests] {
       for name in try onDisk({ () throws(DiskError) in try disk.list(directory) })
       where name.hasSuffix(ArchiveLayout.unfinishedSuffix) {

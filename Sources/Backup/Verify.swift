@@ -2,8 +2,8 @@
 // not what was written. It changes nothing.
 //
 // The first four bytes say what a file is. Without keys every checksum is compared; with the node's key-encryption key,
-// or an account's key from its recovery file, seals and signatures are checked as well, the chunks of a snapshot against
-// its manifest. A node's data directory goes to the store's own verifier, which also follows each log.
+// or an account's key from its recovery file, seals and signatures are checked as well, the chunks of a snapshot
+// against its manifest. A node's data directory goes to the store's own verifier, which also follows each log.
 
 package import AtRest
 package import Base
@@ -58,7 +58,9 @@ package enum Verify {
   }
 
   /// The whole data directory, or the one account of it that was named.
-  private static func verifyData(_ data: DataDirectory, _ disk: any Disk, _ keys: VerifyKeys, _ report: inout VerifyReport) {
+  private static func verifyData(
+    _ data: DataDirectory, _ disk: any Disk, _ keys: VerifyKeys, _ report: inout VerifyReport
+  ) {
     let configuration = EngineConfiguration(directory: data.root, node: NodeID(bits: 0))
     var verifier = StoreVerifier(disk: disk, configuration: configuration, kek: keys.kek)
     if let account = data.account {

@@ -107,7 +107,9 @@ public struct ManifestHeader: Equatable, Sendable {
     publicKey = Array(try reader.take(raw: Self.publicKeyBytes))
     nonce = Array(try reader.take(raw: Self.nonceBytes))
     bodyBytes = Int(try reader.take(UInt32.self))
-    guard reserved == 0, try reader.take(UInt32.self) == 0 else { throw BytesError("reserved field is not zero", at: 7) }
+    guard reserved == 0, try reader.take(UInt32.self) == 0 else {
+      throw BytesError("reserved field is not zero", at: 7)
+    }
     guard databasePages <= Limits.databasePagesMax else { throw BytesError("too many pages", at: 80) }
     guard bodyBytes <= Limits.manifestBytesMax else { throw BytesError("manifest is too large", at: 148) }
   }

@@ -64,7 +64,9 @@ public struct PackFrameHeader: Equatable, Sendable {
     var reader = ByteReader(bytes)
     bodyBytes = Int(try reader.take(UInt32.self))
     guard bodyBytes <= Self.bodyBytesMax else { throw BytesError("chunk of \(bodyBytes) bytes is too long", at: 0) }
-    guard let kind = PackChunkKind(rawValue: try reader.take()) else { throw BytesError("unknown kind of chunk", at: 4) }
+    guard let kind = PackChunkKind(rawValue: try reader.take()) else {
+      throw BytesError("unknown kind of chunk", at: 4)
+    }
     guard let coding = PackCoding(rawValue: try reader.take()) else { throw BytesError("unknown coding", at: 5) }
     guard try reader.take(UInt16.self) == 0 else { throw BytesError("reserved field is not zero", at: 6) }
     originalBytes = Int(try reader.take(UInt32.self))
@@ -90,7 +92,8 @@ public struct PackFrameHeader: Equatable, Sendable {
   }
 
   /// Reads a whole frame; its bytes must be exactly `bytes`.
-  public static func open(frame bytes: [UInt8]) throws(BytesError) -> (header: PackFrameHeader, body: ArraySlice<UInt8>) {
+  public static func open(frame bytes: [UInt8]) throws(BytesError) -> (header: PackFrameHeader, body: ArraySlice<UInt8>)
+  {
     guard bytes.count >= overhead else { throw BytesError("frame ends early", at: bytes.count) }
     let end = bytes.count - 4
     var tail = ByteReader(bytes[end...])

@@ -1,7 +1,7 @@
 // The first bytes of a pack: which account's archive it belongs to and which pack it is.
 //
-// Layout: Formats.docc/pack.md. The ids are not secret; a chunk's seal binds the account, so a pack that is carried into
-// another account's archive opens nothing there.
+// Layout: Formats.docc/pack.md. The ids are not secret; a chunk's seal binds the account, so a pack that is carried
+// into another account's archive opens nothing there.
 
 public import Base
 

@@ -1,7 +1,8 @@
-// The end of a pack: the names of its chunks and where they lie, then a footer that finds this list from the file's end.
+// The end of a pack: the names of its chunks and where they lie, then a footer that finds this list from the file's
+// end.
 //
-// The list only finds chunks. It carries a checksum, not a seal: whoever changes it can hide a chunk or point to another
-// one, and both are noticed when the chunk is opened under its name. Layout: Formats.docc/pack.md.
+// The list only finds chunks. It carries a checksum, not a seal: whoever changes it can hide a chunk or point to
+// another one, and both are noticed when the chunk is opened under its name. Layout: Formats.docc/pack.md.
 
 public import Base
 
@@ -28,6 +29,8 @@ public struct PackTrailer: Equatable, Sendable {
   /// Magic, count and checksum around the entries.
   static let overhead = 12
   public static let footerBytes = 16
+  /// Where a list may begin at most, so that a hostile one has a bounded length.
+  public static let offsetMax = 256 << 20
 
   public init(entries: [Entry]) { self.entries = entries }
 
@@ -60,8 +63,9 @@ public struct PackTrailer: Equatable, Sendable {
     guard checksum == CRC32C.checksum(Array(footer[..<8])) else {
       throw BytesError("checksum of the pack's footer does not match", at: 0)
     }
-    guard offset >= PackHeader.byteCount, offset <= UInt64(UInt32.max),
-      Int(offset) + overhead + footerBytes <= fileBytes
+    guard offset >= PackHeader.byteCount, offset <= UInt64(offsetMax),
+      Int(offset) + overhead + footerBytes <= fileBytes,
+      fileBytes - Int(offset) <= overhead + footerBytes + Int(offset) / PackFrameHeader.overhead * entryBytes
     else { throw BytesError("the pack's list of chunks lies outside the file", at: 0) }
     return Int(offset)
   }

@@ -184,7 +184,8 @@ package final class Engine: Sendable {
       if let shard = s.shard {
         guard shard.hasFailed else { return shard }
         // Records of it may still be on their way into the log: a new opening must know how that ended.
-        guard shard.isIdle else { throw shard.failureToTell }
+        // Whoever still holds a pin, an upload or a session of it finds it closed.
+        guard shard.isDrained else { throw shard.failureToTell }
         shard.shut()
         s.shard = nil
       }
@@ -244,7 +245,7 @@ package final class Engine: Sendable {
       guard let entry = entries.with({ $0[id] }), let accountLog = entry.state.with({ $0.log }) else { continue }
       do { try accountLog.split() } catch {
         failures.append((id, error))
-        fail(id, error)
+        failUnlessFull(id, error)
       }
     }
     log.cut { id, index in
@@ -259,9 +260,15 @@ package final class Engine: Sendable {
     guard let shard = entries.with({ $0[id] })?.state.with({ $0.shard }) else { return false }
     if force || shard.wantsCheckpoint { shard.startCheckpoint() }
     do { return try shard.stepCheckpoint() } catch {
-      fail(id, error)
+      failUnlessFull(id, error)
       return false
     }
+  }
+
+  /// A full disk is no reason to doubt the account's files: what was not written stays in memory and in the log, and is
+  /// written when there is room. Reads go on meanwhile.
+  private func failUnlessFull(_ id: AccountID, _ error: StoreError) {
+    if error.code != .diskFull { fail(id, error) }
   }
 
   /// A file of the account failed: it takes no more requests, since nothing that was written to that file can be

@@ -70,9 +70,10 @@ struct LogRecovery {
     var end: UInt64?
     var offset = UInt64(Limits.logBlockBytes)
     var generation = header.generation
+    let size = try storing { try file.size() }
     reading: while true {
       let at = offset
-      let bytes = try storing { try file.read(Self.readBytes, at: at) }
+      let bytes = try storing { try file.read(Int(min(UInt64(Self.readBytes), size - min(at, size))), at: at) }
       var within = 0
       while within + Limits.logBlockBytes <= bytes.count {
         let block = bytes[within..<(within + Limits.logBlockBytes)]

@@ -108,8 +108,11 @@ final class PageStore: PageHost {
     for _ in 0..<3 {
       if let version = state.with({ $0.version(of: number, at: index) }) { return .image(version.image) }
       let read = main.read(number)
-      // A checkpoint that overwrote the page meanwhile has put what we need into the chain first.
-      if let version = state.with({ $0.version(of: number, at: index) }) { return .image(version.image) }
+      // A checkpoint that overwrote the page meanwhile has put what we need into the chain first. One of the account's
+      // next opening does not, so a closed store believes nothing that it has just read.
+      let (version, isClosed) = state.with { ($0.version(of: number, at: index), $0.closed) }
+      if let version { return .image(version.image) }
+      if isClosed { return .failed }
       if case .damaged = read { continue }
       return read
     }
@@ -190,7 +193,11 @@ final class PageStore: PageHost {
     }
   }
 
-  func close() { state.with { $0.closed = true } }
+  /// Gives the gate up too: it is the shard, which holds us, and both would stay with their files for ever.
+  func close() {
+    state.with { $0.closed = true }
+    gate.with { $0 = nil }
+  }
 }
 
 /// What makes records at COMMIT.

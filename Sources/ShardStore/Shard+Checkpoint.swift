@@ -48,7 +48,15 @@ extension Shard {
       case .flushing(let plan): return try flush(plan)
       }
     } catch {
-      state.with { $0.checkpoint = .idle }
+      state.with { s in
+        // Without room it is tried again from the first page, under the mark that it has.
+        if error.code == .diskFull, case .flushing(var plan) = s.checkpoint {
+          plan.next = 0
+          s.checkpoint = .flushing(plan: plan)
+        } else {
+          s.checkpoint = .idle
+        }
+      }
       throw error
     }
   }

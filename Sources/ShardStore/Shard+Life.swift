@@ -17,12 +17,14 @@ extension Shard {
 
   var lastUse: UInt64 { state.with { $0.lastUse } }
 
-  var isIdle: Bool {
+  /// Nothing of it is on its way into the log, and nobody has the writer.
+  var isDrained: Bool {
     state.with { s in
-      s.users == 0 && s.jobs.isEmpty && !s.turnTaken && s.waiting.isEmpty && s.inFlight == 0 && s.partial.isEmpty
-        && pages.isSettled
+      s.jobs.isEmpty && !s.turnTaken && s.waiting.isEmpty && s.inFlight == 0 && s.partial.isEmpty && pages.isSettled
     }
   }
+
+  var isIdle: Bool { state.with { $0.users == 0 } && isDrained }
 
   var isCheckpointing: Bool { state.with { if case .idle = $0.checkpoint { false } else { true } } }
 
@@ -54,6 +56,7 @@ extension Shard {
   func fail(_ error: StoreError) {
     let jobs = state.with { s in
       s.failure = StoreError(error.code, "the account is closed after a failure and opens again on request: \(error)")
+      s.checkpoint = .idle
       defer { s.jobs = [] }
       return s.jobs
     }

@@ -47,6 +47,8 @@ package final class Upload: Sendable {
   /// Takes the next bytes. One call at a time; blocks for a chunk's coding and its write.
   package func appendNow(_ bytes: [UInt8]) throws(StoreError) {
     md5.update(bytes)
+    // The account may have been opened again meanwhile, and its volumes grown.
+    if shard.hasFailed { throw shard.failureToTell }
     try state.with { s throws(StoreError) in
       guard !s.done else { throw StoreError(.closed, "the upload has ended") }
       s.bytes += bytes.count
@@ -66,6 +68,7 @@ package final class Upload: Sendable {
   }
 
   package func finishNow() throws(StoreError) -> StoredRecording {
+    if shard.hasFailed { throw shard.failureToTell }
     let stored = try state.with { s throws(StoreError) in
       guard !s.done else { throw StoreError(.closed, "the upload has ended") }
       try write(s.buffer, isLast: true, &s)

@@ -3,8 +3,8 @@
 //     chunk   = hexadecimal size [";chunk-signature=" 64 digits] CRLF bytes CRLF
 //     body    = *chunk last-chunk [*( name ":" value CRLF ) ["x-amz-trailer-signature:" digits CRLF]] CRLF
 //
-// A machine without input or output of its own. Payload comes out before its chunk's signature is known, since a chunk may
-// be as large as the body: nothing may be kept of it until `finish` has returned.
+// A machine without input or output of its own. Payload comes out before its chunk's signature is known, since a chunk
+// may be as large as the body: nothing may be kept of it until `finish` has returned.
 
 internal import Base
 internal import OpenSSL
@@ -122,7 +122,9 @@ package struct AWSChunkedDecoder {
     let name = pair[0].lowercased()
     let value = String(pair[1].drop { $0 == " " })
     if name == "x-amz-trailer-signature", chain != nil, signedTrailer == nil {
-      guard value.utf8.count == 64, let signature = [UInt8](hex: value) else { throw broken("a signature is malformed") }
+      guard value.utf8.count == 64, let signature = [UInt8](hex: value) else {
+        throw broken("a signature is malformed")
+      }
       signedTrailer = signature
       return
     }
@@ -145,7 +147,9 @@ package struct AWSChunkedDecoder {
     state = .done
   }
 
-  private func broken(_ what: String) -> SigV4Error { SigV4Error(.malformedChunk, "The aws-chunked body is broken: \(what).") }
+  private func broken(_ what: String) -> SigV4Error {
+    SigV4Error(.malformedChunk, "The aws-chunked body is broken: \(what).")
+  }
 
   private static func isHexDigit(_ byte: UInt8) -> Bool {
     (48...57).contains(byte) || (97...102).contains(byte) || (65...70).contains(byte)

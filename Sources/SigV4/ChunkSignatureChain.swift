@@ -1,5 +1,5 @@
-// The chain of signatures over the chunks of one body: each signs the one before, so that chunks can be neither changed,
-// left out, swapped nor taken from another request.
+// The chain of signatures over the chunks of one body: each signs the one before, so that chunks can be neither
+// changed, left out, swapped nor taken from another request.
 
 internal import Base
 internal import OpenSSL

@@ -1,6 +1,7 @@
 // Checks a body while it passes, whatever form it has, and hands on the payload: what a handler stores.
 //
-// Nothing of the payload may be kept until `finish` has returned: hash, last chunk and trailing checksum come at the end.
+// Nothing of the payload may be kept until `finish` has returned: hash, last chunk and trailing checksum come at the
+// end.
 
 internal import OpenSSL
 

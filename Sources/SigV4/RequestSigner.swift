@@ -1,5 +1,5 @@
-// Signs requests to S3-compatible storage, with a header or as a presigned URL: the other half of the verifier, over the
-// same canonical form.
+// Signs requests to S3-compatible storage, with a header or as a presigned URL: the other half of the verifier, over
+// the same canonical form.
 
 internal import Base
 package import OpenSSL

@@ -1,7 +1,7 @@
 // The request target of one HTTP request, taken apart once.
 //
-// The verifier and the handlers behind it read the same parsed form, so that nothing can be signed as one thing and served
-// as another. Nothing is normalised: a path with dots or empty segments is the path that was signed.
+// The verifier and the handlers behind it read the same parsed form, so that nothing can be signed as one thing and
+// served as another. Nothing is normalised: a path with dots or empty segments is the path that was signed.
 
 package struct RequestTarget: Equatable, Sendable {
   package struct Item: Equatable, Sendable {

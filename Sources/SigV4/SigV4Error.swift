@@ -1,7 +1,8 @@
 // Why a request or its body was refused.
 //
-// One struct for the module: the code decides what a client hears (the S3 surface maps it to S3's own names), the message
-// is one sentence for people. Neither ever contains a secret, a signature that was computed here, or a key name.
+// One struct for the module: the code decides what a client hears (the S3 surface maps it to S3's own names), the
+// message is one sentence for people. Neither ever contains a secret, a signature that was computed here, or a key
+// name.
 
 package struct SigV4Error: Error, Equatable, CustomStringConvertible {
   package enum Code: String, Sendable, CaseIterable {

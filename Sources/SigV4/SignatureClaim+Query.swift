@@ -1,5 +1,5 @@
-// Credentials in the query: a presigned URL. Its signature covers every other parameter; the body is not signed unless the
-// request says its hash.
+// Credentials in the query: a presigned URL. Its signature covers every other parameter; the body is not signed unless
+// the request says its hash.
 
 extension SignatureClaim {
   static func fromQuery(_ request: SignedRequest, now: Int64, overTLS: Bool) throws(SigV4Error) -> SignatureClaim {

@@ -1,8 +1,8 @@
 // What a request claims: that the holder of an access key signed this method, target, fields and payload at that time.
 //
-// Everything that can be refused without the secret is refused while the claim is read: form, time, fields that have to be
-// signed and are not, credentials in two places. `verify` then needs the secret alone. The region is not compared with
-// anything, since the key is derived from it: a client may call ours by any name.
+// Everything that can be refused without the secret is refused while the claim is read: form, time, fields that have to
+// be signed and are not, credentials in two places. `verify` then needs the secret alone. The region is not compared
+// with anything, since the key is derived from it: a client may call ours by any name.
 
 internal import Base
 package import OpenSSL

@@ -1,7 +1,7 @@
 // An HTTP request head as the verifier and the signer see it: method, target, header fields.
 //
-// Field names are lower-case. A field that decides what is done or signed occurs once: with two of them the verifier could
-// check one while a handler obeys the other.
+// Field names are lower-case. A field that decides what is done or signed occurs once: with two of them the verifier
+// could check one while a handler obeys the other.
 
 package struct SignedRequest: Sendable {
   package let method: String
@@ -31,7 +31,8 @@ package struct SignedRequest: Sendable {
 
   /// Lists by definition (RFC 9110), added by proxies and browsers, and of no effect here.
   private static let mayRepeat: Set<String> = [
-    "accept", "accept-charset", "accept-encoding", "accept-language", "cache-control", "connection", "cookie", "forwarded",
+    "accept", "accept-charset", "accept-encoding", "accept-language", "cache-control", "connection", "cookie",
+    "forwarded",
     "pragma", "te", "via", "x-forwarded-for",
   ]
 

@@ -1,7 +1,7 @@
 // An instant as Signature V4 writes it: `20130524T000000Z`.
 //
-// Seconds since 1970 come in as an argument and go out as text; nothing here looks at a clock. The calendar arithmetic is
-// Howard Hinnant's "chrono-compatible low-level date algorithms" (days_from_civil and back).
+// Seconds since 1970 come in as an argument and go out as text; nothing here looks at a clock. The calendar arithmetic
+// is Howard Hinnant's "chrono-compatible low-level date algorithms" (days_from_civil and back).
 
 package struct SigningTime: Equatable, Sendable {
   /// Seconds since 1970-01-01 UTC.

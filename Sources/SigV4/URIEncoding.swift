@@ -29,8 +29,8 @@ package enum URIEncoding {
     encode(Array(text.utf8), keepSlash: keepSlash)
   }
 
-  /// The canonical form of a path as it came over the wire: dots and empty segments stay, what a client did not encode is
-  /// encoded, and a `%2F` stays different from a `/`. Nil when the encoding is broken.
+  /// The canonical form of a path as it came over the wire: dots and empty segments stay, what a client did not encode
+  /// is encoded, and a `%2F` stays different from a `/`. Nil when the encoding is broken.
   static func canonicalPath(_ raw: some Collection<UInt8>) -> String? {
     var text = [UInt8]()
     var rest = raw.makeIterator()

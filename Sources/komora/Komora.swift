@@ -1,11 +1,13 @@
 // The one binary. Each command lies in a file of its own under Commands; what they share lies under Shared.
 
-import ArgumentParser
+package import ArgumentParser
 import Foundation
 
 @main
-struct Komora: AsyncParsableCommand {
-  static let configuration = CommandConfiguration(
+package struct Komora: AsyncParsableCommand {
+  package init() {}
+
+  package static let configuration = CommandConfiguration(
     commandName: "komora",
     abstract: "Storage and backup of business accounts: isolated, encrypted, restorable from any day.",
     version: Version.text,
@@ -16,7 +18,7 @@ struct Komora: AsyncParsableCommand {
     ])
 
   /// Parses, runs, and ends the process with the exit code that the contract names.
-  static func main() async {
+  package static func main() async {
     do {
       var command = try parseAsRoot()
       if var asynchronous = command as? any AsyncParsableCommand {

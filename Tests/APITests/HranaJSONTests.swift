@@ -47,7 +47,8 @@ import Testing
     "what is not a value is refused",
     arguments: [
       #"{"type":"integer","value":5}"#, #"{"type":"integer","value":"9223372036854775808"}"#,
-      #"{"type":"integer","value":"0x5"}"#, #"{"type":"float","value":"1"}"#, #"{"type":"text"}"#, #"{"type":"blob","base64":"*"}"#,
+      #"{"type":"integer","value":"0x5"}"#, #"{"type":"float","value":"1"}"#, #"{"type":"text"}"#,
+      #"{"type":"blob","base64":"*"}"#,
       #"{"type":"date","value":"x"}"#, "{}", "5", "null",
     ])
   func refused(_ json: String) {
@@ -95,10 +96,12 @@ import Testing
   @Test("random changes of a pipeline never trap")
   func fuzz() {
     let seed = Array(
-      #"{"baton":"ab","requests":[{"type":"execute","stmt":{"sql":"a","args":[{"type":"integer","value":"-9223372036854775808"},"#
-        .utf8)
-      + Array(#"{"type":"blob","base64":"AAA="},{"type":"float","value":1e308}],"want_rows":true}},{"type":"batch","#.utf8)
-      + Array(#""batch":{"steps":[{"condition":{"type":"not","cond":{"type":"ok","step":0}},"stmt":{"sql":"b"}}]}}]}"#.utf8)
+      """
+      {"baton":"ab","requests":[{"type":"execute","stmt":{"sql":"a","args":[
+      {"type":"integer","value":"-9223372036854775808"},{"type":"blob","base64":"AAA="},{"type":"float","value":1e308}],
+      "want_rows":true}},{"type":"batch","batch":{"steps":[
+      {"condition":{"type":"not","cond":{"type":"ok","step":0}},"stmt":{"sql":"b"}}]}}]}
+      """.utf8)
     var random = SeededGenerator(seed: 3)
     var readable = 0
     for _ in 0..<4000 {

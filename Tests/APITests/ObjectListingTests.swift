@@ -23,7 +23,9 @@ import Testing
   }
 
   /// Every page by its token, as a client asks.
-  private func all(_ keys: [String], _ first: ObjectListing.Query) throws -> (keys: [String], prefixes: [String], pages: Int) {
+  private func all(_ keys: [String], _ first: ObjectListing.Query) throws -> (
+    keys: [String], prefixes: [String], pages: Int
+  ) {
     var query = first
     var (found, prefixes, pages) = ([String](), [String](), 0)
     while true {
@@ -51,8 +53,11 @@ import Testing
   @Test("pages of every size give every key and prefix once, in order")
   func pages() throws {
     var random = SeededGenerator(seed: 21)
-    for _ in 0..<60 {
-      let keys = Set((0..<40).map { _ in (0...random.below(4)).map { _ in ["a", "b", "/", "é", "e\u{301}"][random.below(5)] }.joined() })
+    for _ in 0..<12 {
+      let keys = Set(
+        (0..<30).map { _ in
+          (0...random.below(4)).map { _ in ["a", "b", "/", "é", "e\u{301}"][random.below(5)] }.joined()
+        })
       for delimiter in ["", "/", "a/"] {
         for prefix in ["", "a", "é"] {
           let whole = ObjectListing(query(prefix, delimiter: delimiter), rows: rows(Array(keys), prefix))

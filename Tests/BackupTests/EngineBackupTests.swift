@@ -25,7 +25,7 @@ import Testing
     // What comes later is not in the snapshot.
     _ = try await store.engine.write(account) { try $0.execute("DELETE FROM calls") }
     let report = try await archive.restore(
-        RestoreRequest(snapshot: info.id, as: copy, unlockedBy: .keyEncryption(store.kek)), into: store.engine)
+      RestoreRequest(snapshot: info.id, as: copy, unlockedBy: .keyEncryption(store.kek)), into: store.engine)
     #expect(report.erased.isEmpty && report.plan.recordings == 4)
     #expect(try await store.fingerprint(copy) == before)
     #expect(try store.engine.published(copy).index >= info.position.index)
@@ -38,7 +38,7 @@ import Testing
     try await store.makeAccount(account)
     let info = try await store.archive(account).createSnapshot(of: store.engine, kind: .manual)
     _ = try await store.archive(account).restore(
-        RestoreRequest(snapshot: info.id, as: copy, unlockedBy: .keyEncryption(store.kek)), into: store.engine)
+      RestoreRequest(snapshot: info.id, as: copy, unlockedBy: .keyEncryption(store.kek)), into: store.engine)
     _ = try await store.engine.write(copy) { try $0.execute("INSERT INTO calls(body) VALUES('new')") }
     try await store.addRecording(copy, "later.wav", bytes: 300_000, seed: 99)
     let second = try await store.archive(copy).createSnapshot(of: store.engine, kind: .daily)
@@ -46,7 +46,7 @@ import Testing
     #expect(second.position.index > info.position.index)
   }
 
-  @Test("the account's directory is destroyed; the archive and the key bring all of it back under the same id")
+  @Test("the account's directory is destroyed; the archive and the key bring all of it back under a new id")
   func disaster() async throws {
     let store = try TestStore.open(ForgetfulDisk(seed: 1))
     defer { store.engine.close() }
@@ -55,8 +55,8 @@ import Testing
     let info = try await store.archive(account).createSnapshot(of: store.engine, kind: .manual)
     try await store.engine.removeAccount(account)
     _ = try await store.archive(account).restore(
-        RestoreRequest(snapshot: info.id, as: account, unlockedBy: .keyEncryption(store.kek)), into: store.engine)
-    #expect(try await store.fingerprint(account) == before)
+      RestoreRequest(snapshot: info.id, as: copy, unlockedBy: .keyEncryption(store.kek)), into: store.engine)
+    #expect(try await store.fingerprint(copy) == before)
   }
 
   @Test("a snapshot while writers go on is one position: rows and recordings of that moment and none after")
@@ -106,17 +106,19 @@ import Testing
     try await store.makeAccount(account, rows: 10, recordings: 1)
     let archive = store.archive(account)
     let info = try await archive.createSnapshot(of: store.engine, kind: .manual)
-    await expectError(.exists) {
+    await expectError(.refused) {
       try await archive.restore(
         RestoreRequest(snapshot: info.id, as: account, unlockedBy: .keyEncryption(store.kek)), into: store.engine)
     }
     await expectError(.wrongKey) {
       try await archive.restore(
-        RestoreRequest(snapshot: info.id, as: copy, unlockedBy: .keyEncryption(TestKeyEncryption(8))), into: store.engine)
+        RestoreRequest(snapshot: info.id, as: copy, unlockedBy: .keyEncryption(TestKeyEncryption(8))),
+        into: store.engine)
     }
     await expectError(.notFound) {
       try await archive.restore(
-        RestoreRequest(snapshot: SnapshotID(bits: 1), as: copy, unlockedBy: .keyEncryption(store.kek)), into: store.engine)
+        RestoreRequest(snapshot: SnapshotID(bits: 1), as: copy, unlockedBy: .keyEncryption(store.kek)),
+        into: store.engine)
     }
     try store.disk.remove(archive.layout.keyring)
     await expectError(.refused) {
@@ -145,7 +147,7 @@ import Testing
     let healed = try await archive.createSnapshot(of: store.engine, kind: .manual)
     #expect(healed.state == .proven)
     _ = try await archive.restore(
-        RestoreRequest(snapshot: info.id, as: copy, unlockedBy: .keyEncryption(store.kek)), into: store.engine)
+      RestoreRequest(snapshot: info.id, as: copy, unlockedBy: .keyEncryption(store.kek)), into: store.engine)
     #expect(try await store.fingerprint(copy) == store.fingerprint(account))
   }
 
@@ -162,7 +164,7 @@ import Testing
     try store.engine.keyring(id).destroyRecordingKeys([row.id])
     _ = try await archive.createSnapshot(of: store.engine, kind: .manual)
     let report = try await archive.restore(
-        RestoreRequest(snapshot: info.id, as: copy, unlockedBy: .keyEncryption(store.kek)), into: store.engine)
+      RestoreRequest(snapshot: info.id, as: copy, unlockedBy: .keyEncryption(store.kek)), into: store.engine)
     #expect(report.erased == [row.id] && report.plan.erased == 1 && report.plan.recordings == 3)
     let rows = try await store.engine.read(copy) { try RecordingCatalog.list($0, limit: 10) }.value
     #expect(rows.map(\.key) == ["calls/0.wav", "calls/1.wav", "calls/3.wav"])

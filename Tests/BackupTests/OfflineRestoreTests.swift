@@ -66,7 +66,8 @@ import Testing
   func hostileKeys() async throws {
     let keys = [
       "/etc/passwd", "../../escape", "a/../../b", "a//b", "a/./b", "a", "a/b", "a/b/", ".", "..", "%2E%2E", "c:\\d",
-      "new\nline", "tab\tand\u{7F}", "a~", String(repeating: "ü", count: 400), String(repeating: "ü", count: 401), "-rf", "~", "%",
+      "new\nline", "tab\tand\u{7F}", "a~", String(repeating: "ü", count: 400), String(repeating: "ü", count: 401),
+      "-rf", "~", "%",
     ]
     let disk = ForgetfulDisk(seed: 1)
     let recovery = try await archived(disk, keys: keys, unit: 100)

@@ -7,7 +7,8 @@ import Testing
 
   private func frame(_ i: Int, bytes: Int) -> [UInt8] {
     PackFrameHeader.frame(
-      kind: .database, coding: .stored, originalBytes: bytes, name: name(i), body: [UInt8](repeating: UInt8(i), count: bytes))
+      kind: .database, coding: .stored, originalBytes: bytes, name: name(i),
+      body: [UInt8](repeating: UInt8(i), count: bytes))
   }
 
   @Test("a chunk's name keeps its 32 bytes")

@@ -88,11 +88,29 @@ import Testing
     let stranger = FakeAccount(seed: 9)
     #expect(throws: BackupError.self) { try archive.store.read(path, keys: stranger.keys) }
     let forged = ArchiveKeys(
-      account: account.id, archive: .init([UInt8](repeating: 1, count: 32)), signing: .init([UInt8](repeating: 2, count: 32)))
+      account: account.id, archive: .init([UInt8](repeating: 1, count: 32)),
+      signing: .init([UInt8](repeating: 2, count: 32)))
     let (header, body) = try { ($0.header, $0.body) }(archive.store.read(path, keys: account.keys))
     let file = Manifest.seal(header, body, keys: forged)
     try disk.replaceFile(path, file.encode())
     #expect(throws: BackupError.self) { try archive.store.read(path, keys: account.keys) }
+  }
+
+  @Test("an archive that holds snapshots under other keys is not written to")
+  func otherKeys() async throws {
+    let account = try FakeAccount.filled()
+    let disk = ForgetfulDisk(seed: 1)
+    let archive = FakeArchive(disk, account)
+    try await archive.snapshot(id: 1)
+    let state = try disk.readAll(account.layout.keyring, limit: 1000)
+    let keys = ArchiveKeys(
+      account: account.id, archive: SecretBytes.random(32), signing: SecretBytes.random(32))
+    let writer = SnapshotWriter(
+      disk: disk, layout: account.layout, keys: keys, index: ArchiveIndex(disk: disk, layout: account.layout))
+    await #expect(throws: BackupError.self) {
+      try await writer.write(account, SnapshotRequest(id: SnapshotID(bits: 2), kind: .manual, createdAt: 1))
+    }
+    #expect(try disk.readAll(account.layout.keyring, limit: 1000) == state)
   }
 
   @Test("a chunk put in another chunk's place does not open")

@@ -56,7 +56,8 @@ struct TestStore {
     _ = try await engine.write(id) { connection in
       try connection.execute("CREATE TABLE calls(id INTEGER PRIMARY KEY, body TEXT)")
       for i in 0..<rows {
-        try connection.execute("INSERT INTO calls(body) VALUES(?)", .text("call \(i) " + String(repeating: "x", count: 500)))
+        try connection.execute(
+          "INSERT INTO calls(body) VALUES(?)", .text("call \(i) " + String(repeating: "x", count: 500)))
       }
     }
     for i in 0..<recordings { try await addRecording(id, "calls/\(i).wav", bytes: i * 200_000 + 10, seed: UInt64(i)) }
@@ -85,7 +86,9 @@ struct TestStore {
       var lines: [String] = []
       let tables = try connection.query("SELECT name FROM main.sqlite_schema WHERE type = 'table' ORDER BY name")
       for case .text(let table) in tables.map({ $0[0] }) {
-        for row in try connection.query("SELECT * FROM main.\"\(table)\" ORDER BY 1") { lines.append("\(table) \(row)") }
+        for row in try connection.query("SELECT * FROM main.\"\(table)\" ORDER BY 1") {
+          lines.append("\(table) \(row)")
+        }
       }
       return lines
     }.value

@@ -80,7 +80,8 @@ import Testing
     for (from, name) in [
       ("/node/accounts/\(account)/redo.krdo", "redo.krdo"), ("/node/accounts/\(account)/pages.kpgs", "pages.kpgs"),
       ("/node/accounts/\(account)/pages.keys", "pages.keys"), ("/node/accounts/\(account)/keyring", "keyring"),
-    ] + (try firstOf("/node/accounts/\(account)/segments", disk)) + (try firstOf("/node/accounts/\(account)/volumes", disk))
+    ] + (try firstOf("/node/accounts/\(account)/segments", disk))
+      + (try firstOf("/node/accounts/\(account)/volumes", disk))
       + (try firstOf("/node/log", disk))
     {
       let bytes = try disk.readAll(from, limit: 1 << 26)

@@ -28,7 +28,8 @@ import Testing
     #expect(code(get, now: vectors.now - 901) == .skewed)
   }
 
-  @Test("a presigned URL lives 1 second to 7 days", arguments: ["0", "-1", "604801", "", "1e3", "99999999999999999999"])
+  @Test(
+    "a presigned URL lives 1 second to 7 days", arguments: ["0", "-1", "604801", "", "1e3", "99999999999999999999"])
   func presignedLife(_ life: String) {
     var get = vectors.named("presigned get")
     get.target = get.target.replacing("X-Amz-Expires=3600", with: "X-Amz-Expires=\(life)")
@@ -75,7 +76,8 @@ import Testing
   @Test(
     "only a path that begins with a slash is a target",
     arguments: [
-      "http://node.example/acme/k", "*", "", "acme/k", "/acme/k#part", "/acme/\u{7f}", "/acme/k y", "/acme/ä", "/a%zz", "/a%4",
+      "http://node.example/acme/k", "*", "", "acme/k", "/acme/k#part", "/acme/\u{7f}", "/acme/k y", "/acme/ä", "/a%zz",
+      "/a%4",
       "/a%ff", "/a?x=1&x=2", "/a?%ff",
     ])
   func targets(_ target: String) {

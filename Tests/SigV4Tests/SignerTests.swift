@@ -78,7 +78,7 @@ import Testing
     arguments: [
       ("x-amz-checksum-crc32", "y/Q5Jg=="), ("x-amz-checksum-crc32c", "4waSgw=="),
       ("x-amz-checksum-crc64nvme", "rosUhgp5mIg="),
-      ("x-amz-checksum-sha256", "FeKw08M4keuw8e9gnsQZQgwg4yDOlMZfvIwzEkSOsiuU="),
+      ("x-amz-checksum-sha256", "FeKw08M4keuw8e9gnsQZQgwg4yDOlMZfvIwzEkSOsiU="),
     ])
   func checksums(_ field: String, _ value: String) throws {
     // The check values of "123456789" that the catalogues of CRCs list.

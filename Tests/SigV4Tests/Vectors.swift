@@ -3,7 +3,6 @@
 
 import Foundation
 import OpenSSL
-
 import SigV4
 
 struct Vectors: Decodable {

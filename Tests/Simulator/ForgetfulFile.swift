@@ -37,7 +37,7 @@ final class ForgetfulFile: DiskFile {
   }
 
   private func write(_ buffer: UnsafeRawBufferPointer, at offset: Int) throws(DiskError) {
-    let half = UnsafeRawBufferPointer(rebasing: buffer[..<(buffer.count / 2)])
+    let half = UnsafeRawBufferPointer(rebasing: buffer[..<Self.half(of: buffer.count, at: offset)])
     try disk.perform(
       .write, "write", path, half: { if isWritable { $0.files[node]!.write(half, at: offset) } }
     ) { (s) throws(DiskError) in
@@ -49,6 +49,12 @@ final class ForgetfulFile: DiskFile {
       s.files[node]!.write(part, at: offset)
       throw DiskError(.full, "write", path)
     }
+  }
+
+  /// Whole sectors of a write that consists of them: a direct write leaves none half done.
+  private static func half(of count: Int, at offset: Int) -> Int {
+    let sector = SparseImage.sector
+    return offset % sector == 0 && count % sector == 0 ? count / sector / 2 * sector : count / 2
   }
 
   func sync() throws(DiskError) {

@@ -34,16 +34,15 @@ struct AccountState: Equatable, Sendable {
 
   /// The first difference, in words.
   func difference(from other: AccountState) -> String? {
+    if self == other { return nil }
     for key in Set(rows.keys).union(other.rows.keys).sorted() where rows[key] != other.rows[key] {
       return "row \(key) is \(Self.text(rows[key])), not \(Self.text(other.rows[key]))"
     }
     if tables != other.tables { return "the extra tables are \(tables), not \(other.tables)" }
-    for key in Set(recordings.keys).union(other.recordings.keys).sorted() {
-      if recordings[key]?.id != other.recordings[key]?.id || recordings[key]?.count != other.recordings[key]?.count {
-        return "recording \(key) is \(recordings[key].map { "\($0.id)" } ?? "missing")"
-      }
+    for key in Set(recordings.keys).union(other.recordings.keys).sorted() where recordings[key] != other.recordings[key] {
+      return "recording \(key) is \(recordings[key].map { "\($0.id)" } ?? "missing")"
     }
-    return nil
+    return "the states differ"
   }
 
   private static func text(_ row: Row?) -> String { row.map { "(\($0.n), \($0.length), \($0.number))" } ?? "missing" }

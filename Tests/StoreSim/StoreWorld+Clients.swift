@@ -24,7 +24,7 @@ extension StoreWorld {
     case 26..<29: return .remove(start...(start + random.below(8)))
     case 29..<32: return .table(number: random.below(4))
     case 32..<34: return .removeRecording(key: "call \(random.below(4))")
-    case 34: return .large(rows: random.oneIn(6) ? 2_200 : 20 + random.below(160))
+    case 34: return .large(rows: random.oneIn(12) ? 2_200 : 20 + random.below(160))
     default: return .failing(Change.Failure.allCases[random.below(Change.Failure.allCases.count)])
     }
   }

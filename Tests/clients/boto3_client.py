@@ -7,6 +7,7 @@ import datetime
 import hashlib
 import io
 import os
+import socket
 import ssl
 import urllib.error
 import urllib.request
@@ -178,6 +179,42 @@ def presigned(checks):
             checks.equal(error.code, 403, "a changed link")
 
 
+def raw(head, body=b""):
+    """Sends a request head, waits for an answer, then the body if the answer is 100; gives both answers."""
+    host, port = URL.removeprefix("https://").split(":")
+    with socket.create_connection((host, int(port)), timeout=20) as plain:
+        with ssl.create_default_context(cafile=CA).wrap_socket(plain, server_hostname=host) as connection:
+            connection.sendall("\r\n".join(head + ["", ""]).encode())
+            first = connection.recv(65536).decode()
+            if not first.startswith("HTTP/1.1 100"):
+                return first, ""
+            connection.sendall(body)
+            return first, connection.recv(65536).decode()
+
+
+def continues(checks):
+    url = client(signature_version="s3v4").generate_presigned_url("put_object", Params={"Bucket": BUCKET, "Key": "expected"}, ExpiresIn=60)
+    host = URL.removeprefix("https://")
+    path = url.removeprefix(URL)
+    fields = [f"Host: {host}", "Content-Length: 4", "Expect: 100-continue"]
+    first, second = raw([f"PUT {path} HTTP/1.1"] + fields, b"body")
+    checks.true(first.startswith("HTTP/1.1 100"), f"an interim answer comes before the body: {first[:60]!r}")
+    checks.true(second.startswith("HTTP/1.1 200"), f"then the put succeeds: {second[:60]!r}")
+    first, _ = raw([f"PUT {path.replace('Expires=60', 'Expires=61')} HTTP/1.1"] + fields)
+    checks.true(first.startswith("HTTP/1.1 403") and "connection: close" in first.lower(), f"a refused body is not sent: {first[:60]!r}")
+    for name, lines in {
+        "two hosts": [f"GET {path} HTTP/1.1", f"Host: {host}", "Host: evil.example"],
+        "two ranges": [f"GET {path} HTTP/1.1", f"Host: {host}", "Range: bytes=0-1", "Range: bytes=2-3"],
+        "no path": ["GET * HTTP/1.1", f"Host: {host}"],
+        "a broken escape": [f"GET /{BUCKET}/%zz HTTP/1.1", f"Host: {host}"],
+    }.items():
+        first, _ = raw(lines)
+        checks.true(first.startswith("HTTP/1.1 400"), f"{name}: {first[:60]!r}")
+    other = os.environ.get("KOMORA_OTHER_ACCOUNT", "somebody-else")
+    for key in [f"../{other}/range", f"..%2f{other}/range", f"/../../{other}/range"]:
+        checks.equal(code_of(lambda: s3.get_object(Bucket=BUCKET, Key=key)), "NoSuchKey", f"{key} is only a key")
+
+
 def refused(checks):
     checks.equal(code_of(lambda: client(secret="wrong").get_object(Bucket=BUCKET, Key="range")), "SignatureDoesNotMatch", "a wrong secret")
     checks.equal(code_of(lambda: client(access="KMNOBODY").list_objects_v2(Bucket=BUCKET)), "InvalidAccessKeyId", "an unknown key")
@@ -207,4 +244,4 @@ def refused(checks):
 
 
 if __name__ == "__main__":
-    Checks("boto3").run(put_and_get, keys, checksums, ranges, listing, deleting, presigned, refused)
+    Checks("boto3").run(put_and_get, keys, checksums, ranges, listing, deleting, presigned, continues, refused)

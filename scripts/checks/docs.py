@@ -1,6 +1,6 @@
-"""Every module has a design page; every magic of a stored layout has a format page that names it.
+"""Every module has a design page; every magic of a stored layout belongs to one layout and has a format page.
 
-A page that is only a title counts as none. A link of the three entry documents must lead to a file that exists.
+A magic is a text of four capitals that begins with K, in the code of Sources/Formats. A page that is only a title counts as none. A link of the three entry documents must lead to a file that exists.
 """
 
 import re
@@ -8,7 +8,7 @@ import re
 from .tree import Outcome, line_of
 
 PAGE_WORDS_MIN = 80
-MAGIC = re.compile(r"magic\w*\s*(?::\s*\w+\s*)?[:=(]\s*\"([ -~]{4})\"", re.I)
+MAGIC = re.compile(r"^(?!\s*//).*?\"(K[A-Z0-9]{3})\"", re.M)
 LINK = re.compile(r"\]\(([^)#\s]+)(?:#[^)]*)?\)")
 
 
@@ -23,11 +23,14 @@ def check(tree):
             problems.append(f"{page}: fewer than {PAGE_WORDS_MIN} words is no design page")
     pages = "\n".join(tree.text(p) for p in tree.files("Sources", suffix=".md") if ".docc/" in p)
     magics = {}
-    for path in tree.files("Sources", suffix=".swift"):
+    for path in tree.files("Sources/Formats", suffix=".swift"):
         for match in MAGIC.finditer(tree.text(path)):
-            magics.setdefault(match[1], f"{path}:{line_of(tree.text(path), match.start())}")
-    for magic, place in sorted(magics.items()):
+            magics.setdefault(match[1], {})[path] = f"{path}:{line_of(tree.text(path), match.start())}"
+    for magic, places in sorted(magics.items()):
         count += 1
+        place = min(places.values())
+        if len(places) > 1:
+            problems.append(f"{place}: the magic {magic!r} is that of another layout too: {max(places.values())}")
         if not re.search(rf"(?<!\w){re.escape(magic)}(?!\w)", pages):
             problems.append(f"{place}: no format page names the magic {magic!r}")
     if not magics:
@@ -46,8 +49,10 @@ def check(tree):
 def plants():
     page = "# Base\n" + "Some words that explain the design of it. " * 20
     clean = {
-        "Sources/Base/A.swift": 'static let magic = "KSEG"\ntry reader.expect(magic: "KREC")\n',
-        "Sources/Base/Base.docc/Base.md": page + "KSEG is the segment, `KREC` the record.\n",
+        "Sources/Base/A.swift": "let a = 1\n",
+        "Sources/Formats/A.swift": 'static let magic = "KSEG"\nw.put(raw: "KREC".utf8)  // "KNOT"\n// "KNOR"\n',
+        "Sources/Base/Base.docc/Base.md": page,
+        "Sources/Formats/Formats.docc/Formats.md": page + "KSEG is the segment, `KREC` the record.\n",
         "README.md": "[map](ARCHITECTURE.md)",
         "ARCHITECTURE.md": "x",
         "CHANGELOG.md": "x",
@@ -56,6 +61,7 @@ def plants():
         ("clean", clean, None),
         ("no page", clean | {"Sources/Disk/B.swift": "let a = 1\n"}, "no design page"),
         ("title only", clean | {"Sources/Base/Base.docc/Base.md": "# Base KSEG KREC\n"}, "is no design page"),
-        ("unknown magic", clean | {"Sources/Base/C.swift": 'let volumeMagic: String = "KVOL"\n'}, "'KVOL'"),
+        ("unknown magic", clean | {"Sources/Formats/C.swift": 'let volumeMagic = Array("KVOL".utf8)\n'}, "'KVOL'"),
+        ("magic twice", clean | {"Sources/Formats/C.swift": 'let magic = "KSEG"\n'}, "another layout"),
         ("dead link", clean | {"README.md": "[map](MAP.md)"}, "leads nowhere"),
     ]

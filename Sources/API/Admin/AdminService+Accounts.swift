@@ -1,7 +1,7 @@
 // Accounts: made, listed, shown, deleted.
 
-import Hummingbird
 import HTTPTypes
+import Hummingbird
 import Logging
 import Node
 

@@ -2,8 +2,8 @@
 
 import Backup
 import Base
-import Hummingbird
 import HTTPTypes
+import Hummingbird
 import NIOCore
 import Node
 

@@ -1,8 +1,8 @@
-// API keys of accounts, and their recovery files. An account's own token can neither make keys nor take the account's key
-// out: whoever steals one must not be able to keep what it opens.
+// API keys of accounts, and their recovery files. An account's own token can neither make keys nor take the account's
+// key out: whoever steals one must not be able to keep what it opens.
 
-import Hummingbird
 import HTTPTypes
+import Hummingbird
 import Logging
 import NIOCore
 import Node

@@ -1,7 +1,7 @@
 // Administrators' tokens.
 
-import Hummingbird
 import HTTPTypes
+import Hummingbird
 import Logging
 import Node
 

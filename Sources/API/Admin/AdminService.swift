@@ -1,11 +1,11 @@
 // The admin API under `/v1`: JSON in and out, bearer tokens, problems as RFC 9457 documents, long work as jobs.
 //
-// An administrator needs the scope that a route names; an account's own token may look at its account, and make and check
-// its snapshots.
+// An administrator needs the scope that a route names; an account's own token may look at its account, and make and
+// check its snapshots.
 
 import Base
-import Hummingbird
 import HTTPTypes
+import Hummingbird
 import Node
 
 struct AdminService: Sendable {

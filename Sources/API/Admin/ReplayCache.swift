@@ -1,12 +1,12 @@
 // Replies to POSTs under `/v1` by Idempotency-Key, so that a client that lost a reply can ask again without a second
 // effect.
 //
-// Kept in memory, for an hour and up to a number: what a key protects against is a broken connection, not a restart of the
-// node. The key belongs to the token that sent it. While the first request runs, a repetition is told to wait.
+// Kept in memory, for an hour and up to a number: what a key protects against is a broken connection, not a restart of
+// the node. The key belongs to the token that sent it. While the first request runs, a repetition is told to wait.
 
 import Base
-import Hummingbird
 import HTTPTypes
+import Hummingbird
 import NIOCore
 import OpenSSL
 import ShardStore

@@ -1,7 +1,7 @@
 // Who may do what on the API port. The one place that looks at a bearer token.
 //
-// An account that does not exist and one that the token does not open are answered alike, so that a token cannot be used
-// to find out names. Failures are counted and logged with the address they came from, never with what was sent.
+// An account that does not exist and one that the token does not open are answered alike, so that a token cannot be
+// used to find out names. Failures are counted and logged with the address they came from, never with what was sent.
 
 import Base
 import HTTPTypes

@@ -1,8 +1,8 @@
 // Answers `Expect: 100-continue` (RFC 9110 §10.1.1), which neither Hummingbird nor SwiftNIO does.
 //
-// The handler of the request asks for the interim reply once it wants the body: after the signature was checked, so that a
-// refused upload is not sent at all. A final reply without it closes the connection, since the client may or may not send
-// the body that was announced.
+// The handler of the request asks for the interim reply once it wants the body: after the signature was checked, so
+// that a refused upload is not sent at all. A final reply without it closes the connection, since the client may or may
+// not send the body that was announced.
 
 import HTTPTypes
 import NIOCore

@@ -1,7 +1,7 @@
 // Liveness, readiness and metrics. The first two are open; metrics need a token except from the machine itself.
 
-import Hummingbird
 import HTTPTypes
+import Hummingbird
 import NIOCore
 import Node
 import Threads

@@ -1,8 +1,8 @@
 // Runs the steps of a batch one after the other on one connection, with their conditions.
 //
-// A batch of the shape BEGIN, statements, COMMIT, with an optional ROLLBACK when something failed, is a transaction that
-// needs no connection of its own: the engine runs it as one member of the writer's batch, inside a savepoint. Its BEGIN,
-// COMMIT and ROLLBACK are then played by that savepoint.
+// A batch of the shape BEGIN, statements, COMMIT, with an optional ROLLBACK when something failed, is a transaction
+// that needs no connection of its own: the engine runs it as one member of the writer's batch, inside a savepoint. Its
+// BEGIN, COMMIT and ROLLBACK are then played by that savepoint.
 
 import SQLite
 

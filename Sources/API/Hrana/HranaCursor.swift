@@ -1,8 +1,8 @@
 // A batch whose result goes out line by line (Hrana 3 specification, "Cursor entries").
 //
-// A result that is small comes from wherever the batch ran and is in memory already. A larger one is read piece by piece
-// from a statement that stays open on the stream's own connection: the next piece is read when the client has taken the
-// one before, and no thread waits for a slow client.
+// A result that is small comes from wherever the batch ran and is in memory already. A larger one is read piece by
+// piece from a statement that stays open on the stream's own connection: the next piece is read when the client has
+// taken the one before, and no thread waits for a slow client.
 
 import SQLite
 import ShardStore
@@ -38,7 +38,7 @@ struct HranaCursor: Sendable {
       var json = JSONText(capacity: 4096)
       for (i, outcome) in outcomes.enumerated() { json.entries(i, outcome) }
       return json.bytes
-    } catch where error.code == HranaError.tooLarge && steps.allSatisfy({ $0.call.likelyPlace == .reader }) {
+    } catch  where error.code == HranaError.tooLarge && steps.allSatisfy({ $0.call.likelyPlace == .reader }) {
       // Reading again from the start has no effect on anybody.
       return nil
     }

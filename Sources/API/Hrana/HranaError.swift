@@ -1,7 +1,7 @@
 // An error as Hrana gives it: a sentence and a code.
 //
-// Codes are SQLite's names, as libSQL clients expect. When a write was refused by the store, the code says whether it was
-// applied: `NOT_APPLIED…` when it certainly was not, `UNKNOWN…` when that is not certain.
+// Codes are SQLite's names, as libSQL clients expect. When a write was refused by the store, the code says whether it
+// was applied: `NOT_APPLIED…` when it certainly was not, `UNKNOWN…` when that is not certain.
 
 package import SQLite
 package import ShardStore

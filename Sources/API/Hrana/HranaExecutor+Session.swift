@@ -11,8 +11,8 @@ extension HranaExecutor {
     var isNeeded: Bool
   }
 
-  /// `writes` takes the account's writer first. `keeping` leaves the session open whatever its state is, for a statement
-  /// that is still being read.
+  /// `writes` takes the account's writer first. `keeping` leaves the session open whatever its state is, for a
+  /// statement that is still being read.
   mutating func runInSession<T: Sendable>(
     writes: Bool, keeping: Bool = false, _ body: @escaping @Sendable (Connection) throws -> T
   ) async throws -> T {

@@ -1,7 +1,7 @@
 // Runs the requests of one stream while it is in our hands.
 //
-// Each statement goes to the lightest place that can run it: a pinned read, the writer's batch, or the stream's session.
-// A statement that turns out to belong elsewhere has not run yet and moves there.
+// Each statement goes to the lightest place that can run it: a pinned read, the writer's batch, or the stream's
+// session. A statement that turns out to belong elsewhere has not run yet and moves there.
 
 import Base
 import SQLite
@@ -13,7 +13,8 @@ struct HranaExecutor: Sendable {
   let engine: Engine
   let registry: StreamRegistry
   let clock: any StoreClock
-  let limits: SQLLimits
+  /// What is left for the rest of the request.
+  var limits: SQLLimits
   var stream: HranaStream
   /// The newest position that an answer came from.
   private(set) var position: Position?
@@ -88,7 +89,7 @@ struct HranaExecutor: Sendable {
         let result = try await execute(step.call, bytesMax: left)
         outcomes.append(.result(result))
         left -= outcomes[outcomes.count - 1].bytes
-      } catch where error.code != HranaError.tooLarge {
+      } catch  where error.code != HranaError.tooLarge {
         outcomes.append(.error(error))
       }
     }
@@ -121,8 +122,8 @@ struct HranaExecutor: Sendable {
 
   // MARK: idempotent requests
 
-  /// Runs a statement or a batch at most once for the same key, as one transaction, and gives the JSON of its result: the
-  /// first time and every time.
+  /// Runs a statement or a batch at most once for the same key, as one transaction, and gives the JSON of its result:
+  /// the first time and every time.
   mutating func once(_ steps: [BatchRunner.Step], _ idempotency: Idempotency, isBatch: Bool) async throws(HranaError)
     -> [UInt8]
   {

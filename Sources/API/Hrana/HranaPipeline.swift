@@ -19,8 +19,11 @@ struct HranaPipeline: Sendable {
   mutating func run(_ requests: [StreamRequest]) async -> [UInt8] {
     var json = JSONText(capacity: 1024)
     json.raw("[")
+    let bytesMax = executor.limits.resultBytes
     for (i, request) in requests.enumerated() {
       if i > 0 { json.raw(",") }
+      // One limit for the whole reply, however many requests share it.
+      executor.limits.resultBytes = max(0, bytesMax - json.bytes.count)
       do throws(HranaError) {
         guard !isClosed else { throw HranaError("STREAM_CLOSED", "the stream was closed by an earlier request") }
         let response = try await respond(to: request)
@@ -51,7 +54,9 @@ struct HranaPipeline: Sendable {
     case .execute(let statement):
       json.raw(#"{"type":"execute","result":"#)
       if let idempotency = try takeIdempotency() {
-        json.raw(try await executor.once([.init(condition: nil, call: executor.stream.call(statement))], idempotency, isBatch: false))
+        json.raw(
+          try await executor.once(
+            [.init(condition: nil, call: executor.stream.call(statement))], idempotency, isBatch: false))
       } else {
         json.result(try await executor.execute(statement))
       }

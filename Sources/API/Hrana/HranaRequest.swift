@@ -113,7 +113,8 @@ package enum StreamRequest: Decodable, Sendable {
     case "sequence": self = .sequence(try SQLSource(from: decoder))
     case "describe": self = .describe(try SQLSource(from: decoder))
     case "store_sql":
-      self = .storeSQL(id: try fields.decode(Int32.self, forKey: .sqlID), sql: try fields.decode(String.self, forKey: .sql))
+      self = .storeSQL(
+        id: try fields.decode(Int32.self, forKey: .sqlID), sql: try fields.decode(String.self, forKey: .sql))
     case "close_sql": self = .closeSQL(id: try fields.decode(Int32.self, forKey: .sqlID))
     case let type:
       throw DecodingError.dataCorruptedError(

@@ -39,7 +39,7 @@ struct HranaService: Sendable {
     let grant = try access.database(request, context)
     let (body, hash) = try await self.body(PipelineBody.self, of: request, context)
     var pipeline = HranaPipeline(
-      try executor(for: body.baton, grant), idempotency: try idempotency(request, hash))
+      try await executor(for: body.baton, grant), idempotency: try idempotency(request, hash))
     let results = await pipeline.run(body.requests)
     let baton = await giveBack(pipeline.executor, baton: pipeline.isClosed ? nil : StreamRegistry.drawBaton())
     var json = JSONText(capacity: results.count + 128)
@@ -60,7 +60,7 @@ struct HranaService: Sendable {
       throw APIError(
         .badRequest, HranaError("NOT_APPLIED_IDEMPOTENCY", "an Idempotency-Key needs a pipeline, not a cursor"))
     }
-    let executor = try executor(for: body.baton, grant)
+    let executor = try await executor(for: body.baton, grant)
     let baton = StreamRegistry.drawBaton()
     var cursor = HranaCursor(executor)
     let lines: [UInt8]?
@@ -85,28 +85,35 @@ struct HranaService: Sendable {
     return Response(
       status: .ok, headers: fields,
       body: ResponseBody { writer in
-        try await writer.write(head)
-        try await stream(started, baton: baton, to: &writer)
+        try await stream(started, head: head, baton: baton, to: &writer)
         try await writer.finish(nil)
       })
   }
 
   /// Writes a cursor's lines as fast as the client takes them.
-  private func stream(_ started: HranaCursor, baton: String, to writer: inout any ResponseBodyWriter) async throws {
+  private func stream(
+    _ started: HranaCursor, head: ByteBuffer, baton: String, to writer: inout any ResponseBodyWriter
+  ) async throws {
     var cursor = started
+    let (account, credential) = (started.executor.stream.account, started.executor.stream.credential)
+    // Before the client knows the baton: from then on it may use it, and waits until the stream is back.
+    let stream = registry.takeNow(baton, account: account, credential: credential, forCursor: true)
     var failure: HranaError?
-    if let stream = registry.take(baton, account: started.executor.stream.account, credential: started.executor.stream.credential) {
+    if let stream {
       cursor.executor.stream = stream
       do {
+        try await writer.write(head)
         while let lines = try await cursor.next() { try await writer.write(ByteBuffer(bytes: lines)) }
       } catch let error as HranaError {
         failure = error
       } catch {
-        _ = await giveBack(cursor.finish(), baton: nil)
+        // The client reads no further, but it may go on with the stream.
+        _ = await giveBack(cursor.finish(), baton: baton)
         throw error
       }
       _ = await giveBack(cursor.finish(), baton: baton)
     } else {
+      try await writer.write(head)
       failure = HranaError("STREAM_EXPIRED", "the stream ended before its result was read")
     }
     guard let failure else { return }
@@ -119,11 +126,13 @@ struct HranaService: Sendable {
 
   // MARK: streams
 
-  private func executor(for baton: String?, _ grant: DatabaseGrant) throws -> HranaExecutor {
+  private func executor(for baton: String?, _ grant: DatabaseGrant) async throws -> HranaExecutor {
     var stream = HranaStream(account: grant.account, credential: grant.credential)
     if let baton {
-      guard let found = registry.take(baton, account: grant.account, credential: grant.credential) else {
-        throw APIError(.badRequest, HranaError("STREAM_EXPIRED", "the stream has ended: its baton is old, unknown or was used already"))
+      guard let found = await registry.take(baton, account: grant.account, credential: grant.credential) else {
+        throw APIError(
+          .badRequest,
+          HranaError("STREAM_EXPIRED", "the stream has ended: its baton is old, unknown or was used already"))
       }
       stream = found
     }
@@ -188,7 +197,9 @@ struct HranaService: Sendable {
   private func idempotency(_ request: Request, _ hash: [UInt8]) throws -> Idempotency? {
     guard let key = request.headers[.idempotencyKey] else { return nil }
     guard (1...Limits.idempotencyKeyBytesMax).contains(key.utf8.count) else {
-      throw APIError(.badRequest, HranaError("IDEMPOTENCY_KEY", "Idempotency-Key must have 1 to \(Limits.idempotencyKeyBytesMax) bytes"))
+      throw APIError(
+        .badRequest,
+        HranaError("IDEMPOTENCY_KEY", "Idempotency-Key must have 1 to \(Limits.idempotencyKeyBytesMax) bytes"))
     }
     return Idempotency(key: key, requestHash: hash)
   }

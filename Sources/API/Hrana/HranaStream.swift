@@ -22,7 +22,7 @@ struct HranaStream: Sendable {
 
   /// Stored texts of one stream.
   static let storedCountMax = 256
-  static let storedBytesMax = 1 << 20
+  static let storedBytesMax = 64 << 10
 
   init(account: AccountID, credential: String) {
     self.account = account

@@ -1,5 +1,5 @@
-// The first words of a statement, past blanks and comments. It guesses where the statement will run; SQLite's own parser
-// decides.
+// The first words of a statement, past blanks and comments. It guesses where the statement will run; SQLite's own
+// parser decides.
 
 package enum SQLWords {
   /// At most `count` words in upper case. `=` stands alone, and an opening parenthesis counts as one (`PRAGMA x(1)`).

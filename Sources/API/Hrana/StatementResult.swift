@@ -1,4 +1,5 @@
-// What one statement gave. Rows are kept as the JSON that will be sent: rows of values would take several times as much.
+// What one statement gave. Rows are kept as the JSON that will be sent: rows of values would take several times as
+// much.
 
 package struct StatementResult: Sendable {
   package struct Column: Sendable, Equatable {

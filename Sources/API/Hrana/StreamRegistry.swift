@@ -1,8 +1,9 @@
 // Streams between two requests, by baton.
 //
-// A baton is 256 random bits, good for one request of the credential that got it. While a request runs, its stream is in
-// nobody's hands but the request's, so two requests never run on one stream. Sessions are scarce: an account may have a
-// number of them, and one that pauses too long is closed, which rolls its transaction back.
+// A baton is 256 random bits, good for one request of the credential that got it. While a request runs, its stream is
+// in nobody's hands but the request's, so two requests never run on one stream. A cursor's reply names the next baton
+// before the batch has ended: a request that comes with it waits for the stream. Sessions are scarce: an account may
+// have a number of them, and one that pauses too long is closed, which rolls its transaction back.
 
 import Base
 import OpenSSL
@@ -13,8 +14,8 @@ final class StreamRegistry: Sendable {
   struct Limits: Sendable {
     /// Streams with a session, per account.
     var sessionsPerAccount: Int
-    /// Streams of all accounts that wait for a next request; beyond it the longest waiting light one goes.
-    var waitingMax = 20_000
+    /// Streams of one account that wait for a next request; beyond it the longest waiting light one goes.
+    var waitingPerAccount = 1000
     /// Nanoseconds.
     var sessionIdle: UInt64
     var sessionLife: UInt64
@@ -26,10 +27,27 @@ final class StreamRegistry: Sendable {
     var since: UInt64
   }
 
+  /// A request that waits for a cursor to end.
+  private struct Waiter {
+    var since: UInt64
+    var continuation: CheckedContinuation<Void, Never>
+  }
+
   private struct State {
     var waiting: [String: Waiting] = [:]
+    /// Batons whose cursors are being written.
+    var busy: [String: [Waiter]] = [:]
+    /// Entries of `waiting` by account.
+    var counts: [AccountID: Int] = [:]
     var sessions: [AccountID: Int] = [:]
     var closed = false
+
+    mutating func remove(_ baton: String) -> HranaStream? {
+      guard let stream = waiting.removeValue(forKey: baton)?.stream else { return nil }
+      let left = counts[stream.account, default: 1] - 1
+      counts[stream.account] = left > 0 ? left : nil
+      return stream
+    }
   }
 
   private let limits: Limits
@@ -43,29 +61,54 @@ final class StreamRegistry: Sendable {
 
   static func drawBaton() -> String { SystemRandom.bytes(32).hex }
 
-  /// Takes the stream of a baton, which is used up. Nil when there is none, or it is somebody else's.
-  func take(_ baton: String, account: AccountID, credential: String) -> HranaStream? {
+  /// Takes the stream of a baton, which is used up; waits while its cursor is being written. Nil when there is none, or
+  /// it is somebody else's.
+  func take(_ baton: String, account: AccountID, credential: String) async -> HranaStream? {
+    if let stream = takeNow(baton, account: account, credential: credential) { return stream }
+    let now = clock.monotonicNanoseconds()
+    await withCheckedContinuation { continuation in
+      let waits = state.with { state in
+        guard state.busy[baton] != nil else { return false }
+        state.busy[baton]?.append(Waiter(since: now, continuation: continuation))
+        return true
+      }
+      if !waits { continuation.resume() }
+    }
+    return takeNow(baton, account: account, credential: credential)
+  }
+
+  /// As `take`, without waiting. With `forCursor` others with this baton wait until `put` or `release`.
+  func takeNow(_ baton: String, account: AccountID, credential: String, forCursor: Bool = false) -> HranaStream? {
     state.with { state in
-      guard let found = state.waiting[baton], found.stream.account == account, found.stream.credential == credential else {
+      guard let found = state.waiting[baton], found.stream.account == account, found.stream.credential == credential
+      else {
         return nil
       }
-      state.waiting[baton] = nil
-      return found.stream
+      if forCursor { state.busy[baton] = [] }
+      return state.remove(baton)
     }
   }
 
-  /// Puts a stream back under `baton`. False after `close`, or when its session has lived too long: then the caller closes
-  /// the stream.
+  /// The cursor of `baton` has ended.
+  func release(_ baton: String) {
+    let waiters = state.with { $0.busy.removeValue(forKey: baton) } ?? []
+    for waiter in waiters { waiter.continuation.resume() }
+  }
+
+  /// Puts a stream back under `baton`. False after `close`, or when its session has lived too long: then the caller
+  /// closes the stream.
   func put(_ stream: HranaStream, baton: String) -> Bool {
+    defer { release(baton) }
     let now = clock.monotonicNanoseconds()
     return state.with { state in
       guard !state.closed, !isOver(stream, now) else { return false }
-      if state.waiting.count >= limits.waitingMax {
-        let light = state.waiting.filter { $0.value.stream.session == nil }
+      if state.counts[stream.account, default: 0] >= limits.waitingPerAccount {
+        let light = state.waiting.filter { $0.value.stream.account == stream.account && $0.value.stream.session == nil }
         guard let oldest = light.min(by: { $0.value.since < $1.value.since }) else { return false }
-        state.waiting[oldest.key] = nil
+        _ = state.remove(oldest.key)
       }
       state.waiting[baton] = Waiting(stream: stream, since: now)
+      state.counts[stream.account, default: 0] += 1
       return true
     }
   }
@@ -89,16 +132,20 @@ final class StreamRegistry: Sendable {
     }
   }
 
-  /// Takes out the streams whose time is over; the caller closes their sessions.
+  /// Takes out the streams whose time is over; the caller closes their sessions. Requests that have waited as long as a
+  /// session may pause go on without a stream.
   func takeExpired() -> [HranaStream] {
     let now = clock.monotonicNanoseconds()
+    let tired = state.with { state in
+      state.busy.filter { $0.value.contains { now - $0.since > limits.sessionIdle } }.keys
+    }
+    for baton in tired { release(baton) }
     return state.with { state in
       let over = state.waiting.filter { _, waiting in
         let idle = waiting.stream.session == nil ? limits.lightIdle : limits.sessionIdle
         return now - waiting.since > idle || isOver(waiting.stream, now)
       }
-      for baton in over.keys { state.waiting[baton] = nil }
-      return over.values.map(\.stream)
+      return over.keys.compactMap { state.remove($0) }
     }
   }
 
@@ -106,8 +153,7 @@ final class StreamRegistry: Sendable {
   func close() -> [HranaStream] {
     state.with { state in
       state.closed = true
-      defer { state.waiting = [:] }
-      return state.waiting.values.map(\.stream)
+      return state.waiting.keys.compactMap { state.remove($0) }
     }
   }
 

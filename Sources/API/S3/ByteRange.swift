@@ -21,7 +21,9 @@ package struct ByteRange: Equatable, Sendable {
 
   /// What `field` asks of something of `size` bytes.
   package static func parse(_ field: String?, size: Int) -> Outcome {
-    guard let field, let equals = field.firstIndex(of: "="), field[..<equals].lowercased() == "bytes" else { return .whole }
+    guard let field, let equals = field.firstIndex(of: "="), field[..<equals].lowercased() == "bytes" else {
+      return .whole
+    }
     let spec = field[field.index(after: equals)...]
     let parts = spec.split(separator: "-", maxSplits: 1, omittingEmptySubsequences: false)
     guard parts.count == 2 else { return .whole }

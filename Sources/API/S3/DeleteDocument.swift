@@ -1,50 +1,50 @@
-// The body of a multi-delete.
+// The body of a multi-delete: `<Delete><Object><Key>…</Key></Object>…<Quiet>true</Quiet></Delete>`.
 
-import Foundation
 import HTTPTypes
-import XMLCoder
 
 package struct DeleteDocument: Equatable, Sendable {
-  package let keys: [String]
+  package private(set) var keys: [String] = []
   /// Only failures are to be told.
-  package let isQuiet: Bool
+  package private(set) var isQuiet = false
 
   package static let keysMax = 1000
-
-  private struct Document: Decodable {
-    struct Object: Decodable {
-      var key: String
-      var versionID: String?
-
-      enum CodingKeys: String, CodingKey {
-        case key = "Key"
-        case versionID = "VersionId"
-      }
-    }
-    var objects: [Object]
-    var quiet: Bool?
-
-    enum CodingKeys: String, CodingKey {
-      case objects = "Object"
-      case quiet = "Quiet"
-    }
-  }
 
   /// Reads a document of 1 to 1,000 keys.
   package init(xml: [UInt8]) throws(S3Error) {
     let malformed = S3Error(.badRequest, "MalformedXML", "The document is not a valid Delete document.")
-    // No entity can be declared without one, and no document of S3's has one.
-    guard xml.firstRange(of: Array("<!".utf8)) == nil else { throw malformed }
-    let decoder = XMLDecoder()
-    decoder.shouldProcessNamespaces = true
-    decoder.trimValueWhitespaces = false
-    let document: Document
-    do { document = try decoder.decode(Document.self, from: Data(xml)) } catch { throw malformed }
-    keys = document.objects.map(\.key)
-    isQuiet = document.quiet ?? false
-    guard (1...Self.keysMax).contains(keys.count),
+    var path: [String] = []
+    var text = ""
+    do {
+      var reader = try XMLReader(xml)
+      while let event = try reader.next() {
+        switch event {
+        case .start(let name):
+          path.append(name)
+          text = ""
+          guard Self.known.contains(path) else {
+            // Versions and conditions of single objects would change what is deleted.
+            throw path.starts(with: ["Delete", "Object"]) ? S3Error.notImplemented : malformed
+          }
+        case .text(let more): text += more
+        case .end:
+          switch path {
+          case ["Delete", "Object", "Key"]: keys.append(text)
+          case ["Delete", "Quiet"]: isQuiet = text == "true"
+          default: break
+          }
+          objects += path == ["Delete", "Object"] ? 1 : 0
+          path.removeLast()
+        }
+      }
+    } catch let error as S3Error { throw error } catch { throw malformed }
+    guard (1...Self.keysMax).contains(keys.count), keys.count == objects,
       keys.allSatisfy({ (1...S3Request.keyBytesMax).contains($0.utf8.count) })
     else { throw malformed }
-    guard document.objects.allSatisfy({ $0.versionID == nil }) else { throw .notImplemented }
   }
+
+  private var objects = 0
+
+  private static let known: Set<[String]> = [
+    ["Delete"], ["Delete", "Object"], ["Delete", "Object", "Key"], ["Delete", "Quiet"],
+  ]
 }

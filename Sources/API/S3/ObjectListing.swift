@@ -105,7 +105,9 @@ package struct ObjectListing: Sendable {
   private static func commonPrefix(of key: String, _ query: Query) -> String? {
     let (key, delimiter) = (Array(key.utf8), Array(query.delimiter.utf8))
     let start = query.prefix.utf8.count
-    guard !delimiter.isEmpty, key.starts(with: query.prefix.utf8), key.count >= start + delimiter.count else { return nil }
+    guard !delimiter.isEmpty, key.starts(with: query.prefix.utf8), key.count >= start + delimiter.count else {
+      return nil
+    }
     for i in start...(key.count - delimiter.count) where key[i...].starts(with: delimiter) {
       return String(decoding: key[..<(i + delimiter.count)], as: UTF8.self)
     }

@@ -3,9 +3,9 @@
 import Base
 import Hummingbird
 import Node
+import SQLite
 import ShardStore
 import SigV4
-import SQLite
 
 extension S3Service {
   func listBuckets(_ request: S3Request) throws -> Response {

@@ -48,8 +48,8 @@ extension S3Service {
       })
   }
 
-  /// One chunk at a time, as fast as the client takes them. The first one was read before the head was sent, so that most
-  /// damage shows as an error instead of a broken body.
+  /// One chunk at a time, as fast as the client takes them. The first one was read before the head was sent, so that
+  /// most damage shows as an error instead of a broken body.
   private static func send(
     _ reader: RecordingReader, _ range: ByteRange, first: [UInt8], to writer: inout any ResponseBodyWriter
   ) async throws {

@@ -1,11 +1,11 @@
 // The S3 port: one signature check in front of every handler, then the handler that the method and path name.
 //
-// A bucket is called like its account, and a key opens its own account's bucket only; every other name, whether it exists
-// or not, is refused alike.
+// A bucket is called like its account, and a key opens its own account's bucket only; every other name, whether it
+// exists or not, is refused alike.
 
 import Base
-import Hummingbird
 import HTTPTypes
+import Hummingbird
 import Logging
 import NIOCore
 import Node

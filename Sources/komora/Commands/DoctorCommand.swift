@@ -16,14 +16,14 @@ struct DoctorCommand: AsyncParsableCommand {
 
   func run() async throws {
     var findings: [Finding] = []
-    do {
+    do throws(CommandFailure) {
       let settings = try connection.settings()
       findings.append(Finding(name: "address \(settings.urls[0])", problem: nil))
       let client = try APIClient(settings)
       findings += await check(client)
       await client.exchange.close()
-    } catch let failure as CommandFailure {
-      findings.append(Finding(name: "connection", problem: failure.message))
+    } catch {
+      findings.append(Finding(name: "connection", problem: error.message))
     }
     show(findings)
     let bad = findings.count { $0.problem != nil }
@@ -51,11 +51,11 @@ struct DoctorCommand: AsyncParsableCommand {
   private func probe(_ client: APIClient, _ path: String) async -> Finding {
     let url = client.settings.urls[0] + path
     do {
-      let answer = try await client.exchange.send(.GET, url, headers: [:], timeout: .seconds(10))
+      let answer = try await client.exchange.probe(url, seconds: 10)
       guard answer.status == 200 else {
         return Finding(name: path, problem: "the node answers with status \(answer.status): see its log")
       }
-      let skew = answer.headers.first(name: "date").flatMap(Self.seconds).map { abs($0) } ?? 0
+      let skew = answer.date.flatMap(Self.seconds).map { abs($0) } ?? 0
       return Finding(name: path, problem: skew > 300 ? "clocks differ by \(skew) s: set this machine's clock" : nil)
     } catch {
       return Finding(name: path, problem: HTTPExchange.failure(error, url).message)

@@ -23,9 +23,9 @@ struct KeysRotateCommand: AsyncParsableCommand {
       throw CommandFailure(.usage, error.description)
     }
     let report: KeyRotation.Report
-    do {
+    do throws(NodeError) {
       report = try await KeyRotation.run(configuration)
-    } catch let error as NodeError {
+    } catch {
       let kinds: [NodeError.Code: CommandFailure.Kind] = [
         .notFound: .notFound, .refused: .refused, .unavailable: .unavailable, .invalid: .usage, .exists: .refused,
       ]

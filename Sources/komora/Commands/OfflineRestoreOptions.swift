@@ -50,11 +50,11 @@ struct OfflineRestoreOptions: ParsableArguments {
       return position
     }
     let restore = try failing {
-      try OfflineRestore(disk: RealDisk(), archive: archive ?? "", recovery: file, at: try moment(), expect: expected)
+      try OfflineRestore(disk: RealDisk(), archive: PrivateFile.absolute(archive ?? ""), recovery: file, at: try moment(), expect: expected)
     }
     try confirmAge(restore.snapshot, json: json)
     let display = ProgressDisplay("restore", json: json)
-    let out = out ?? ""
+    let out = PrivateFile.absolute(out ?? "")
     // The process does nothing else: this thread may block.
     let report = try failing { try restore.run(out: out) { display.update($0, "writing") } }
     display.finish()

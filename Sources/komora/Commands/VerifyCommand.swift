@@ -51,7 +51,7 @@ struct VerifyCommand: AsyncParsableCommand {
     for path in paths {
       do throws(BackupError) {
         // The process does nothing else: this thread may block.
-        reports.append(try Verify.run(path, disk: RealDisk(), keys: keys) { display.update($0, path) })
+        reports.append(try Verify.run(PrivateFile.absolute(path), disk: RealDisk(), keys: keys) { display.update($0, path) })
       } catch {
         display.finish()
         throw CommandFailure(backup: error)

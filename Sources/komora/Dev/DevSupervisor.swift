@@ -116,7 +116,7 @@ final class DevSupervisor {
         answer = nil
         break
       }
-      if let reply = try? await exchange.send(.GET, settings.url + "/readyz", headers: [:], timeout: .seconds(2)),
+      if let reply = try? await exchange.probe(settings.url + "/readyz", seconds: 2),
         reply.status == 200
       {
         answer = .ready

@@ -7,10 +7,10 @@
 //
 // The reader parses a file that may be hostile, so the importer trusts no length and no content of a frame.
 
-import Base
-import SQLite
+package import Base
+package import SQLite
 
-enum DatabaseFrame: Equatable {
+package enum DatabaseFrame: Equatable {
   case plan([UInt8])
   case row(table: Int, values: [Value])
   case end
@@ -19,7 +19,7 @@ enum DatabaseFrame: Equatable {
   static let bodyBytesMax = 64 << 20
   static let headBytes = 5
 
-  func encoded() -> [UInt8] {
+  package func encoded() -> [UInt8] {
     var body = ByteWriter()
     let kind: UInt8
     switch self {
@@ -96,11 +96,13 @@ enum DatabaseFrame: Equatable {
 }
 
 /// Cuts a stream of bytes into frames.
-struct DatabaseFrameDecoder {
+package struct DatabaseFrameDecoder {
   private var bytes: [UInt8] = []
   private var start = 0
 
-  mutating func append(_ more: [UInt8]) {
+  package init() {}
+
+  package mutating func append(_ more: [UInt8]) {
     if start > 0 {
       bytes.removeFirst(start)
       start = 0
@@ -109,7 +111,7 @@ struct DatabaseFrameDecoder {
   }
 
   /// Nil when more bytes are needed.
-  mutating func next() throws(BytesError) -> DatabaseFrame? {
+  package mutating func next() throws(BytesError) -> DatabaseFrame? {
     var reader = ByteReader(bytes[start...])
     guard reader.remaining >= DatabaseFrame.headBytes else { return nil }
     let kind = try reader.take(UInt8.self)
@@ -121,5 +123,5 @@ struct DatabaseFrameDecoder {
     return try DatabaseFrame(kind: kind, body: body)
   }
 
-  var isEmpty: Bool { start == bytes.count }
+  package var isEmpty: Bool { start == bytes.count }
 }

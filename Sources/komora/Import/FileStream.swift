@@ -1,6 +1,7 @@
 // A file as the body of a request: read piece by piece on a thread of ours as the connection takes it, and hashed in
 // passing.
 
+import Base
 import Foundation
 import NIOCore
 import OpenSSL
@@ -29,8 +30,11 @@ final class FileStream: AsyncSequence, Sendable {
 
   func close() { state.with { try? $0.handle.close() } }
 
-  /// Of everything that was read; empty before the end of the file.
-  var md5: String { state.with { $0.md5 } }
+  /// Of the whole file; reads what the connection did not ask for.
+  func md5() async throws -> String {
+    for try await _ in self {}
+    return state.with { $0.md5 }
+  }
 
   private func read() throws -> [UInt8] {
     try state.with { state in
@@ -59,7 +63,6 @@ final class FileStream: AsyncSequence, Sendable {
   static func md5(_ path: String, pool: WorkPool) async throws -> String {
     let stream = try FileStream(path: path, pool: pool)
     defer { stream.close() }
-    for try await _ in stream {}
-    return stream.md5
+    return try await stream.md5()
   }
 }

@@ -1,6 +1,7 @@
 // SQL over Hrana's pipeline, with retries that do nothing twice.
 
 import AsyncHTTPClient
+import Base
 import Foundation
 import NIOCore
 import NIOHTTP1

@@ -2,6 +2,7 @@
 //
 // It holds no secret: only which file went where, how many steps are done, and the access key that has to be revoked.
 
+import Base
 import Foundation
 import OpenSSL
 

@@ -24,6 +24,6 @@ struct ReadDatabaseCommand: ParsableCommand {
 
   private static func limit(_ resource: __rlimit_resource, _ value: rlim_t) {
     var limit = rlimit(rlim_cur: value, rlim_max: value)
-    setrlimit(resource, &limit)
+    setrlimit(__rlimit_resource_t(resource.rawValue), &limit)
   }
 }

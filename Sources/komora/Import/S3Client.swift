@@ -10,11 +10,7 @@ import SigV4
 import Threads
 
 struct S3Client: Sendable {
-  struct Object: Equatable {
-    var bytes: Int64
-    /// As S3 gives it, without quotes: the MD5 of an object that came in one piece.
-    var etag: String
-  }
+  typealias Object = S3ListingPage.Object
 
   let exchange: HTTPExchange
   /// `https://host:port`.
@@ -56,7 +52,7 @@ struct S3Client: Sendable {
       fields: [("content-type", type)], body: .stream(file, length: .known(bytes)))
     guard reply.status == 200 else { throw Self.failure(reply) }
     let etag = reply.headers.first(name: "etag")?.trimmingCharacters(in: CharacterSet(charactersIn: "\""))
-    guard etag == file.md5 else {
+    guard try await file.md5() == etag else {
       throw CommandFailure(.failed, "\(path) changed while it was sent: run the import again")
     }
   }

@@ -2,11 +2,22 @@
 
 import SigV4
 
-struct S3ListingPage {
-  private(set) var objects: [String: S3Client.Object] = [:]
-  private(set) var nextToken: String?
+package struct S3ListingPage {
+  package struct Object: Equatable, Sendable {
+    package var bytes: Int64
+    /// As S3 gives it, without quotes: the MD5 of an object that came in one piece.
+    package var etag: String
 
-  init(parsing bytes: [UInt8]) throws(CommandFailure) {
+    package init(bytes: Int64, etag: String) {
+      self.bytes = bytes
+      self.etag = etag
+    }
+  }
+
+  package private(set) var objects: [String: Object] = [:]
+  package private(set) var nextToken: String?
+
+  package init(parsing bytes: [UInt8]) throws(CommandFailure) {
     let text = String(decoding: bytes, as: UTF8.self)
     guard text.contains("<ListBucketResult") else {
       throw CommandFailure(.failed, "the answer is no S3 listing: check s3_url in the profile, or give --s3-url")
@@ -19,7 +30,7 @@ struct S3ListingPage {
         let bytes = Self.element("Size", in: part).flatMap(Int64.init), let etag = Self.element("ETag", in: part)
       {
         let plain = etag.replacing("&quot;", with: "").replacing("\"", with: "")
-        objects[String(decoding: key, as: UTF8.self)] = S3Client.Object(bytes: bytes, etag: plain)
+        objects[String(decoding: key, as: UTF8.self)] = Object(bytes: bytes, etag: plain)
       }
       rest = rest[end.upperBound...]
     }

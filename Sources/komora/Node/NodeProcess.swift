@@ -4,9 +4,12 @@
 import API
 import CoreMetrics
 import Foundation
+import Glibc
 import Logging
 import Node
 import ServiceLifecycle
+import Threads
+import UnixSignals
 
 struct NodeProcess {
   let configuration: NodeConfiguration
@@ -71,15 +74,14 @@ struct NodeProcess {
 /// Ends, and with it the group, when standard input is closed.
 private struct EndOfInput: Service {
   func run() async throws {
-    try await cancelWhenGracefulShutdown {
-      let (ended, continuation) = AsyncStream.makeStream(of: Void.self)
-      FileHandle.standardInput.readabilityHandler = { handle in
-        guard handle.availableData.isEmpty else { return }
-        handle.readabilityHandler = nil
-        continuation.finish()
-      }
-      for await _ in ended {}
-      FileHandle.standardInput.readabilityHandler = nil
+    let (ended, continuation) = AsyncStream.makeStream(of: Void.self)
+    // It sits in read(2) until the input ends or the process does; nobody waits for it.
+    let reader = Threads.Thread(name: "input") {
+      var byte: UInt8 = 0
+      while read(STDIN_FILENO, &byte, 1) > 0 {}
+      continuation.finish()
     }
+    await cancelWhenGracefulShutdown { for await _ in ended {} }
+    withExtendedLifetime(reader) {}
   }
 }

@@ -6,7 +6,7 @@ import Glibc
 enum ProcessHardening {
   static func apply() {
     var none = rlimit(rlim_cur: 0, rlim_max: 0)
-    setrlimit(__rlimit_resource_t(UInt32(RLIMIT_CORE.rawValue)), &none)
+    setrlimit(__rlimit_resource_t(RLIMIT_CORE.rawValue), &none)
     setDumpable(false)
   }
 

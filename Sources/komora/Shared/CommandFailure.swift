@@ -1,7 +1,7 @@
 // How a command ends when it does not succeed: an exit code for scripts, one sentence for people.
 
-struct CommandFailure: Error, Equatable {
-  enum Kind: Int32 {
+package struct CommandFailure: Error, Equatable {
+  package enum Kind: Int32 {
     case failed = 1
     case usage = 2
     case notFound = 3
@@ -19,7 +19,7 @@ struct CommandFailure: Error, Equatable {
   }
 
   /// Which kind an HTTP status is.
-  static func kind(status: Int) -> Kind {
+  package static func kind(status: Int) -> Kind {
     switch status {
     case 400, 405, 411, 413, 415, 422: .usage
     case 401, 403, 409, 412, 423: .refused

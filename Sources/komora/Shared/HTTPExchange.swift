@@ -47,6 +47,12 @@ final class HTTPExchange: Sendable {
     return HTTPAnswer(status: Int(response.status.code), headers: response.headers, body: Array(buffer: bytes))
   }
 
+  /// A plain GET, for probes: status and the answer's date.
+  func probe(_ url: String, seconds: Int64) async throws -> (status: Int, date: String?) {
+    let answer = try await send(.GET, url, headers: [:], timeout: .seconds(seconds))
+    return (answer.status, answer.headers.first(name: "date"))
+  }
+
   /// What to tell a person about a request that got no answer.
   static func failure(_ error: any Error, _ url: String) -> CommandFailure {
     let text = "\(error)"

@@ -4,6 +4,9 @@ import Foundation
 import Glibc
 
 enum PrivateFile {
+  /// As the lower layers want paths: from the root, without `.` and `..`.
+  static func absolute(_ path: String) -> String { URL(fileURLWithPath: path).standardizedFileURL.path }
+
   /// Replaces `path` in one step, mode 0600; directories above it are made with mode 0700.
   static func write(_ path: String, _ bytes: [UInt8]) throws(CommandFailure) {
     let url = URL(fileURLWithPath: path)

@@ -75,7 +75,10 @@ package struct Flips: Sendable {
         let snapshot = live ? nil : try await Self.readSnapshot(ImageDisk(image))
         try Self.checkClean(image)
         let files = image.files.keys.sorted().filter { !live || $0.hasSuffix(".klog") }
-        let job = Job(image: image, original: original, snapshot: snapshot)
+        var data = image
+        data.files = image.files.filter { !$0.key.hasPrefix(Scenario.archive(Self.root)) }
+        data.directories = image.directories.filter { !$0.hasPrefix(Scenario.archive(Self.root)) }
+        let job = Job(image: image, data: data, original: original, snapshot: snapshot)
         for path in files { await flip(path, job, total) }
       } catch { total.with { o in
         o.failed += 1
@@ -91,6 +94,8 @@ package struct Flips: Sendable {
 
   private struct Job: Sendable {
     var image: DiskImage
+    /// The same without the archive, which has no part in what is read of the account.
+    var data: DiskImage
     var original: Reading
     var snapshot: Reading?
   }
@@ -111,7 +116,7 @@ package struct Flips: Sendable {
   }
 
   private static func one(_ path: String, _ at: Int, _ job: Job, _ total: Lock<Outcome>) async {
-    var image = job.image
+    var image = path.hasPrefix(Scenario.archive(root)) ? job.image : job.data
     let bit = UInt8(1) << UInt8((at * 5 + 3) % 8)
     image.files[path]![at] ^= bit
     var complaints: [String] = []

@@ -15,6 +15,7 @@ struct Ledger: Sendable {
   var answers: [Int: Answers] = [:]
   /// Bytes of each acknowledged recording, by account and number.
   var recordings: [Int: [Int: Int]] = [:]
+  /// Those that were asked to be deleted, answered or not.
   var deletedRecordings: [Int: Set<Int>] = [:]
   var rotating = false
   var rotated = false

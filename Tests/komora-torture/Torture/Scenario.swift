@@ -24,7 +24,7 @@ package enum Scenario: String, CaseIterable, Sendable {
       ["makeDirectory account", "create kpgs", "rename account", "syncDirectory accounts", "sync keyring", "sync krdo"]
     case .remove: ["rename account", "syncDirectory accounts", "remove kseg", "removeDirectory account"]
     case .rotate: ["rename keyring", "sync keyring", "syncDirectory account"]
-    case .recovery: ["write kseg", "sync kseg", "syncDirectory accounts", "write klog"]
+    case .recovery: ["write kseg", "sync kseg", "truncate kseg", "write klog"]
     case .close: ["write kseg", "sync kseg"]
     case .collect: ["write kvol", "sync kvol", "remove kvol", "syncDirectory volumes"]
     case .snapshot: ["write kpak", "sync kpak", "rename kpak", "write kman", "sync kman", "rename kman", "rename proof"]
@@ -44,6 +44,7 @@ package enum Scenario: String, CaseIterable, Sendable {
     case .roll:
       configuration.logFileBytes = 8 << 10
       configuration.segmentBytes = 6 << 10
+    case .collect: configuration.volumeBytes = 90 << 10
     default: break
     }
     return configuration
@@ -188,10 +189,11 @@ package enum Scenario: String, CaseIterable, Sendable {
   private static func collect(_ driver: Driver, _ tell: @escaping Driver.Tell) async {
     let id = Content.account(2)
     for number in 2...3 {
+      tell("unrecording 2 \(number)")
       driver.engine.submit(
         id, { _ = try RecordingCatalog.delete($0, key: Content.recordingKey(number), at: 1) }
       ) { result in
-        if case .success = result { tell("unrecording 2 \(number)") }
+        if case .failure(let error) = result { Driver.refusal(error, tell) }
       }
     }
     driver.pump()

@@ -21,9 +21,19 @@ package final class SmallVolume: Sendable {
   }
 
   deinit {
-    umount2(path, Int32(MNT_DETACH.rawValue))
+    umount2(path, Int32(MNT_DETACH))
     rmdir(path)
   }
 
   package func removeBallast() { try? RealDisk().remove(ballast) }
+}
+
+/// Files of this process that are open and lie below `path`.
+package func openFiles(below path: String) -> Int {
+  var target = [CChar](repeating: 0, count: 4_096)
+  return ((try? RealDisk().list("/proc/self/fd")) ?? []).filter { name in
+    let count = readlink("/proc/self/fd/\(name)", &target, target.count)
+    guard count > 0 else { return false }
+    return String(decoding: target[..<count].map { UInt8(bitPattern: $0) }, as: UTF8.self).hasPrefix(path + "/")
+  }.count
 }
