@@ -392,7 +392,8 @@ class Demo:
         copy, out = self.folder / "archive-copy", self.folder / "offline"
         with self.step("copy the archive with ordinary tools, verify every file of the copy") as said:
             shutil.copytree(self.directory(node, in_archive=True), copy)
-            said(self.node.komora("verify", copy)[1].strip().splitlines()[-1])
+            opened = ["--recovery", self.recovery, "--passphrase-file", self.passphrase]
+            said(self.node.komora("verify", copy, *opened)[1].strip().splitlines()[-1])
         with self.step("restore offline, from the copy and the recovery file alone, without a node") as said:
             bare = [
                 self.options.binary,

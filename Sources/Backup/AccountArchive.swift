@@ -111,9 +111,24 @@ package final class AccountArchive: Sendable {
     }
   }
 
+  /// Puts the keyring's state as it is now beside the archive. To be called when keys of recordings were destroyed, so
+  /// that they are gone from the archive too, and when the key-encryption key has changed.
+  package func refreshKeyring(from engine: Engine) async throws {
+    let (disk, layout) = (disk, layout)
+    try await BackupWork.perform {
+      do {
+        let keyring = try engine.keyring(layout.account)
+        let keys = ArchiveKeys(account: layout.account, archive: keyring.archive, signing: keyring.keys.signing)
+        try SnapshotWriter.checkOwner(disk, layout, keys)
+        try disk.makeDurableDirectory(layout.directory)
+        try disk.replaceFile(layout.keyring, keyring.exportState())
+      } catch { throw BackupError(anyOf: error) }
+    }
+  }
+
   // MARK: lists
 
-  /// Snapshots, oldest first, and manifests that cannot be read. Needs no key.
+  /// Snapshots by position, the oldest first, and manifests that cannot be read. Needs no key.
   package func list() async throws -> SnapshotList {
     let store = store
     return try await BackupWork.perform { try store.list() }

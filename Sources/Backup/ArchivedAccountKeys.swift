@@ -56,7 +56,7 @@ package final class ArchivedAccountKeys: RecordingOpener {
 }
 
 extension BackupError {
-  init(_ error: AtRestError, path: String) {
+  init(_ error: AtRestError, path: String?) {
     let code: Code =
       switch error.code {
       case .wrongKey: .wrongKey

@@ -1,5 +1,7 @@
 // Failures of the store, in this module's words.
 
+import AtRest
+import Disk
 package import ShardStore
 
 extension BackupError {
@@ -23,6 +25,8 @@ extension BackupError {
     switch error {
     case let error as BackupError: self = error
     case let error as StoreError: self.init(error)
+    case let error as DiskError: self.init(error)
+    case let error as AtRestError: self.init(error, path: nil)
     default: self.init(.failed, "\(error)")
     }
   }

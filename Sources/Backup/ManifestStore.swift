@@ -49,7 +49,7 @@ package struct ManifestStore: Sendable {
     return "\(layout.manifests)/\(name)"
   }
 
-  /// All snapshots, oldest first, from clear headers alone. A manifest that cannot be read is given as an error.
+  /// All snapshots by position, from clear headers alone. A manifest that cannot be read is given as an error.
   package func list() throws(BackupError) -> SnapshotList {
     var snapshots: [SnapshotInfo] = []
     var damaged: [BackupError] = []
@@ -59,7 +59,10 @@ package struct ManifestStore: Sendable {
         damaged.append(error)
       }
     }
-    snapshots.sort { ($0.createdAt, $0.id) < ($1.createdAt, $1.id) }
+    // By position: clocks jump.
+    snapshots.sort { a, b in
+      (a.position.epoch, a.position.index, a.createdAt, a.id) < (b.position.epoch, b.position.index, b.createdAt, b.id)
+    }
     return SnapshotList(snapshots: snapshots, damaged: damaged)
   }
 

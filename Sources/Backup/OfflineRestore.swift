@@ -22,7 +22,7 @@ package struct OfflineRestore: Sendable {
   package let snapshot: SnapshotInfo
   package var plan: RestorePlan { RestorePlan(reader) }
 
-  /// Opens the newest snapshot made at or before `at`. `archive` is an account's directory or the one above it.
+  /// Opens the snapshot of the greatest position among those made at or before `at`. `archive` is an account's directory or the one above it.
   /// `.refused` without the keyring's state, and when the snapshot has not reached `expect`; without `expect` the
   /// caller shows how old the snapshot is and asks.
   package init(
@@ -80,7 +80,7 @@ package struct OfflineRestore: Sendable {
       try disk.syncDirectory(building)
       try disk.rename(building, to: out)
       try disk.syncDirectory(parentDirectory(of: out) ?? ".")
-    } catch let error as DiskError { throw BackupError(error) } catch { throw BackupError(anyOf: error) }
+    } catch { throw BackupError(anyOf: error) }
     let erased = reader.manifest.body.recordings.map(\.id).filter { !reader.recordings.hasKey($0) }
     return RestoreReport(plan: plan, account: plan.account, erased: erased)
   }

@@ -37,7 +37,7 @@ public struct SnapshotInfo: Sendable, Equatable {
   }
 }
 
-/// The snapshots of an archive, oldest first.
+/// The snapshots of an archive by position, the oldest first.
 public struct SnapshotList: Sendable {
   public var snapshots: [SnapshotInfo]
   /// Manifests that cannot be read.

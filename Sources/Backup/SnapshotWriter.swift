@@ -63,7 +63,7 @@ package final class SnapshotWriter {
   }
 
   /// The keyring's state that lies in the archive is what opens earlier snapshots: one of other keys may not replace it.
-  private static func checkOwner(_ disk: any Disk, _ layout: ArchiveLayout, _ keys: ArchiveKeys) throws {
+  static func checkOwner(_ disk: any Disk, _ layout: ArchiveLayout, _ keys: ArchiveKeys) throws {
     let snapshots = try ManifestStore(disk: disk, layout: layout).list().snapshots
     guard let foreign = snapshots.first(where: { $0.publicKey != keys.publicKey }) else { return }
     throw BackupError(
@@ -79,7 +79,10 @@ package final class SnapshotWriter {
     for directory in [layout.packs, layout.manifests] {
       for name in try onDisk({ () throws(DiskError) in try disk.list(directory) })
       where name.hasSuffix(ArchiveLayout.unfinishedSuffix) {
-        try onDisk { () throws(DiskError) in try disk.remove("\(directory)/\(name)") }
+        do throws(DiskError) { try disk.remove("\(directory)/\(name)") } catch {
+          // A snapshot that failed a moment ago may be removing it as well.
+          guard error.code == .notFound else { throw BackupError(error) }
+        }
       }
     }
     try index.refresh()

@@ -34,7 +34,8 @@ extension EmbeddedControlStore {
     try connection.execute("COMMIT")
     let row = try connection.query("SELECT format, revision FROM store").first ?? []
     guard row.count == 2, row[0].integer == formatVersion, let revision = row[1].integer else {
-      throw SQLiteError(.notADatabase, name: "SQLITE_NOTADB", message: "it has a format that this version does not know")
+      throw SQLiteError(
+        .notADatabase, name: "SQLITE_NOTADB", message: "it has a format that this version does not know")
     }
     return (connection, revision)
   }

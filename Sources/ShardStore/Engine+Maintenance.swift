@@ -52,6 +52,8 @@ extension Engine {
       try connection.execute("DELETE FROM main.komora_deleted WHERE deleted_us < ?", .integer(oldest))
     }
     let shard = try await shard(id)
+    // Which uploads are young is known only since the account was opened.
+    guard clock.monotonicNanoseconds() >= shard.openedAt + grace.nanoseconds else { return (0, 0) }
     return try await shard.onReader { [clock] in
       // Read after the young ones are protected: a row that comes later belongs to one of them.
       let (live, _) = try shard.readNow { try RecordingCatalog.known($0) }

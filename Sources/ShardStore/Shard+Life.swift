@@ -56,7 +56,9 @@ extension Shard {
   func fail(_ error: StoreError) {
     let jobs = state.with { s in
       s.failure = StoreError(error.code, "the account is closed after a failure and opens again on request: \(error)")
+      // A mark that is still wanted would give the turn away again and again.
       s.checkpoint = .idle
+      s.markWanted = false
       defer { s.jobs = [] }
       return s.jobs
     }

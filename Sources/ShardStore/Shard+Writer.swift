@@ -59,7 +59,14 @@ extension Shard {
 
   private func turn() {
     var failure: StoreError?
-    do { try prepareTurn() } catch { failure = error }
+    do { try prepareTurn() } catch {
+      failure = error
+      // Else the turn would be taken for the mark at once again, and fail again.
+      state.with { s in
+        if case .waitingForMark = s.checkpoint { s.checkpoint = .idle }
+        s.markWanted = false
+      }
+    }
     let (members, session) = takeJobs()
     if let session {
       if let failure {

@@ -57,6 +57,7 @@ final class Shard: LogOwner, CommitGate, Sendable {
   let redo: RedoFile
   let recordings: RecordingStore
   let environment: ShardEnvironment
+  let openedAt: UInt64
   let state: Lock<State>
 
   init(
@@ -71,6 +72,7 @@ final class Shard: LogOwner, CommitGate, Sendable {
     self.redo = redo
     self.recordings = recordings
     self.environment = environment
+    openedAt = environment.clock.monotonicNanoseconds()
     vfs = PagesVFS(host: pages)
     state = Lock(State(greatestEpoch: epoch, lastUse: environment.clock.monotonicNanoseconds()))
     pages.setGate(self)

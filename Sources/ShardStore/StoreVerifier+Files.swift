@@ -72,7 +72,8 @@ extension StoreVerifier {
     /// Chunk numbers that are whole, by recording.
     var chunks: [RecordingID: Set<UInt32>] = [:]
     /// Units that are not whole: damage when a row needs what is missing, or when whole entries follow.
-    var broken: [(path: String, offset: UInt64, bytes: UInt64, message: String, isTail: Bool, recording: RecordingID?)] = []
+    var broken:
+      [(path: String, offset: UInt64, bytes: UInt64, message: String, isTail: Bool, recording: RecordingID?)] = []
   }
 
   mutating func verifyVolumes(_ id: AccountID, _ directory: String, _ keyring: ArchivedKeyring?) -> VolumeOutcome {
@@ -206,7 +207,9 @@ extension StoreVerifier {
     guard result == [[.text("ok")]] else {
       throw StoreError(.damaged, "integrity check: \(result.first?.first?.text ?? "?")")
     }
-    guard try !connection.query("SELECT 1 FROM sqlite_master WHERE name = 'komora_recordings'").isEmpty else { return [:] }
+    guard try !connection.query("SELECT 1 FROM sqlite_master WHERE name = 'komora_recordings'").isEmpty else {
+      return [:]
+    }
     var needed: [RecordingID: Int] = [:]
     for row in try connection.query("SELECT id, length(chunk_names) FROM main.komora_recordings") {
       guard let recording = row[0].blob, recording.count == 16, case .integer(let bytes) = row[1] else { continue }

@@ -88,7 +88,9 @@ extension StoreVerifier {
     let names = ((try? disk.list(segments)) ?? []).filter { $0.hasSuffix(".kseg") }
     var walk = SegmentWalk(
       account: id,
-      opener: keyring.map { RecordOpener(logWrap: $0.keys.logWrap, plain: configuration.plantedBugs.contains(.sealingOff)) },
+      opener: keyring.map {
+        RecordOpener(logWrap: $0.keys.logWrap, plain: configuration.plantedBugs.contains(.sealingOff))
+      },
       mark: slot?.mark.index ?? 0)
     var files: [(path: String, first: LogIndex)] = []
     for name in names {

@@ -1,8 +1,8 @@
 // Reads every file of a data directory as it lies on the disk, and says which bytes are not what was written.
 //
-// It changes nothing and needs no running engine. Without keys it checks every checksum and the chain of every log; with
-// keys it also opens every page, record and chunk, rebuilds the database in memory and compares the recordings with their
-// rows. An account must not be written to meanwhile.
+// It changes nothing and needs no running engine. Without keys it checks every checksum and the chain of every log;
+// with keys it also opens every page, record and chunk, rebuilds the database in memory and compares the recordings with
+// their rows. An account must not be written to meanwhile.
 
 package import AtRest
 package import Base
@@ -151,8 +151,8 @@ package struct StoreVerifier {
 }
 
 extension Engine {
-  /// Reads every file of an account as it lies on the disk and gives what is wrong with it. The account should be closed
-  /// (`closeIdle`), or what is being written shows as findings.
+  /// Reads every file of an account as it lies on the disk and gives what is wrong with it. The account should be
+  /// closed (`closeIdle`), or what is being written shows as findings.
   package func verify(_ id: AccountID) throws(StoreError) -> [VerifyFinding] {
     _ = try entry(id)
     var verifier = StoreVerifier(disk: disk, configuration: configuration, kek: kek.with { $0 })

@@ -35,7 +35,8 @@ package struct Komora: AsyncParsableCommand {
       guard code == .success else {
         Terminal.error(message)
         // ArgumentParser says 64 (EX_USAGE) where the contract says 2.
-        Foundation.exit(code == .validationFailure ? CommandFailure.Kind.usage.rawValue : CommandFailure.Kind.failed.rawValue)
+        Foundation.exit(
+          code == .validationFailure ? CommandFailure.Kind.usage.rawValue : CommandFailure.Kind.failed.rawValue)
       }
       print(message)
     }

@@ -170,6 +170,27 @@ import Testing
     #expect(rows.map(\.key) == ["calls/0.wav", "calls/1.wav", "calls/3.wav"])
   }
 
+  @Test("after a rotation or an erasure the archive's keyring is renewed without a snapshot")
+  func renewedKeyring() async throws {
+    let store = try TestStore.open(ForgetfulDisk(seed: 1))
+    defer { store.engine.close() }
+    try await store.makeAccount(account, rows: 10, recordings: 2)
+    let archive = store.archive(account)
+    let info = try await archive.createSnapshot(of: store.engine, kind: .manual)
+    let row = try await store.engine.read(account) { try RecordingCatalog.get($0, key: "calls/1.wav") }.value!
+    try store.engine.keyring(account).destroyRecordingKeys([row.id])
+    let next = TestKeyEncryption(9)
+    try store.engine.rotate(to: next)
+    try await archive.refreshKeyring(from: store.engine)
+    await expectError(.wrongKey) {
+      try await archive.restore(
+        RestoreRequest(snapshot: info.id, as: copy, unlockedBy: .keyEncryption(store.kek)), into: store.engine)
+    }
+    let request = RestoreRequest(snapshot: info.id, as: copy, unlockedBy: .keyEncryption(next))
+    #expect(try await archive.restore(request, into: store.engine).erased == [row.id])
+    await expectError(.exists) { try await archive.restore(request, into: store.engine) }
+  }
+
   private func expectError(_ code: BackupError.Code, _ body: () async throws -> RestoreReport) async {
     do {
       let report = try await body()

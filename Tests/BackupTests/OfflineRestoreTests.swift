@@ -118,6 +118,30 @@ import Testing
     #expect(code(recovery) == .refused)
   }
 
+  @Test("of several snapshots it takes the last one made by the given time, and the greatest position without one")
+  func moments() async throws {
+    let disk = ForgetfulDisk(seed: 1)
+    let store = try TestStore.open(disk)
+    try await store.makeAccount(account, rows: 1, recordings: 0)
+    var positions: [Position] = []
+    // The clock jumps back before the last one.
+    for time in [100, 200, 50] as [UnixMicroseconds] {
+      _ = try await store.engine.write(account) { try $0.execute("INSERT INTO calls(body) VALUES('x')") }
+      let layout = store.archive(account).layout
+      let archive = AccountArchive(disk: disk, layout: layout, clock: { time })
+      positions.append(try await archive.createSnapshot(of: store.engine, kind: .daily).position)
+    }
+    let recovery = RecoveryFile(account: account, accountKey: try store.engine.keyring(account).accountKey, at: 1)
+    store.engine.close()
+    func position(at time: UnixMicroseconds?) throws -> Position {
+      try OfflineRestore(disk: disk, archive: "/archive", recovery: recovery, at: time).snapshot.position
+    }
+    #expect(try position(at: nil) == positions[2])
+    #expect(try position(at: 199) == positions[2])
+    #expect(try position(at: 49 + 1) == positions[2])
+    #expect(throws: BackupError.self) { try position(at: 49) }
+  }
+
   @Test("it does not write over anything, and goes over what a killed run left")
   func existing() async throws {
     let disk = ForgetfulDisk(seed: 1)

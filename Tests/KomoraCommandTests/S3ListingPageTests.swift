@@ -9,9 +9,10 @@ struct S3ListingPageTests {
   func page() throws {
     let xml = """
       <?xml version="1.0" encoding="UTF-8"?>
-      <ListBucketResult xmlns="http://s3.amazonaws.com/doc/2006-03-01/"><Name>acme</Name><EncodingType>url</EncodingType>\
+      <ListBucketResult xmlns="http://s3.amazonaws.com/doc/2006-03-01/"><Name>acme</Name>\
       <IsTruncated>true</IsTruncated><NextContinuationToken>a2E=</NextContinuationToken>\
-      <Contents><Key>a%20b/%C3%A9%3CContents%3E.wav</Key><ETag>"d41d8cd98f00b204e9800998ecf8427e"</ETag><Size>12</Size></Contents>\
+      <Contents><Key>a%20b/%C3%A9%3CContents%3E.wav</Key>\
+      <ETag>"d41d8cd98f00b204e9800998ecf8427e"</ETag><Size>12</Size></Contents>\
       <Contents><Key>c</Key><ETag>&quot;00&quot;</ETag><Size>0</Size></Contents></ListBucketResult>
       """
     let page = try S3ListingPage(parsing: Array(xml.utf8))

@@ -3,6 +3,7 @@
 import Base
 import Foundation
 import Node
+import SQLite
 import ShardStore
 import Testing
 
@@ -10,7 +11,9 @@ import Testing
 struct BackupJobTests {
   let directory = TemporaryDirectory()
 
-  private func open() async throws -> NodeService { try await NodeService.open(NodeConfiguration(directory: directory.path)) }
+  private func open() async throws -> NodeService {
+    try await NodeService.open(NodeConfiguration(directory: directory.path))
+  }
 
   private func end(_ node: NodeService, _ id: JobID) async throws -> JobStatus {
     var last: JobStatus?

@@ -101,8 +101,10 @@ struct ConfigurationTests {
     #expect(refusal("[node]\nname = \"x\"\n")?.message.contains("node.data") == true)
     #expect(refusal("[node]\ndata = \"d\"\n[timers]\nsnapshot_from = \"05:00\"\n") != nil)
     #expect(refusal("[node]\ndata = \"d\"\n[timers]\nretention = \"1h\"\n") != nil)
-    #expect(refusal("[node]\ndata = \"d\"\n[keys]\nprovider = \"passphrase\"\n")?.message.contains("passphrase_file") == true)
-    #expect(refusal("[node]\ndata = \"d\"\n[cluster]\nseeds = [\"10.0.0.1:7402\"]\n")?.message.contains("alone") == true)
+    #expect(
+      refusal("[node]\ndata = \"d\"\n[keys]\nprovider = \"passphrase\"\n")?.message.contains("passphrase_file") == true)
+    #expect(
+      refusal("[node]\ndata = \"d\"\n[cluster]\nseeds = [\"10.0.0.1:7402\"]\n")?.message.contains("alone") == true)
   }
 
   @Test("every key of the schema is read under its own name, from file and environment alike")

@@ -34,7 +34,8 @@ struct JobRegistryTests {
   @Test("a job that fails says why")
   func failure() async throws {
     let registry = registry()
-    let id = try registry.start(.restore, account: "a", sharing: false) { _ in throw NodeError(.notFound, "no snapshot") }
+    let id = try registry.start(.restore, account: "a", sharing: false) { _ in throw NodeError(.notFound, "no snapshot")
+    }
     let end = await last(registry, id)
     #expect(end?.state == .failed)
     #expect(end?.failure == NodeError(.notFound, "no snapshot"))

@@ -3,6 +3,8 @@
 import Base
 import Foundation
 import Node
+import OpenSSL
+import SQLite
 import ShardStore
 import Testing
 
@@ -48,7 +50,8 @@ struct NodeServiceTests {
     await node.close()
   }
 
-  @Test("names and options that do not fit are refused", arguments: ["ab", "Acme", "-acme", "acme-", "a_b", "акме", ""])
+  @Test(
+    "names and options that do not fit are refused", arguments: ["ab", "Acme", "-acme", "acme-", "a_b", "акме", ""])
   func names(_ name: String) async throws {
     let node = try await open()
     await #expect { try await node.createAccount(name: name) } throws: { ($0 as? NodeError)?.code == .invalid }

@@ -5,7 +5,8 @@ import Testing
 
 @Suite("quantities")
 struct QuantityTests {
-  @Test("durations", arguments: [("500ms", 500), ("1s", 1_000), ("2min", 120_000), ("1h", 3_600_000), ("1 d", 86_400_000)])
+  @Test(
+    "durations", arguments: [("500ms", 500), ("1s", 1_000), ("2min", 120_000), ("1h", 3_600_000), ("1 d", 86_400_000)])
   func durations(_ text: String, _ milliseconds: Int) {
     #expect(Quantity.duration(text) == .milliseconds(milliseconds))
   }
@@ -13,7 +14,8 @@ struct QuantityTests {
   @Test("sizes", arguments: [("64MiB", 64 << 20), ("1B", 1), ("2GB", 2_000_000_000), ("3 KiB", 3072)])
   func sizes(_ text: String, _ bytes: Int) { #expect(Quantity.size(text) == bytes) }
 
-  @Test("what has no unit, a sign, a fraction or does not fit is no quantity",
+  @Test(
+    "what has no unit, a sign, a fraction or does not fit is no quantity",
     arguments: ["", "5", "-5s", "1.5s", "5 weeks", "s", "9223372036854775807d", "99999999999999999999s", "5s ", "٣s"])
   func refused(_ text: String) {
     #expect(Quantity.duration(text) == nil)

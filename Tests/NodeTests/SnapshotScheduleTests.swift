@@ -15,7 +15,8 @@ struct SnapshotScheduleTests {
     UnixMicroseconds(try Date(text, strategy: .iso8601).timeIntervalSince1970) * 1_000_000
   }
 
-  private func due(_ now: String, _ last: String?, zone: String = "UTC", created: String = "2025-01-01T00:00:00Z") throws
+  private func due(_ now: String, _ last: String?, zone: String = "UTC", created: String = "2025-01-01T00:00:00Z")
+    throws
     -> Bool
   {
     try schedule.isDue(

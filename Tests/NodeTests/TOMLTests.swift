@@ -43,9 +43,11 @@ struct TOMLTests {
   @Test(
     "what is not read is refused with its line",
     arguments: [
-      "x", "x =", "x = y", "= 1", "x = 1 2", "x = \"a", "x = \"a\\q\"", "x = \"\\uD800\"", "x = 'a\nb'", "x = [1", "x = [1 2]",
+      "x", "x =", "x = y", "= 1", "x = 1 2", "x = \"a", "x = \"a\\q\"", "x = \"\\uD800\"", "x = 'a\nb'", "x = [1",
+      "x = [1 2]",
       "x = {a = 1}", "x = [[1]]", "x.y = 1", "[[x]]", "[x", "[]", "[.a]", "[a.b]", "x = 1.5", "x = 010", "x = 1__0",
-      "x = --1", "x = 1979-05-27", "x = \"\"\"a\"\"\"", "x = 1\nx = 2", "[a]\n[a]", "x = \"\u{1}\"", "x = 99999999999999999999",
+      "x = --1", "x = 1979-05-27", "x = \"\"\"a\"\"\"", "x = 1\nx = 2", "[a]\n[a]", "x = \"\u{1}\"",
+      "x = 99999999999999999999",
     ])
   func refused(_ text: String) {
     #expect { try TOMLDocument("# first\n" + text) } throws: { (($0 as? ConfigurationError)?.line ?? 0) >= 2 }
@@ -54,7 +56,9 @@ struct TOMLTests {
   @Test("random text is read or refused, never more")
   func fuzz() {
     var random = SeededGenerator(seed: 17)
-    let words = ["[", "]", "[[", "=", "\"", "'", "\\", "u", "\n", "\r", " ", "#", ",", ".", "a", "1", "_", "-", "é", "{", "\u{0}"]
+    let words = [
+      "[", "]", "[[", "=", "\"", "'", "\\", "u", "\n", "\r", " ", "#", ",", ".", "a", "1", "_", "-", "é", "{", "\u{0}",
+    ]
     for _ in 0..<20_000 {
       let text = (0..<random.below(24)).map { _ in words[random.below(words.count)] }.joined()
       _ = try? TOMLDocument(text)

@@ -26,6 +26,8 @@ struct TokenTests {
     #expect(Token.hash("kt_abc")?.count == 32)
   }
 
-  @Test("what cannot be a token is not hashed", arguments: ["", "abc", "KT_abc", "kt_" + String(repeating: "a", count: 200)])
+  @Test(
+    "what cannot be a token is not hashed",
+    arguments: ["", "abc", "KT_abc", "kt_" + String(repeating: "a", count: 200)])
   func noToken(_ text: String) { #expect(Token.hash(text) == nil) }
 }

@@ -17,6 +17,8 @@ final class SimulatedAccount: @unchecked Sendable {
   var existence = Existence.no
   var pins: [PinnedViewChecker] = []
   var uploads: [OpenUpload] = []
+  /// Recordings that are durable, whose rows the client has not sent yet.
+  var finished: [(StoredRecording, SimulatedRecording)] = []
   let session = SimulatedSession()
   /// Serials that were sent under an idempotency key.
   var keyed: [Int] = []
@@ -31,6 +33,7 @@ final class SimulatedAccount: @unchecked Sendable {
   func forgetHandles() {
     pins = []
     uploads = []
+    finished = []
     session.forget()
     collecting = false
     oracle.forgetPending()

@@ -87,7 +87,10 @@ extension StoreWorld {
       let isUnknown = (error as? StoreError)?.code == .unknown
       account.oracle.settle(serial, isUnknown ? .unknown : .refused)
       totals.note(isUnknown ? "write unknown" : "write refused")
-      if isUnknown { totals.note("drop of pending records") }
+      if isUnknown {
+        totals.note("drop of pending records")
+        dropped = account
+      }
     }
   }
 
@@ -109,6 +112,9 @@ extension StoreWorld {
 
   func stepUpload(_ account: SimulatedAccount) {
     do {
+      if let (stored, recording) = account.finished.popLast() {
+        return submit(account, .recording(key: "call \(random.below(4))", stored, recording))
+      }
       if account.uploads.isEmpty || random.oneIn(4) { return try beginUpload(account) }
       let i = random.below(account.uploads.count)
       let open = account.uploads[i]
@@ -122,8 +128,7 @@ extension StoreWorld {
       if random.oneIn(8) { return }
       let stored = try open.upload.finishNow()
       note("recording \(open.recording.id) finished")
-      guard !disk.isDead else { return }
-      submit(account, .recording(key: "call \(random.below(4))", stored, open.recording))
+      if !disk.isDead { account.finished.append((stored, open.recording)) }
     } catch {
       heard(error, "upload")
       account.uploads = []

@@ -32,7 +32,8 @@ extension StoreWorld {
       stop = StopPlan(using: &random)
       note("plan: \(stop!)")
     }
-    let steps = 20 + random.below(120)
+    for account in existing where !isOver && random.oneIn(2) { stepSession(account) }
+    let steps = 20 + random.below(100)
     for _ in 0..<steps where !isOver { stepOnce() }
     if !isOver, random.oneIn(4) {
       stop = nil
@@ -135,6 +136,7 @@ extension StoreWorld {
       }
     }
     for account in accounts { account.forgetHandles() }
+    dropped = nil
     pump()
     turns = []
     reads = []

@@ -7,6 +7,10 @@ import Simulator
 
 extension StoreWorld {
   func stepOnce() {
+    if let account = dropped {
+      dropped = nil
+      if !random.oneIn(3) { return stepAfterDrop(account) }
+    }
     let drawn = random.below(100)
     let account = anyAccount()
     switch drawn {
@@ -27,6 +31,18 @@ extension StoreWorld {
     case 97: perform(.other) { self.createMissing() }
     default: perform(.fault) { self.stepFault() }
     }
+    pump()
+  }
+
+  /// Another connection takes the places of what was dropped, before the writer's own looks again.
+  private func stepAfterDrop(_ account: SimulatedAccount) {
+    for _ in 0..<(1 + random.below(4)) where !isOver {
+      perform(.session) { stepSession(account) }
+      pump()
+      perform(.turn) { runTurn() }
+      pump()
+    }
+    perform(.flush) { _ = engine?.flushLog() }
     pump()
   }
 
@@ -54,8 +70,14 @@ extension StoreWorld {
 
   private func checkpoint(_ account: SimulatedAccount) {
     guard let engine else { return }
-    let force = random.oneIn(5)
-    for _ in 0..<(1 + random.below(8)) where !isOver {
+    let force = random.oneIn(3)
+    // Sometimes all of it at once, the mark's turn included, before the log is written again.
+    let whole = depth == 0 && random.oneIn(4)
+    if whole {
+      isCheckpointing = engine.stepCheckpoint(account.id, force: force)
+      for _ in 0..<min(turns.count, 3) where !isOver { perform(.turn) { runTurn() } }
+    }
+    for _ in 0..<(whole ? 40 : 1 + random.below(8)) where !isOver {
       isCheckpointing = engine.stepCheckpoint(account.id, force: force)
     }
     if isOver { return }
@@ -65,7 +87,12 @@ extension StoreWorld {
 
   private func closeIdle(_ account: SimulatedAccount) {
     guard let engine, account.pins.isEmpty, account.uploads.isEmpty, account.session.phase == .closed else { return }
-    while !account.pins.isEmpty { account.pins.removeLast() }
+    // As maintenance does with an account that nobody has used for a while.
+    for _ in 0..<40 where !isOver {
+      if !turns.isEmpty { runTurn() }
+      if !engine.flushLog(), !engine.stepCheckpoint(account.id, force: true), turns.isEmpty { break }
+    }
+    if isOver { return }
     if engine.closeIdle(account.id) {
       totals.note("account closed and opened")
       note("\(account.oracle.id.bits >> 64): closed")
@@ -74,7 +101,7 @@ extension StoreWorld {
 
   private func advanceClock() {
     clock.advance(microseconds: Int64(random.below(200_000)))
-    let isQuiet = accounts.allSatisfy { $0.uploads.isEmpty && $0.oracle.pendingCount == 0 }
+    let isQuiet = accounts.allSatisfy { $0.uploads.isEmpty && $0.finished.isEmpty && $0.oracle.pendingCount == 0 }
     if isQuiet { clock.advance(microseconds: 100_000_000) }
   }
 
@@ -126,9 +153,9 @@ extension StoreWorld {
   }
 
   private func meet(_ operation: DiskOperation) {
-    let file = operation.path.split(separator: ".").last ?? ""
+    let file = operation.path.utf8.suffix(4)
     let odds: Int
-    switch (step, file) {
+    switch (step, String(decoding: file, as: UTF8.self)) {
     case (.flush, "klog") where operation.kind != .read: odds = 3
     case (.turn, "kpgs") where operation.kind == .read: odds = 10
     case (.checkpoint, "kpgs"), (.checkpoint, "krdo"): odds = operation.kind == .read ? 20 : 6

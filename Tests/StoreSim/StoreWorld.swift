@@ -39,6 +39,8 @@ package final class StoreWorld: @unchecked Sendable {
   /// Greater than 0 inside a step that runs within another's disk operation.
   var depth = 0
   var isCheckpointing = false
+  /// The account whose pending records were dropped a moment ago.
+  var dropped: SimulatedAccount?
   var armed: (fault: InjectedFault, failures: Int)?
   var logFiles: Set<String> = []
 

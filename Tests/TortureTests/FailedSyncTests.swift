@@ -2,9 +2,9 @@
 
 import Base
 import Disk
+import SQLite
 import ShardStore
 import Simulator
-import SQLite
 import Testing
 import Threads
 import Torture
@@ -34,6 +34,7 @@ import Torture
   @Test("after a failed sync of the log replies are unknown, and the log goes on in another file and epoch")
   func logSync() async throws {
     let directory = TortureDirectory()
+    defer { withExtendedLifetime(directory) {} }
     let breaker = Breaker()
     let disk = FaultyDisk(RealDisk(), hook: breaker.decide)
     let bench = try Bench(directory.path, disk: disk)
@@ -57,9 +58,12 @@ import Torture
     #expect(try again.transactions(2).isSuperset(of: [3]))
   }
 
-  @Test("a failed sync of one account's segment stops that account only, and loses nothing", arguments: [".kseg", ".kpgs", ".krdo"])
+  @Test(
+    "a failed sync of one account's segment stops that account only, and loses nothing",
+    arguments: [".kseg", ".kpgs", ".krdo"])
   func accountSync(suffix: String) async throws {
     let directory = TortureDirectory()
+    defer { withExtendedLifetime(directory) {} }
     let breaker = Breaker()
     let disk = FaultyDisk(RealDisk(), hook: breaker.decide)
     let bench = try Bench(directory.path, disk: disk)

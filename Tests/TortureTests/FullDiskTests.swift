@@ -1,11 +1,11 @@
-// A disk that fills up: refusals that say so, reads that go on, nothing acknowledged lost, and writes again when there is
-// room. On a small tmpfs where the tests may mount one, else on a disk in memory with a capacity.
+// A disk that fills up: refusals that say so, reads that go on, nothing acknowledged lost, and writes again when there
+// is room. On a small tmpfs where the tests may mount one, else on a disk in memory with a capacity.
 
 import Base
 import Disk
+import SQLite
 import ShardStore
 import Simulator
-import SQLite
 import Testing
 import Torture
 
@@ -13,6 +13,7 @@ import Torture
   @Test("a full disk refuses writes clearly, serves reads, and takes writes again when there is room")
   func fullDisk() throws {
     guard let volume = SmallVolume(mebibytes: 3) else { return try inMemory() }
+    defer { withExtendedLifetime(volume) {} }
     try story(volume.path, disk: RealDisk(), free: { volume.removeBallast() })
   }
 

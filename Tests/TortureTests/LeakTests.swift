@@ -8,6 +8,7 @@ import Torture
   @Test("opening and closing a store again and again keeps no file open")
   func descriptors() throws {
     let directory = TortureDirectory()
+    defer { withExtendedLifetime(directory) {} }
     let path = directory.path
     func once(_ tx: Int) throws {
       let bench = try Bench(path, disk: RealDisk())

@@ -43,6 +43,10 @@ class Counting(unittest.TestCase):
     def test_a_skipped_test_counts_as_nothing(self):
         self.assertEqual(self.count("unittest", 0, "Ran 3 tests in 1s\n\nOK (skipped=2)\n"), (1, 0))
 
+    def test_a_client_that_died_without_a_word_has_failed(self):
+        said = "a: 7 checks passed\nb: part failed after 5 checks\nTests/clients/b.py failed\nTests/clients/c.py failed\n"
+        self.assertEqual(self.count("checks", 1, said), (12, 2))
+
     def test_the_last_line_wins(self):
         self.assertEqual(self.count("line", 0, "10 seeds passed, 0 failed\n20 seeds passed, 1 failed\n"), (20, 1))
 

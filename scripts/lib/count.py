@@ -2,7 +2,7 @@
 """Counts what a test run said, for scripts/test: `count.py KIND EXIT-CODE FILE...` prints `PASSED FAILED`.
 
 swift    xunit files; an exit code that no counted failure explains is a failure of its own (a crash)
-checks   Tests/clients: `NAME: N checks passed` or `NAME: PART failed after N checks`
+checks   Tests/clients: `NAME: N checks passed` or `NAME: PART failed after N checks`, then `FILE failed`
 unittest the words of Python's unittest: `Ran N tests`, `FAILED (failures=1, errors=2)`
 line     the last line of the form `N ... passed, M ... failed`
 lines    the sum of all such lines
@@ -36,8 +36,8 @@ def unittest(files):
 def checks(files):
     said = "\n".join(Path(f).read_text(errors="replace") for f in files)
     passed = re.findall(r"^\w+: (\d+) checks passed", said, re.M)
-    failed = re.findall(r"^\w+: \w+ failed after (\d+) checks", said, re.M)
-    return sum(map(int, passed + failed)), len(failed)
+    before = re.findall(r"^\w+: \w+ failed after (\d+) checks", said, re.M)
+    return sum(map(int, passed + before)), len(re.findall(r"^Tests/clients/\S+ failed$", said, re.M))
 
 
 def said_lines(files):

@@ -191,9 +191,8 @@ struct HranaExecutor: Sendable {
         }
       } catch let misplaced as SQLRunner.Misplaced where misplaced.place > place {
         place = misplaced.place
-      } catch let undone as BatchRunner.RolledBack where T.self == [StepOutcome].self {
-        return undone.outcomes as! T
       } catch {
+        if let undone = error as? BatchRunner.RolledBack, let outcomes = undone.outcomes as? T { return outcomes }
         throw HranaError(thrown: error, writing: place > .reader)
       }
     }

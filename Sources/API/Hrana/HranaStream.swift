@@ -3,13 +3,13 @@
 // Most streams are light: they hold nothing but stored texts, and their statements run wherever there is room. A stream
 // has a session, a connection of its own, only while it is in a transaction or has temporary objects or pragmas set.
 
-import Base
+package import Base
 import ShardStore
 
-struct HranaStream: Sendable {
-  let account: AccountID
+package struct HranaStream: Sendable {
+  package let account: AccountID
   /// Whose stream it is: a baton is of no use to another credential.
-  let credential: String
+  package let credential: String
   var session: Session?
   /// False while the session is in a transaction.
   var isAutocommit = true
@@ -17,19 +17,19 @@ struct HranaStream: Sendable {
   var sessionSince: UInt64 = 0
   /// What SQL's last_insert_rowid() gives next.
   var lastInsertRowID: Int64 = 0
-  private(set) var storedSQL: [Int32: String] = [:]
+  package private(set) var storedSQL: [Int32: String] = [:]
   private var storedBytes = 0
 
   /// Stored texts of one stream.
   static let storedCountMax = 256
   static let storedBytesMax = 64 << 10
 
-  init(account: AccountID, credential: String) {
+  package init(account: AccountID, credential: String) {
     self.account = account
     self.credential = credential
   }
 
-  mutating func store(_ id: Int32, _ sql: String) throws(HranaError) {
+  package mutating func store(_ id: Int32, _ sql: String) throws(HranaError) {
     guard storedSQL[id] == nil else { throw HranaError("SQL_STORE_EXISTS", "a text of this number is stored already") }
     guard storedSQL.count < Self.storedCountMax, storedBytes + sql.utf8.count <= Self.storedBytesMax else {
       throw HranaError("SQL_STORE_FULL", "the stream stores too many texts: close some")
@@ -38,11 +38,11 @@ struct HranaStream: Sendable {
     storedBytes += sql.utf8.count
   }
 
-  mutating func forget(_ id: Int32) {
+  package mutating func forget(_ id: Int32) {
     if let sql = storedSQL.removeValue(forKey: id) { storedBytes -= sql.utf8.count }
   }
 
-  func text(of source: SQLSource) throws(HranaError) -> String {
+  package func text(of source: SQLSource) throws(HranaError) -> String {
     switch (source.sql, source.sqlID) {
     case (let sql?, nil): return sql
     case (nil, let id?):

@@ -5,21 +5,27 @@
 // before the batch has ended: a request that comes with it waits for the stream. Sessions are scarce: an account may
 // have a number of them, and one that pauses too long is closed, which rolls its transaction back.
 
-import Base
+package import Base
 import OpenSSL
-import ShardStore
+package import ShardStore
 import Threads
 
-final class StreamRegistry: Sendable {
-  struct Limits: Sendable {
+package final class StreamRegistry: Sendable {
+  package struct Limits: Sendable {
     /// Streams with a session, per account.
-    var sessionsPerAccount: Int
+    package var sessionsPerAccount: Int
     /// Streams of one account that wait for a next request; beyond it the longest waiting light one goes.
-    var waitingPerAccount = 1000
+    package var waitingPerAccount = 1000
     /// Nanoseconds.
-    var sessionIdle: UInt64
-    var sessionLife: UInt64
-    var lightIdle: UInt64 = 600_000_000_000
+    package var sessionIdle: UInt64
+    package var sessionLife: UInt64
+    package var lightIdle: UInt64 = 600_000_000_000
+
+    package init(sessionsPerAccount: Int, sessionIdle: UInt64, sessionLife: UInt64) {
+      self.sessionsPerAccount = sessionsPerAccount
+      self.sessionIdle = sessionIdle
+      self.sessionLife = sessionLife
+    }
   }
 
   private struct Waiting: Sendable {
@@ -54,16 +60,16 @@ final class StreamRegistry: Sendable {
   private let clock: any StoreClock
   private let state = Lock(State())
 
-  init(limits: Limits, clock: any StoreClock) {
+  package init(limits: Limits, clock: any StoreClock) {
     self.limits = limits
     self.clock = clock
   }
 
-  static func drawBaton() -> String { SystemRandom.bytes(32).hex }
+  package static func drawBaton() -> String { SystemRandom.bytes(32).hex }
 
   /// Takes the stream of a baton, which is used up; waits while its cursor is being written. Nil when there is none, or
   /// it is somebody else's.
-  func take(_ baton: String, account: AccountID, credential: String) async -> HranaStream? {
+  package func take(_ baton: String, account: AccountID, credential: String) async -> HranaStream? {
     if let stream = takeNow(baton, account: account, credential: credential) { return stream }
     let now = clock.monotonicNanoseconds()
     await withCheckedContinuation { continuation in
@@ -78,7 +84,8 @@ final class StreamRegistry: Sendable {
   }
 
   /// As `take`, without waiting. With `forCursor` others with this baton wait until `put` or `release`.
-  func takeNow(_ baton: String, account: AccountID, credential: String, forCursor: Bool = false) -> HranaStream? {
+  package func takeNow(_ baton: String, account: AccountID, credential: String, forCursor: Bool = false) -> HranaStream?
+  {
     state.with { state in
       guard let found = state.waiting[baton], found.stream.account == account, found.stream.credential == credential
       else {
@@ -90,14 +97,14 @@ final class StreamRegistry: Sendable {
   }
 
   /// The cursor of `baton` has ended.
-  func release(_ baton: String) {
+  package func release(_ baton: String) {
     let waiters = state.with { $0.busy.removeValue(forKey: baton) } ?? []
     for waiter in waiters { waiter.continuation.resume() }
   }
 
   /// Puts a stream back under `baton`. False after `close`, or when its session has lived too long: then the caller
   /// closes the stream.
-  func put(_ stream: HranaStream, baton: String) -> Bool {
+  package func put(_ stream: HranaStream, baton: String) -> Bool {
     defer { release(baton) }
     let now = clock.monotonicNanoseconds()
     return state.with { state in
@@ -114,7 +121,7 @@ final class StreamRegistry: Sendable {
   }
 
   /// Counts a session of the account, before it is opened.
-  func admitSession(_ account: AccountID) throws(HranaError) {
+  package func admitSession(_ account: AccountID) throws(HranaError) {
     let admitted = state.with { state in
       guard !state.closed, state.sessions[account, default: 0] < limits.sessionsPerAccount else { return false }
       state.sessions[account, default: 0] += 1
@@ -125,7 +132,7 @@ final class StreamRegistry: Sendable {
     }
   }
 
-  func releaseSession(_ account: AccountID) {
+  package func releaseSession(_ account: AccountID) {
     state.with { state in
       let left = state.sessions[account, default: 1] - 1
       state.sessions[account] = left > 0 ? left : nil
@@ -134,7 +141,7 @@ final class StreamRegistry: Sendable {
 
   /// Takes out the streams whose time is over; the caller closes their sessions. Requests that have waited as long as a
   /// session may pause go on without a stream.
-  func takeExpired() -> [HranaStream] {
+  package func takeExpired() -> [HranaStream] {
     let now = clock.monotonicNanoseconds()
     let tired = state.with { state in
       state.busy.filter { $0.value.contains { now - $0.since > limits.sessionIdle } }.keys
@@ -150,7 +157,7 @@ final class StreamRegistry: Sendable {
   }
 
   /// Takes out everything and takes nothing more.
-  func close() -> [HranaStream] {
+  package func close() -> [HranaStream] {
     state.with { state in
       state.closed = true
       return state.waiting.keys.compactMap { state.remove($0) }

@@ -33,7 +33,8 @@ package enum ConfigurationSchema {
     .init("tls.key", .text, nil, "its key, PEM"),
     .init("tls.api_cert", .text, nil, "certificate chain for the API and S3 ports, PEM"),
     .init("tls.api_key", .text, nil, "its key, PEM"),
-    .init("keys.provider", .choice(["file", "passphrase", "command"]), "file", "where the key-encryption key comes from"),
+    .init(
+      "keys.provider", .choice(["file", "passphrase", "command"]), "file", "where the key-encryption key comes from"),
     .init("keys.file", .text, nil, "file of the key-encryption key; default: kek in paths.keys"),
     .init("keys.passphrase_file", .text, nil, "file with the passphrase"),
     .init("keys.command", .texts, "", "program and arguments that wrap and unwrap"),

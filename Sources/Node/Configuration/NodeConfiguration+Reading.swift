@@ -66,7 +66,8 @@ extension NodeConfiguration {
     guard timers.retention >= .seconds(86_400) else {
       throw ConfigurationError("`timers.retention` must be at least \"1d\"", source: source)
     }
-    guard name.utf8.count <= 63, !name.isEmpty, name.allSatisfy({ $0.isASCII && ($0.isLetter || $0.isNumber || $0 == "-") })
+    guard name.utf8.count <= 63, !name.isEmpty,
+      name.allSatisfy({ $0.isASCII && ($0.isLetter || $0.isNumber || $0 == "-") })
     else { throw ConfigurationError("`node.name` wants 1 to 63 letters, digits and hyphens", source: source) }
   }
 
@@ -80,7 +81,9 @@ extension NodeConfiguration {
     }
   }
 
-  private static func keySource(_ values: Values, _ paths: Paths, _ source: String) throws(ConfigurationError) -> KeySource {
+  private static func keySource(_ values: Values, _ paths: Paths, _ source: String) throws(ConfigurationError)
+    -> KeySource
+  {
     switch values.text("keys.provider") {
     case "passphrase":
       guard let file = values.path("keys.passphrase_file") else {

@@ -1,5 +1,5 @@
-// The part of TOML 1.0 that configurations and profiles are written in: tables of one level, bare or quoted keys, strings
-// of one line, whole numbers, booleans, and lists of these, over several lines where wanted.
+// The part of TOML 1.0 that configurations and profiles are written in: tables of one level, bare or quoted keys,
+// strings of one line, whole numbers, booleans, and lists of these, over several lines where wanted.
 //
 // Every value knows its line, which general readers do not tell for values that are well formed but wrong. What TOML
 // has beyond this part (dates, floats, nested tables, strings of several lines) is refused by name and line: no key of

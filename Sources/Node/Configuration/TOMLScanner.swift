@@ -107,7 +107,8 @@ struct TOMLScanner {
     // An underscore stands between digits only; a leading zero would mean octal elsewhere.
     let digits = word.drop { $0 == "-" || $0 == "+" }
     let groups = digits.split(separator: "_", omittingEmptySubsequences: false)
-    guard word.count - digits.count <= 1, groups.allSatisfy({ !$0.isEmpty && $0.allSatisfy { $0.isASCII && $0.isNumber } }),
+    guard word.count - digits.count <= 1,
+      groups.allSatisfy({ !$0.isEmpty && $0.allSatisfy { $0.isASCII && $0.isNumber } }),
       digits == "0" || digits.first != "0", let number = Int(word.filter { $0 != "_" })
     else { throw error("`\(word)` is not a value: texts stand in quotes") }
     return .number(number)

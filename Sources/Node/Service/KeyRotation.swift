@@ -59,7 +59,7 @@ package enum KeyRotation {
   ) throws -> (EmbeddedControlStore, Bool) {
     do {
       return (try EmbeddedControlStore(path: path, kek: old), false)
-    } catch where error.code == .wrongKey {
+    } catch  where error.code == .wrongKey {
       return (try EmbeddedControlStore(path: path, kek: new), true)
     }
   }

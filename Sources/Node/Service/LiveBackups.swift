@@ -71,14 +71,17 @@ final class LiveBackups: AccountBackups {
     let plan = try await archive(account).plan(snapshot, unlockedBy: unlock)
     return [
       "database_bytes": "\(plan.databaseBytes)", "recordings": "\(plan.recordings)",
-      "recording_bytes": "\(plan.recordingBytes)", "erased": "\(plan.erased)", "missing_chunks": "\(plan.missingChunks)",
+      "recording_bytes": "\(plan.recordingBytes)", "erased": "\(plan.erased)",
+      "missing_chunks": "\(plan.missingChunks)",
     ]
   }
 
   func restore(
     _ account: AccountID, _ snapshot: SnapshotID, as target: AccountID, progress: @escaping Progress
   ) async throws -> [String: String] {
-    let request = Backup.RestoreRequest(snapshot: snapshot, as: target, unlockedBy: unlock) { progress($0, "restoring") }
+    let request = Backup.RestoreRequest(snapshot: snapshot, as: target, unlockedBy: unlock) {
+      progress($0, "restoring")
+    }
     let report = try await archive(account).restore(request, into: engine)
     return ["erased": "\(report.erased.count)"]
   }

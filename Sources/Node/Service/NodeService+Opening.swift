@@ -49,7 +49,8 @@ extension NodeService {
     let metrics = MetricsRegistry()
     let engine = try Engine.open(
       Self.engineConfiguration(configuration, nodeID), disk: disk, kek: kek, clock: clock)
-    let backups = replacement
+    let backups =
+      replacement
       ?? LiveBackups(engine: engine, disk: disk, archive: paths.archive, keyEncryption: kek)
     return Parts(
       configuration: configuration, engine: engine, metrics: metrics, nodeID: nodeID, clock: clock,

@@ -1,8 +1,8 @@
 // The node: owner of the engine, the control store, the keys, the credentials, the jobs and the nightly snapshots.
 //
-// Surfaces call it and hold nothing themselves. What it knows about accounts and credentials lies in memory and, sealed,
-// in the control store; a change is made on one thread: read, transaction, then memory. Work that blocks on disks runs
-// on threads of its own, never on the cooperative pool.
+// Surfaces call it and hold nothing themselves. What it knows about accounts and credentials lies in memory and,
+// sealed, in the control store; a change is made on one thread: read, transaction, then memory. Work that blocks on
+// disks runs on threads of its own, never on the cooperative pool.
 
 import AtRest
 package import Base

@@ -1,7 +1,8 @@
 // When an account's nightly snapshot is due: once a day, in the account's own time zone, inside the node's window.
 //
-// Accounts are spread over the window by their ids, so that a node with many does not start all at once. What was missed
-// while the node was down is due at once. Days are the account's; a window that the clocks skip begins where they land.
+// Accounts are spread over the window by their ids, so that a node with many does not start all at once. What was
+// missed while the node was down is due at once. Days are the account's; a window that the clocks skip begins where
+// they land.
 
 package import Base
 import Foundation

@@ -11,7 +11,9 @@ struct AccountListCommand: AsyncParsableCommand {
     let answer = try await APIClient.with(connection) { try await $0.get("/v1/accounts") }
     Show.list(
       answer, under: "accounts",
-      [("NAME", "name"), ("STATE", "state"), ("SURVIVES", "survives"), ("HOME", "home"), ("TIME ZONE", "timezone"),
-       ("CREATED", "created_at"), ("ID", "id")], json: connection.json)
+      [
+        ("NAME", "name"), ("STATE", "state"), ("SURVIVES", "survives"), ("HOME", "home"), ("TIME ZONE", "timezone"),
+        ("CREATED", "created_at"), ("ID", "id"),
+      ], json: connection.json)
   }
 }

@@ -27,7 +27,9 @@ struct DoctorCommand: AsyncParsableCommand {
     }
     show(findings)
     let bad = findings.count { $0.problem != nil }
-    guard bad == 0 else { throw CommandFailure(.failed, "\(bad) of \(findings.count) checks found something: see above") }
+    guard bad == 0 else {
+      throw CommandFailure(.failed, "\(bad) of \(findings.count) checks found something: see above")
+    }
   }
 
   private func check(_ client: APIClient) async -> [Finding] {
@@ -78,7 +80,10 @@ struct DoctorCommand: AsyncParsableCommand {
       }
       Terminal.line(JSONValue.object(["checks": .list(list)]).encoded(pretty: true))
     } else {
-      for finding in findings { Terminal.line("\(finding.problem == nil ? "ok  " : "BAD ")  \(finding.name)\(finding.problem.map { ": " + $0 } ?? "")") }
+      for finding in findings {
+        Terminal.line(
+          "\(finding.problem == nil ? "ok  " : "BAD ")  \(finding.name)\(finding.problem.map { ": " + $0 } ?? "")")
+      }
     }
   }
 }

@@ -7,7 +7,8 @@ import Threads
 struct ImportCommand: AsyncParsableCommand {
   static let configuration = CommandConfiguration(
     commandName: "import",
-    abstract: "Load a SQLite file and a tree of recordings into an account; run it again and it goes on where it stopped.")
+    abstract:
+      "Load a SQLite file and a tree of recordings into an account; run it again and it goes on where it stopped.")
 
   @OptionGroup var account: AccountOption
 
@@ -20,7 +21,8 @@ struct ImportCommand: AsyncParsableCommand {
   @Option(help: "A table or other object of the database that is left out; may be repeated.")
   var skip: [String] = []
 
-  @Option(name: .customLong("s3-url"), help: "The S3 port's address; default: the profile's, else the API's port plus one.")
+  @Option(
+    name: .customLong("s3-url"), help: "The S3 port's address; default: the profile's, else the API's port plus one.")
   var s3URL: String?
 
   @OptionGroup var connection: ConnectionOptions
@@ -103,7 +105,9 @@ struct ImportCommand: AsyncParsableCommand {
     for note in result["notes"]?.list ?? [] { Terminal.note("note: \(note.shown)") }
     Show.object(
       result,
-      [("tables", "tables"), ("rows", "rows"), ("files sent", "files_sent"), ("of them", "sent_bytes"),
-       ("already there", "files_present"), ("left out", "files_left_out")], json: false)
+      [
+        ("tables", "tables"), ("rows", "rows"), ("files sent", "files_sent"), ("of them", "sent_bytes"),
+        ("already there", "files_present"), ("left out", "files_left_out"),
+      ], json: false)
   }
 }

@@ -6,7 +6,8 @@ import Foundation
 struct KeyRecoveryCommand: AsyncParsableCommand {
   static let configuration = CommandConfiguration(
     commandName: "recovery",
-    abstract: "Write an account's recovery file: with it and the archive's files the account comes back without a node.")
+    abstract: "Write an account's recovery file: with it and the archive's files the account comes back without a node."
+  )
 
   @OptionGroup var account: AccountOption
 

@@ -1,5 +1,5 @@
-// `komora keys rotate --config FILE`: a new key-encryption key for a node that is stopped. Every account's key is wrapped
-// anew; no data is rewritten. It can be run again after it was interrupted.
+// `komora keys rotate --config FILE`: a new key-encryption key for a node that is stopped. Every account's key is
+// wrapped anew; no data is rewritten. It can be run again after it was interrupted.
 
 import ArgumentParser
 import Foundation

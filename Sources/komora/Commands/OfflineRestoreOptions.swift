@@ -50,7 +50,9 @@ struct OfflineRestoreOptions: ParsableArguments {
       return position
     }
     let restore = try failing {
-      try OfflineRestore(disk: RealDisk(), archive: PrivateFile.absolute(archive ?? ""), recovery: file, at: try moment(), expect: expected)
+      try OfflineRestore(
+        disk: RealDisk(), archive: PrivateFile.absolute(archive ?? ""), recovery: file, at: try moment(),
+        expect: expected)
     }
     try confirmAge(restore.snapshot, json: json)
     let display = ProgressDisplay("restore", json: json)
@@ -61,14 +63,17 @@ struct OfflineRestoreOptions: ParsableArguments {
     let result = JSONValue.object([
       "out": .text(out), "account": .text("\(report.plan.account)"), "snapshot": .text("\(report.plan.snapshot)"),
       "taken": .text(Self.time(report.plan.createdAt)), "position": .text("\(report.plan.position)"),
-      "database_bytes": .integer(Int64(report.plan.databaseBytes)), "recordings": .integer(Int64(report.plan.recordings)),
+      "database_bytes": .integer(Int64(report.plan.databaseBytes)),
+      "recordings": .integer(Int64(report.plan.recordings)),
       "recording_bytes": .integer(Int64(report.plan.recordingBytes)), "erased": .integer(Int64(report.erased.count)),
     ])
     guard !json else { return Terminal.line(result.encoded(pretty: false)) }
     Show.object(
       result,
-      [("written to", "out"), ("taken", "taken"), ("position", "position"), ("database", "database_bytes"),
-       ("recordings", "recordings"), ("of them", "recording_bytes"), ("erased", "erased")], json: false)
+      [
+        ("written to", "out"), ("taken", "taken"), ("position", "position"), ("database", "database_bytes"),
+        ("recordings", "recordings"), ("of them", "recording_bytes"), ("erased", "erased"),
+      ], json: false)
   }
 
   private func moment() throws(CommandFailure) -> UnixMicroseconds? {
@@ -88,7 +93,9 @@ struct OfflineRestoreOptions: ParsableArguments {
       throw CommandFailure(.refused, "\(age): give --expect POSITION, --at TIME, or --yes to accept that")
     }
     Terminal.draw("\(age). Go on? [y/N] ")
-    guard readLine()?.lowercased().hasPrefix("y") == true else { throw CommandFailure(.refused, "nothing was restored") }
+    guard readLine()?.lowercased().hasPrefix("y") == true else {
+      throw CommandFailure(.refused, "nothing was restored")
+    }
   }
 
   private static func time(_ microseconds: UnixMicroseconds) -> String {

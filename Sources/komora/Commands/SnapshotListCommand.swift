@@ -12,7 +12,9 @@ struct SnapshotListCommand: AsyncParsableCommand {
     let answer = try await APIClient.with(connection) { try await $0.get("\(account.path)/snapshots") }
     Show.list(
       answer, under: "snapshots",
-      [("ID", "id"), ("CREATED", "created_at"), ("KIND", "kind"), ("SIZE", "bytes"), ("ADDED", "added_bytes"),
-       ("STATE", "state")], json: connection.json)
+      [
+        ("ID", "id"), ("CREATED", "created_at"), ("KIND", "kind"), ("SIZE", "bytes"), ("ADDED", "added_bytes"),
+        ("STATE", "state"),
+      ], json: connection.json)
   }
 }

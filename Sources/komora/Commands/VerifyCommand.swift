@@ -1,4 +1,5 @@
-// `komora verify PATH…`: any file or directory that Komora wrote, with every range of bytes that is not what was written.
+// `komora verify PATH…`: any file or directory that Komora wrote, with every range of bytes that is not what was
+// written.
 
 import ArgumentParser
 import AtRest
@@ -14,8 +15,8 @@ struct VerifyCommand: AsyncParsableCommand {
     commandName: "verify",
     abstract: "Check any file or directory that Komora wrote: data, log, archive, snapshot, keyring.",
     discussion: """
-      Without a key every checksum is compared. With the node's key-encryption key, or with an account's recovery file, \
-      seals and signatures are checked too. Nothing is changed.
+      Without a key every checksum is compared. With the node's key-encryption key, or with an account's recovery \
+      file, seals and signatures are checked too. Nothing is changed.
       """)
 
   @Argument(help: "Files and directories.")
@@ -51,7 +52,8 @@ struct VerifyCommand: AsyncParsableCommand {
     for path in paths {
       do throws(BackupError) {
         // The process does nothing else: this thread may block.
-        reports.append(try Verify.run(PrivateFile.absolute(path), disk: RealDisk(), keys: keys) { display.update($0, path) })
+        reports.append(
+          try Verify.run(PrivateFile.absolute(path), disk: RealDisk(), keys: keys) { display.update($0, path) })
       } catch {
         display.finish()
         throw CommandFailure(backup: error)

@@ -1,7 +1,7 @@
 // Prepares a development node, starts it, and keeps it running until a signal comes.
 //
-// Everything that happens (the node is ready, it ended, a signal came, a pause is over) is an event of one stream, handled
-// in order: so a signal during a restart, or an end during a stop, has one meaning.
+// Everything that happens (the node is ready, it ended, a signal came, a pause is over) is an event of one stream,
+// handled in order: so a signal during a restart, or an end during a stop, has one meaning.
 
 import Dispatch
 import Foundation
@@ -90,7 +90,8 @@ final class DevSupervisor {
   private func start() throws(CommandFailure) {
     let post = post
     let settings = settings
-    let child = try NodeChild(configuration: node.configuration, pidFile: node.pid, logLevel: settings.logLevel) { end in
+    let child = try NodeChild(configuration: node.configuration, pidFile: node.pid, logLevel: settings.logLevel) {
+      end in
       post.yield(.ended(end))
     }
     self.child = child

@@ -1,7 +1,7 @@
 // One node process under `komora dev`.
 //
-// Its standard input is a pipe that `komora dev` holds open: when that process dies, however it dies, the node reads the
-// end of its input and stops. It never outlives the command that a person started.
+// Its standard input is a pipe that `komora dev` holds open: when that process dies, however it dies, the node reads
+// the end of its input and stops. It never outlives the command that a person started.
 
 import Foundation
 import Glibc

@@ -35,7 +35,8 @@ final class DatabaseChild {
       let bytes = try await pool.perform { try handle.read(upToCount: 1 << 20).map { [UInt8]($0) } ?? [] }
       guard !bytes.isEmpty else {
         throw CommandFailure(
-          .failed, "the process that reads the database died: the file may be damaged, or need more memory than it gets")
+          .failed, "the process that reads the database died: the file may be damaged, or need more memory than it gets"
+        )
       }
       decoder.append(bytes)
     }

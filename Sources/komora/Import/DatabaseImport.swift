@@ -70,7 +70,8 @@ struct DatabaseImport {
     }
     for case .real(let number) in values where !number.isFinite {
       throw CommandFailure(
-        .refused, "\(plan.tables[table].name) has an infinite number, which JSON cannot carry: leave it out with --skip")
+        .refused, "\(plan.tables[table].name) has an infinite number, which JSON cannot carry: leave it out with --skip"
+      )
     }
     let bytes = values.reduce(0) { $0 + Self.size($1) }
     let valueCount = (batch.rows.count + 1) * values.count
@@ -104,7 +105,8 @@ struct DatabaseImport {
     // Rows of a cyclic table are sent without a key; that they carry their own makes a repetition harmless.
     let verb = table.isCyclic ? "INSERT OR IGNORE INTO" : "INSERT INTO"
     try await perform(
-      "\(verb) \(ForeignSchema.quote(table.name)) (\(columns)) VALUES \(values)", rows, withoutForeignKeys: table.isCyclic)
+      "\(verb) \(ForeignSchema.quote(table.name)) (\(columns)) VALUES \(values)", rows,
+      withoutForeignKeys: table.isCyclic)
     rowsDone += Int64(rows.count)
     let total = plan.tables.reduce(0) { $0 + $1.rows }
     display.update(total == 0 ? 1 : Double(rowsDone) / Double(total), "\(rowsDone) of \(total) rows")
@@ -142,11 +144,14 @@ struct DatabaseImport {
 
   private func compareCounts() async throws {
     for table in plan.tables {
-      let answer = try await client.execute("SELECT count(*) FROM \(ForeignSchema.quote(table.name))", idempotencyKey: nil)
+      let answer = try await client.execute(
+        "SELECT count(*) FROM \(ForeignSchema.quote(table.name))", idempotencyKey: nil)
       let count = answer["rows"]?.list?.first?.list?.first?["value"]?.integer
       guard count == table.rows else {
         throw CommandFailure(
-          .failed, "\(table.name) has \(count ?? -1) rows in the account and \(table.rows) in the file: import into an empty account")
+          .failed,
+          "\(table.name) has \(count ?? -1) rows here and \(table.rows) in the file: import into an empty account"
+        )
       }
     }
   }

@@ -18,7 +18,9 @@ struct DatabaseReader {
       send(.failure(refused: true, refusal.message))
     } catch let error as SQLiteError {
       let damaged = error.code == .corrupt || error.code == .notADatabase
-      send(.failure(refused: damaged, damaged ? "the file is not a sound SQLite database: \(error.message)" : error.message))
+      send(
+        .failure(
+          refused: damaged, damaged ? "the file is not a sound SQLite database: \(error.message)" : error.message))
     } catch {
       send(.failure(refused: false, "\(error)"))
     }
@@ -60,7 +62,9 @@ struct DatabaseReader {
     // Text comes as bytes, so that what is not UTF-8 is seen instead of repaired.
     let columns = table.columns.map { name in
       let column = name == "rowid" || name == "_rowid_" || name == "oid" ? name : ForeignSchema.quote(name)
-      return isUTF8 ? "typeof(\(column)) = 'text', CASE typeof(\(column)) WHEN 'text' THEN CAST(\(column) AS BLOB) ELSE \(column) END" : "0, \(column)"
+      return isUTF8
+        ? "typeof(\(column)) = 'text', iif(typeof(\(column)) = 'text', CAST(\(column) AS BLOB), \(column))"
+        : "0, \(column)"
     }
     let source = "SELECT \(columns.joined(separator: ", ")) FROM \(ForeignSchema.quote(table.name)) NOT INDEXED"
     let (statement, _) = try connection.prepare(source)
@@ -72,7 +76,8 @@ struct DatabaseReader {
       var values: [Value] = []
       values.reserveCapacity(table.columns.count)
       for i in table.columns.indices {
-        values.append(try value(statement.column(2 * i + 1), isText: statement.column(2 * i) == .integer(1), table, number))
+        values.append(
+          try value(statement.column(2 * i + 1), isText: statement.column(2 * i) == .integer(1), table, number))
       }
       try body(values)
     }
@@ -82,7 +87,8 @@ struct DatabaseReader {
     guard isText, let bytes = value.blob else { return value }
     guard let text = String(validating: bytes, as: UTF8.self) else {
       throw ForeignSchema.Refusal(
-        message: "row \(row) of \(table.name) has text that is not UTF-8: convert it, or leave the table out with --skip")
+        message:
+          "row \(row) of \(table.name) has text that is not UTF-8: convert it, or leave the table out with --skip")
     }
     return .text(text)
   }

@@ -55,12 +55,16 @@ struct ForeignSchema {
     let reserved = names.filter { $0.lowercased().hasPrefix("komora_") && !skipped.contains($0) }
     guard reserved.isEmpty else {
       throw Refusal(
-        message: "names that begin with komora_ are reserved: rename \(reserved.joined(separator: ", ")), or leave them out with --skip")
+        message:
+          "names with komora_ are reserved: rename \(reserved.joined(separator: ", ")), or leave them out with --skip"
+      )
     }
     let virtual = kinds.filter { $0.value == "virtual" && !skipped.contains($0.key) }.keys.sorted()
     guard virtual.isEmpty else {
       throw Refusal(
-        message: "virtual tables cannot be imported: leave out \(virtual.joined(separator: ", ")) with --skip, and make them anew")
+        message:
+          "virtual tables cannot be imported: leave \(virtual.joined(separator: ", ")) out with --skip, make them anew"
+      )
     }
   }
 
@@ -77,18 +81,25 @@ struct ForeignSchema {
     let all = Set(rows.compactMap { $0[0].text?.lowercased() })
     let keys = rows.filter { ($0[2].integer ?? 0) > 0 }
     let hasAlias = keys.count == 1 && keys[0][1].text?.uppercased() == "INTEGER"
-    let withoutRowID = try connection.query(
-      "SELECT wr FROM pragma_table_list WHERE schema = 'main' AND name = ?", .text(name)).first?[0].integer == 1
+    let withoutRowID =
+      try connection.query(
+        "SELECT wr FROM pragma_table_list WHERE schema = 'main' AND name = ?", .text(name)
+      ).first?[0].integer == 1
     let rowID = withoutRowID || hasAlias ? nil : ["rowid", "_rowid_", "oid"].first { !all.contains($0) }
     let count = try connection.query("SELECT count(*) FROM \(Self.quote(name))").first?[0].integer ?? 0
-    return DatabasePlan.Table(name: name, columns: (rowID.map { [$0] } ?? []) + columns, rows: count, isCyclic: isCyclic)
+    return DatabasePlan.Table(
+      name: name, columns: (rowID.map { [$0] } ?? []) + columns, rows: count, isCyclic: isCyclic)
   }
 
   private func sequences() throws -> [String: Int64] {
-    guard try !connection.query("SELECT 1 FROM sqlite_schema WHERE name = 'sqlite_sequence'").isEmpty else { return [:] }
+    guard try !connection.query("SELECT 1 FROM sqlite_schema WHERE name = 'sqlite_sequence'").isEmpty else {
+      return [:]
+    }
     let rows = try connection.query("SELECT name, seq FROM sqlite_sequence")
-    return Dictionary(rows.compactMap { row in row[0].text.flatMap { name in row[1].integer.map { (name, $0) } } }) { $1 }
-      .filter { !skipped.contains($0.key) }
+    return Dictionary(rows.compactMap { row in row[0].text.flatMap { name in row[1].integer.map { (name, $0) } } }) {
+      $1
+    }
+    .filter { !skipped.contains($0.key) }
   }
 
   private struct Order: Sequence {

@@ -5,8 +5,8 @@ import Base
 import Foundation
 import NIOCore
 import NIOHTTP1
-import SigV4
 import SQLite
+import SigV4
 
 struct HranaClient: Sendable {
   let exchange: HTTPExchange

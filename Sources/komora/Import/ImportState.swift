@@ -19,7 +19,8 @@ struct ImportState: Codable, Equatable {
   static func path(
     source: String, account: String, environment: [String: String] = ProcessInfo.processInfo.environment
   ) -> String {
-    let base = environment["XDG_STATE_HOME"].flatMap { $0.isEmpty ? nil : $0 }
+    let base =
+      environment["XDG_STATE_HOME"].flatMap { $0.isEmpty ? nil : $0 }
       ?? (environment["HOME"] ?? NSHomeDirectory()) + "/.local/state"
     let name = SHA256.hash(Array("\(account)\n\(source)".utf8)).prefix(16)
     return "\(base)/komora/imports/\(Array(name).hex).json"

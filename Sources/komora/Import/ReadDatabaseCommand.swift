@@ -1,7 +1,7 @@
 // The hidden subcommand in which a foreign database is read: a process of its own with little to lose.
 //
-// It may use two hours of processor time and 4 GiB of address space, write no file, and open few. A file made to exploit
-// SQLite finds no key and no token here.
+// It may use two hours of processor time and 4 GiB of address space, write no file, and open few. A file made to
+// exploit SQLite finds no key and no token here.
 
 import ArgumentParser
 import Foundation

@@ -35,7 +35,8 @@ struct RecordingsImport: Sendable {
         counts.sentBytes += wasSent ? file.bytes : 0
         counts.present += wasSent ? 0 : 1
         display.update(
-          total == 0 ? 1 : Double(doneBytes) / Double(total), "\(counts.sent + counts.present) of \(tree.files.count) files")
+          total == 0 ? 1 : Double(doneBytes) / Double(total),
+          "\(counts.sent + counts.present) of \(tree.files.count) files")
       }
     }
     return counts

@@ -43,7 +43,9 @@ struct LogfmtHandler: LogHandler {
 
   /// Quoted when it is not one plain word.
   private static func value(_ text: String) -> String {
-    let plain = !text.isEmpty && text.unicodeScalars.allSatisfy { $0.value > 0x20 && $0.value < 0x7F && $0 != "\"" && $0 != "=" && $0 != "\\" }
+    let plain =
+      !text.isEmpty
+      && text.unicodeScalars.allSatisfy { $0.value > 0x20 && $0.value < 0x7F && $0 != "\"" && $0 != "=" && $0 != "\\" }
     guard !plain else { return text }
     var quoted = "\""
     for scalar in text.unicodeScalars {

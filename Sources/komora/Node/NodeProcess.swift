@@ -65,7 +65,8 @@ struct NodeProcess {
     if text.contains("EADDRINUSE") || text.contains("Address already in use") {
       let listen = configuration.listen
       return CommandFailure(
-        .refused, "\(listen.api) or \(listen.s3) is in use: choose other addresses in [listen], or stop what listens there")
+        .refused,
+        "\(listen.api) or \(listen.s3) is in use: choose other addresses in [listen], or stop what listens there")
     }
     return CommandFailure(.failed, "the node stopped: \(text)")
   }

@@ -10,8 +10,8 @@ enum ProcessHardening {
     setDumpable(false)
   }
 
-  /// prctl(PR_SET_DUMPABLE): variadic in C, so it is looked up by name. On the ABIs that Swift runs on under Linux, integer
-  /// arguments of a variadic function travel as those of an ordinary one.
+  /// prctl(PR_SET_DUMPABLE): variadic in C, so it is looked up by name. On the ABIs that Swift runs on under Linux,
+  /// integer arguments of a variadic function travel as those of an ordinary one.
   private static func setDumpable(_ flag: Bool) {
     typealias Control = @convention(c) (Int32, UInt, UInt, UInt, UInt) -> Int32
     guard let symbol = dlsym(nil, "prctl") else { return }

@@ -84,7 +84,9 @@ struct APIClient: Sendable {
     let kind = CommandFailure.kind(status: answer.status)
     if answer.status == 401 {
       return CommandFailure(
-        kind, hasToken ? "the node does not accept the token: give another with --token-file"
+        kind,
+        hasToken
+          ? "the node does not accept the token: give another with --token-file"
           : "the node wants a token: give one with --token-file, or run `komora dev`")
     }
     let problem = try? JSONValue(parsing: answer.body)

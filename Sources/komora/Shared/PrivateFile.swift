@@ -40,7 +40,9 @@ enum PrivateFile {
   /// The whole file; `-` is standard input.
   static func readText(_ path: String) throws(CommandFailure) -> String {
     let data = path == "-" ? FileHandle.standardInput.readDataToEndOfFile() : FileManager.default.contents(atPath: path)
-    guard let data, data.count <= 1 << 16 else { throw CommandFailure(.usage, "cannot read \(path): give another file") }
+    guard let data, data.count <= 1 << 16 else {
+      throw CommandFailure(.usage, "cannot read \(path): give another file")
+    }
     return String(decoding: data, as: UTF8.self)
   }
 

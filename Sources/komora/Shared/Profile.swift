@@ -14,7 +14,8 @@ struct Profile: Equatable {
   /// KOMORA_PROFILE, else below XDG_CONFIG_HOME, else below ~/.config.
   static func path(_ environment: [String: String] = ProcessInfo.processInfo.environment) -> String {
     if let path = environment["KOMORA_PROFILE"], !path.isEmpty { return path }
-    let base = environment["XDG_CONFIG_HOME"].flatMap { $0.isEmpty ? nil : $0 }
+    let base =
+      environment["XDG_CONFIG_HOME"].flatMap { $0.isEmpty ? nil : $0 }
       ?? (environment["HOME"] ?? NSHomeDirectory()) + "/.config"
     return base + "/komora/profile.toml"
   }

@@ -3,8 +3,8 @@
 package import Base
 package import Disk
 import Formats
-package import ShardStore
 import SQLite
+package import ShardStore
 import Threads
 
 package final class Bench: Sendable {

@@ -7,8 +7,8 @@ import ControlStores
 import Disk
 import Formats
 import Glibc
-import ShardStore
 import SQLite
+import ShardStore
 import Threads
 
 package struct Canary: Sendable {
@@ -18,7 +18,9 @@ package struct Canary: Sendable {
     package var lines: [String] = []
 
     mutating func expect(_ holds: Bool, _ what: String) {
-      if holds { passed += 1 } else {
+      if holds {
+        passed += 1
+      } else {
         failed += 1
         lines.append("FAILED: \(what)")
       }
@@ -58,7 +60,8 @@ package struct Canary: Sendable {
       outcome.expect(search.search(text, frames: &frames).contains("utf-8"), "the search misses UTF-8")
       outcome.expect(search.search(packed, frames: &frames).contains("zstd/utf-8"), "the search misses zstd")
       let coded = search.search(CanarySearch.base64(text), frames: &frames)
-      outcome.expect(!coded.isDisjoint(with: ["base64+0", "base64+1", "base64+2"]), "the search misses base64+\(shift)")
+      outcome.expect(
+        !coded.isDisjoint(with: ["base64+0", "base64+1", "base64+2"]), "the search misses base64+\(shift)")
     }
   }
 
@@ -101,7 +104,8 @@ package struct Canary: Sendable {
     try submit(driver, id) { try $0.execute("INSERT INTO notes (text) VALUES (?)", .text("the last \(word)")) }
   }
 
-  private func submit(_ driver: Driver, _ id: AccountID, _ body: @escaping @Sendable (Connection) throws -> Void) throws {
+  private func submit(_ driver: Driver, _ id: AccountID, _ body: @escaping @Sendable (Connection) throws -> Void) throws
+  {
     let outcome = Lock<Result<Void, any Error>?>(nil)
     driver.engine.submit(id, body) { result in outcome.with { $0 = result.map { _ in } } }
     driver.pump()
@@ -109,7 +113,9 @@ package struct Canary: Sendable {
   }
 
   /// A sort that does not fit into memory; its files are copied while they are there.
-  private func spill(_ engine: Engine, _ id: AccountID, _ configuration: EngineConfiguration, _ directory: String) throws {
+  private func spill(_ engine: Engine, _ id: AccountID, _ configuration: EngineConfiguration, _ directory: String)
+    throws
+  {
     let copies = directory + "/spilled"
     try RealDisk().makeDirectory(copies)
     _ = try engine.readNow(id) { connection in
@@ -130,7 +136,8 @@ package struct Canary: Sendable {
   private func writeControl(_ directory: String) throws {
     let store = try EmbeddedControlStore(path: directory + "/control.db", kek: TestKey(1))
     _ = try store.transaction(then: [
-      .put("accounts/0001", Array("{\"name\":\"\(Self.word)\"}".utf8)), .put("settings/greeting", Array(Self.word.utf8)),
+      .put("accounts/0001", Array("{\"name\":\"\(Self.word)\"}".utf8)),
+      .put("settings/greeting", Array(Self.word.utf8)),
     ])
     store.close()
   }
@@ -162,7 +169,8 @@ package struct Canary: Sendable {
       hits.files += 1
       hits.bytes += bytes.count
       hits.kinds[kind, default: 0] += 1
-      let found = search.search(bytes, frames: &hits.frames).union(search.search(Array(name.utf8), frames: &hits.frames))
+      let found = search.search(bytes, frames: &hits.frames).union(
+        search.search(Array(name.utf8), frames: &hits.frames))
       if !found.isEmpty { hits.found[kind, default: []].formUnion(found) }
     }
   }

@@ -64,7 +64,8 @@ package enum Command {
   private static func enumerate(_ options: Options) async -> Int32 {
     let wanted = options["scenario"] ?? "all"
     let mode = options["mode"] ?? "all"
-    let scenarios = wanted == "all" ? Scenario.allCases : wanted.split(separator: ",").compactMap { Scenario(rawValue: String($0)) }
+    let scenarios =
+      wanted == "all" ? Scenario.allCases : wanted.split(separator: ",").compactMap { Scenario(rawValue: String($0)) }
     guard !scenarios.isEmpty, ["all", "kill", "fail"].contains(mode) else { return usage() }
     var (passed, failed) = (0, 0)
     for scenario in scenarios {

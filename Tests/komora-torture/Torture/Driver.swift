@@ -5,8 +5,8 @@ import AtRest
 import Base
 import Disk
 import Formats
-import ShardStore
 import SQLite
+import ShardStore
 import Threads
 
 final class Driver: Sendable {
@@ -120,7 +120,8 @@ final class Driver: Sendable {
       Content.account(account),
       {
         try RecordingCatalog.put(
-          $0, key: Content.recordingKey(number), stored, contentType: Content.recordingType(account), metadata: "{}", at: 1)
+          $0, key: Content.recordingKey(number), stored, contentType: Content.recordingType(account), metadata: "{}",
+          at: 1)
       }
     ) { result in outcome.with { $0 = result.map { _ in } } }
     pump()

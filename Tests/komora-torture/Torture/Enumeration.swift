@@ -82,7 +82,10 @@ package struct Enumeration: Sendable {
       }
       if !ledger.finished {
         s.outcome.failed += 1
-        s.outcome.lines.append("\(scenario.rawValue): FAILED: the story does not end well without a fault: \(ledger.refusals) \(ledger.problems)")
+        s.outcome.lines.append(
+          "\(scenario.rawValue): FAILED: the story does not end well without a fault: "
+            + "\(ledger.refusals) \(ledger.problems)"
+        )
       }
     }
   }

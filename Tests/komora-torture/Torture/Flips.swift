@@ -6,8 +6,8 @@ import Backup
 import Base
 import Disk
 import Formats
-import ShardStore
 import SQLite
+import ShardStore
 import Threads
 
 package struct Flips: Sendable {
@@ -80,14 +80,19 @@ package struct Flips: Sendable {
         data.directories = image.directories.filter { !$0.hasPrefix(Scenario.archive(Self.root)) }
         let job = Job(image: image, data: data, original: original, snapshot: snapshot)
         for path in files { await flip(path, job, total) }
-      } catch { total.with { o in
-        o.failed += 1
-        o.lines.append("FAILED: \(error)")
-      } }
+      } catch {
+        total.with { o in
+          o.failed += 1
+          o.lines.append("FAILED: \(error)")
+        }
+      }
     }
     return total.with { o in
-      for (kind, count) in o.flipped.sorted(by: { $0.key < $1.key }) { o.lines.append("\(kind): \(count) bytes flipped") }
-      o.lines.append("named by verify \(o.named); readers were refused \(o.refused) times, given the right content \(o.same) times")
+      for (kind, count) in o.flipped.sorted(by: { $0.key < $1.key }) {
+        o.lines.append("\(kind): \(count) bytes flipped")
+      }
+      o.lines.append(
+        "named by verify \(o.named); readers were refused \(o.refused) times, given the right content \(o.same) times")
       return o
     }
   }
@@ -122,7 +127,8 @@ package struct Flips: Sendable {
     var complaints: [String] = []
     let findings = verify(image)
     let named = findings.contains { finding in
-      finding.path == path && Int(finding.offset) <= at && (finding.bytes == 0 || at < Int(finding.offset + finding.bytes))
+      finding.path == path && Int(finding.offset) <= at
+        && (finding.bytes == 0 || at < Int(finding.offset + finding.bytes))
     }
     if !named {
       let said = findings.prefix(2).map { "\($0) [\($0.bytes)]" }.joined(separator: "; ")
@@ -131,13 +137,19 @@ package struct Flips: Sendable {
     var (refused, same) = (0, 0)
     if path.hasPrefix(Scenario.archive(root)) {
       do {
-        if try await readSnapshot(ImageDisk(image)) == job.snapshot { same += 1 } else {
+        if try await readSnapshot(ImageDisk(image)) == job.snapshot {
+          same += 1
+        } else {
           complaints.append("the snapshot restores into something else")
         }
       } catch { refused += 1 }
     } else {
       do {
-        if try read(ImageDisk(image)) == job.original { same += 1 } else { complaints.append("something else was served") }
+        if try read(ImageDisk(image)) == job.original {
+          same += 1
+        } else {
+          complaints.append("something else was served")
+        }
       } catch { refused += 1 }
     }
     let kind = Scenario.pathClass(path)
@@ -147,7 +159,9 @@ package struct Flips: Sendable {
       if named { o.named += 1 }
       o.refused += refused
       o.same += same
-      if found.isEmpty { o.passed += 1 } else {
+      if found.isEmpty {
+        o.passed += 1
+      } else {
         o.failed += 1
         if o.lines.count < 60 {
           for complaint in found { o.lines.append("FAILED: \(path) byte \(at) bit \(bit): \(complaint)") }

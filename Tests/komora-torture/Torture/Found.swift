@@ -1,8 +1,8 @@
 // What an account's database holds, read whole in one transaction.
 
 import Base
-import ShardStore
 import SQLite
+import ShardStore
 
 struct Found: Sendable {
   struct Transaction: Sendable {
@@ -21,7 +21,16 @@ struct Found: Sendable {
 
   init(_ connection: Connection) throws {
     integrity = try connection.query("PRAGMA integrity_check").first?.first?.text ?? "nothing"
-    hasTables = try !connection.query("SELECT 1 FROM sqlite_master WHERE name = 'tally'").isEmpty
+    func has(_ table: String) throws -> Bool {
+      try !connection.query("SELECT 1 FROM sqlite_master WHERE name = ?", .text(table)).isEmpty
+    }
+    // An account whose creation was not confirmed may lack either.
+    if try has("komora_recordings") {
+      for row in try RecordingCatalog.list(connection, prefix: "calls/", limit: 1_000_000) {
+        if let number = Int(row.key.dropFirst(6).dropLast(4)) { recordings[number] = row }
+      }
+    }
+    hasTables = try has("tally")
     guard hasTables else { return }
     tally = Int(try connection.query("SELECT count FROM tally").first?.first?.integer ?? -1)
     for row in try connection.query("SELECT owner, tx, n, parts, body FROM t") {
@@ -33,9 +42,6 @@ struct Found: Sendable {
       transactions[Int(tx)]!.parts = Int(parts)
       transactions[Int(tx)]!.owners.insert(Int(owner))
       if body != wanted { transactions[Int(tx)]!.wrong += 1 }
-    }
-    for row in try RecordingCatalog.list(connection, prefix: "calls/", limit: 1_000_000) {
-      if let number = Int(row.key.dropFirst(6).dropLast(4)) { recordings[number] = row }
     }
   }
 

@@ -129,7 +129,9 @@ private final class ImageFile: DiskFile {
   func size() throws(DiskError) -> UInt64 { UInt64(node.bytes.with { $0.count }) }
   func truncate(to length: UInt64) throws(DiskError) {
     node.bytes.with { all in
-      if all.count > Int(length) { all.removeLast(all.count - Int(length)) } else {
+      if all.count > Int(length) {
+        all.removeLast(all.count - Int(length))
+      } else {
         all.append(contentsOf: repeatElement(0, count: Int(length) - all.count))
       }
     }

@@ -7,8 +7,8 @@ import Base
 import Disk
 import Formats
 import Glibc
-import ShardStore
 import SQLite
+import ShardStore
 import Threads
 
 struct OpenLoad: Sendable {

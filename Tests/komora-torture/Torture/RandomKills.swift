@@ -55,7 +55,9 @@ package struct RandomKills: Sendable {
       await recovery.check()
       ledger = recovery.ledger
       outcome.seen += recovery.seen
-      if recovery.problems.isEmpty { outcome.passed += 1 } else {
+      if recovery.problems.isEmpty {
+        outcome.passed += 1
+      } else {
         outcome.failed += 1
         for problem in recovery.problems.prefix(8) { Child.tell("kill \(kill): FAILED: \(problem)") }
         if keep { Child.tell("kept in \(directory)"); return outcome }
@@ -150,8 +152,9 @@ package struct RandomKills: Sendable {
     }
     let seen = outcome.seen
     Child.tell(
-      "compared \(seen.transactions) transactions, \(seen.recordings) recordings, \(seen.snapshots) restored snapshots, "
-        + "\(seen.files) files verified, \(seen.mendable) remnants")
-    Child.tell("answers other than yes: \(outcome.refusals.sorted { $0.key < $1.key }.map { "\($0.key) \($0.value)" }.joined(separator: ", "))")
+      "compared \(seen.transactions) transactions, \(seen.recordings) recordings, \(seen.snapshots) restored "
+        + "snapshots, \(seen.files) files verified, \(seen.mendable) remnants")
+    let answers = outcome.refusals.filter { $0.value > 0 }.sorted { $0.key < $1.key }.map { "\($0.key) \($0.value)" }
+    Child.tell("answers other than yes: \(answers.joined(separator: ", "))")
   }
 }

@@ -5,8 +5,8 @@ import Backup
 import Base
 import Disk
 import Formats
-import ShardStore
 import SQLite
+import ShardStore
 import Threads
 
 struct Recovery {
@@ -60,7 +60,9 @@ struct Recovery {
       verifyFiles()
       try reopen()
     } catch { problems.append("the engine does not open: \(error)") }
-    for line in heard.with({ $0 }) where line.hasPrefix("problem") || line.hasPrefix("refused") { problems.append(line) }
+    for line in heard.with({ $0 }) where line.hasPrefix("problem") || line.hasPrefix("refused") {
+      problems.append(line)
+    }
   }
 
   private var key: TestKey { ledger.rotated ? TestKey(2) : TestKey(1) }
@@ -221,6 +223,6 @@ struct Recovery {
     for finding in verifier.findings {
       if finding.severity == .damage { problems.append("verify: \(finding)") } else { seen.mendable += 1 }
     }
-    if verifier.counts.files == 0 { problems.append("verify looked at no file") }
+    if verifier.counts.files == 0, seen.accounts > 0 { problems.append("verify looked at no file") }
   }
 }

@@ -6,8 +6,8 @@ import Base
 import Disk
 import Formats
 import Glibc
-import ShardStore
 import SQLite
+import ShardStore
 import Simulator
 
 package enum Scenario: String, CaseIterable, Sendable {
@@ -27,9 +27,13 @@ package enum Scenario: String, CaseIterable, Sendable {
     case .recovery: ["write kseg", "sync kseg", "truncate kseg", "write klog"]
     case .close: ["write kseg", "sync kseg"]
     case .collect: ["write kvol", "sync kvol", "remove kvol", "syncDirectory volumes"]
-    case .snapshot: ["write kpak", "sync kpak", "rename kpak", "write kman", "sync kman", "rename kman", "rename proof"]
+    case .snapshot:
+      ["write kpak", "sync kpak", "rename kpak", "write kman", "sync kman", "rename kman", "rename proof"]
     case .restore:
-      ["write kpgs", "sync kpgs", "write kvol", "sync kvol", "rename account", "sync keyring", "syncDirectory accounts"]
+      [
+        "write kpgs", "sync kpgs", "write kvol", "sync kvol", "rename account", "sync keyring",
+        "syncDirectory accounts",
+      ]
     }
   }
 
@@ -174,7 +178,10 @@ package enum Scenario: String, CaseIterable, Sendable {
   }
 
   private static func interleavedUploads(_ driver: Driver) throws {
-    let (a, b) = (Content.recording(account: 1, number: 11, bytes: 300_000), Content.recording(account: 1, number: 12, bytes: 270_000))
+    let (a, b) = (
+      Content.recording(account: 1, number: 11, bytes: 300_000),
+      Content.recording(account: 1, number: 12, bytes: 270_000)
+    )
     let first = try driver.engine.uploadNow(Content.account(1))
     let second = try driver.engine.uploadNow(Content.account(1))
     try first.appendNow(Array(a[..<280_000]))
@@ -222,7 +229,8 @@ package enum Scenario: String, CaseIterable, Sendable {
 
   private static func restore(_ stage: Stage) async throws {
     let (driver, directory, disk, tell) = (stage.driver, stage.directory, stage.disk, stage.tell)
-    let archive = AccountArchive(disk: disk, layout: ArchiveLayout(root: archive(directory), account: Content.account(1)))
+    let archive = AccountArchive(
+      disk: disk, layout: ArchiveLayout(root: archive(directory), account: Content.account(1)))
     guard let last = try await archive.list().snapshots.last else { return tell("problem no snapshot to restore") }
     let keyring = try driver.engine.keyring(Content.account(1))
     tell("restoring 9 1")
