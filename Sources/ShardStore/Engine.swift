@@ -95,6 +95,8 @@ package final class Engine: Sendable {
     try storing {
       for directory in [configuration.accountsDirectory, configuration.logDirectory, configuration.temporaryDirectory] {
         try disk.makeDurableDirectory(directory)
+        // Names in it too: a process that ended between making one and its sync left it to us.
+        try disk.syncDirectory(directory)
       }
       for name in try disk.list(configuration.temporaryDirectory) where name.hasSuffix(".tmp") {
         try disk.remove("\(configuration.temporaryDirectory)/\(name)")
@@ -115,6 +117,7 @@ package final class Engine: Sendable {
       let log = try openAccountLog(id, configuration, disk)
       let tail = try recovery.tail(of: id, after: log.segments.end)
       if tail.isEmpty, let torn = log.segments.torn { throw Self.torn(torn) }
+      if let first = recovery.chains[id]?.first { try log.segments.settle(from: first.header.index) }
       // With one voter what the log holds is on a write set; in the segments it is durable again.
       try log.segments.append(tail)
       entry.state.with { $0.log = log }

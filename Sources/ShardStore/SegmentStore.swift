@@ -85,7 +85,7 @@ final class SegmentStore: Sendable {
       state.with { s in
         _ = s.files.popLast()
         s.bytes = UInt64(segmentBytes)
-        if bytes.count > SegmentHeader.byteCount { s.torn = (path, UInt64(SegmentHeader.byteCount)) }
+        if bytes.count > SegmentHeader.byteCount { s.torn = (path, 0) }
       }
       next = first
     }
@@ -98,7 +98,11 @@ final class SegmentStore: Sendable {
     let head = bytes.prefix(SegmentHeader.byteCount)
     if head.count < SegmentHeader.byteCount || head.allSatisfy({ $0 == 0 }) { return nil }
     let header: SegmentHeader
-    do { header = try SegmentHeader(Array(head)) } catch { throw StoreError(error, in: path) }
+    do { header = try SegmentHeader(Array(head)) } catch {
+      if error.code == .version { throw StoreError(error, in: path) }
+      // Torn before its first sync, or damaged: the engine tells the two apart by the commit log.
+      return nil
+    }
     guard header.account == account, header.firstIndex == first else {
       throw StoreError(.damaged, "\(path) belongs elsewhere")
     }
@@ -217,6 +221,34 @@ final class SegmentStore: Sendable {
     if let previous, previous.index != end.index {
       throw StoreError(.damaged, "account \(account): its segments end at \(previous) instead of \(end)")
     }
+  }
+
+  /// Writes and syncs again what the commit log still holds, from `index` on. A process before this one may have ended
+  /// after a failed sync; then the cache shows records that no later sync makes durable, unless they are written again.
+  func settle(from index: LogIndex) throws(StoreError) {
+    let (files, end) = state.with { ($0.files, $0.end) }
+    var rewritten = false
+    for (i, first) in files.enumerated() {
+      let next = i + 1 < files.count ? files[i + 1] : end.index + 1
+      if next <= index || first > end.index { continue }
+      let path = path(first)
+      try storing {
+        let bytes = try disk.readAll(path, limit: 1 << 30)
+        var start = SegmentHeader.byteCount
+        var at = first
+        while at < index, let record = try? RecordCodec.parse(bytes[start...]) {
+          start += record.frame.count
+          at += 1
+        }
+        // A file without older records may not have been made durable at all.
+        if at == first { start = 0 }
+        let file = try disk.open(path, .readWrite)
+        try file.write(Array(bytes[start...]), at: UInt64(start))
+        try file.sync()
+      }
+      rewritten = true
+    }
+    if rewritten { try storing { try disk.syncDirectory(directory) } }
   }
 
   func close() { state.with { $0.current = nil } }

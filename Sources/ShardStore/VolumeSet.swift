@@ -30,6 +30,8 @@ final class VolumeSet: Sendable {
     /// Places by chunk number.
     var places: [RecordingID: [UInt32: Place]] = [:]
     var current: UInt32?
+    /// `current` comes from an earlier opening, and nobody has looked whether it is durable.
+    var isInherited = false
     var scanned = false
     /// Where a volume stopped to parse although more bytes follow.
     var damage: [(path: String, offset: UInt64)] = []
@@ -68,6 +70,7 @@ final class VolumeSet: Sendable {
   }
 
   private func volumeForAppend(_ s: inout State) throws(StoreError) -> UInt32 {
+    if s.isInherited { try settleCurrent(&s) }
     if let current = s.current, s.volumes[current]!.end < volumeBytes { return current }
     let number = (s.volumes.keys.max() ?? 0) + 1
     let path = path(number)
@@ -83,6 +86,29 @@ final class VolumeSet: Sendable {
     s.current = number
     return number
   }
+
+  /// A process before this one may have ended after a failed sync: what it wrote is only in the cache, and nothing durable
+  /// may lie behind it. A small volume is written again; a larger one takes no more chunks.
+  private func settleCurrent(_ s: inout State) throws(StoreError) {
+    s.isInherited = false
+    guard let current = s.current, let volume = s.volumes[current] else { return }
+    guard volume.end <= Self.rewriteBytesMax else {
+      s.current = nil
+      return
+    }
+    do {
+      try storing {
+        try volume.file.write(try volume.file.read(Int(volume.end), at: 0), at: 0)
+        try volume.file.sync()
+        try disk.syncDirectory(directory)
+      }
+    } catch {
+      s.current = nil
+      throw error
+    }
+  }
+
+  private static let rewriteBytesMax: UInt64 = 1 << 20
 
   /// Makes everything appended to `numbers` durable. After a failure those volumes take no more chunks.
   func sync(_ numbers: Set<UInt32>) throws(StoreError) {
@@ -177,7 +203,10 @@ final class VolumeSet: Sendable {
     s.volumes[number] = volume
     // What a crash left behind the last whole entry may hold a part that was acknowledged and damaged later: new
     // chunks go into a new volume instead of over it.
-    if isNewest, volume.end == size { s.current = number }
+    if isNewest, volume.end == size {
+      s.current = number
+      s.isInherited = true
+    }
   }
 
   // MARK: collecting

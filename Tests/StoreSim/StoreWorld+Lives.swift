@@ -65,7 +65,7 @@ extension StoreWorld {
         }
         note("crash during recovery")
         totals.note("crash during recovery")
-        replaceDisk(disk.crash())
+        replaceDisk(random.oneIn(4) ? disk.kill() : disk.crash())
       }
     }
     return violation == nil
@@ -97,9 +97,11 @@ extension StoreWorld {
       notePhases()
       disk.stop()
       drain()
-      note(wasStopped ? "crash" : "crash between two steps")
-      totals.note("life ended by crash")
-      replaceDisk(disk.crash())
+      // Where the machine stopped, perhaps only the process did.
+      let isKill = wasStopped && random.oneIn(4)
+      note(isKill ? "killed in an operation" : wasStopped ? "crash" : "crash between two steps")
+      totals.note(isKill ? "life ended by kill" : "life ended by crash")
+      replaceDisk(isKill ? disk.kill() : disk.crash())
     } else if random.oneIn(2) {
       notePhases()
       let next = disk.kill()
@@ -164,10 +166,14 @@ extension StoreWorld {
     disk = next
     disk.capacityBytes = nil
     var found: Set<Checksum> = []
+    var lines: [String] = []
     for name in (try? disk.list(configuration.logDirectory)) ?? [] {
       let bytes = (try? disk.readAll("\(configuration.logDirectory)/\(name)", limit: 1 << 30)) ?? []
-      found.formUnion(LogImage.records(inFile: bytes).map(\.checksum))
+      let records = LogImage.records(inFile: bytes)
+      found.formUnion(records.map(\.checksum))
+      lines.append("\(name): \(records.map { "\($0.account.bits >> 64): \($0.epoch).\($0.index)" }.joined(separator: ", "))")
     }
+    for line in lines { note("on the disk, \(line)") }
     indexes.forgetLost(found: found) { place in
       accounts.first { $0.id == place.account }.map { place.index <= $0.oracle.position.index } ?? false
     }

@@ -127,6 +127,7 @@ package final class StoreWorld: @unchecked Sendable {
       return
     }
     let records = LogImage.records(inGroup: bytes)
+    note("log: " + records.map { "\($0.account.bits >> 64): \($0.epoch).\($0.index)" }.joined(separator: ", "))
     if records.contains(where: \.continues) { totals.note("record continued") }
     do { try indexes.note(records) } catch { report(error) }
   }

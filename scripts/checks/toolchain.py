@@ -75,14 +75,19 @@ def manifest(tree):
         package = json.loads(said[said.index("{") :])
     except ValueError:
         return Outcome(0, "targets", last(said))
-    imported, folders = {}, set()
+    places = {}
+    for target in package["targets"]:
+        top = "Tests" if target["type"] == "test" else "Sources"
+        places[target.get("path") or f"{top}/{target['name']}"] = target["name"]
+    imported, homeless = {}, set()
     for path in tree.files("Sources", "Tests", suffix=".swift"):
-        folders.add(path.split("/")[1])
-        names = IMPORT.findall(source(tree.text(path)))
-        imported.setdefault(path.split("/")[1], set()).update(names)
-    named = {target["name"] for target in package["targets"]}
-    problems = [f"Package.swift: no target for the Swift files of {name}" for name in sorted(folders - named)]
-    return Outcome(len(named), "targets", problems + undeclared(package, imported))
+        owner = max((p for p in places if path.startswith(p + "/")), key=len, default=None)
+        if owner is None:
+            homeless.add("/".join(path.split("/")[:2]))
+        else:
+            imported.setdefault(places[owner], set()).update(IMPORT.findall(source(tree.text(path))))
+    problems = [f"Package.swift: no target for the Swift files of {folder}" for folder in sorted(homeless)]
+    return Outcome(len(places), "targets", problems + undeclared(package, imported))
 
 
 def warnings(said):
