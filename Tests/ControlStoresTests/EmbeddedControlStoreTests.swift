@@ -131,7 +131,7 @@ struct EmbeddedControlStoreTests {
     let whole = [UInt8](try Data(contentsOf: URL(fileURLWithPath: path)))
     var random = SeededGenerator(seed: 11)
     var reported = 0
-    for _ in 0..<600 {
+    for _ in 0..<200 {
       var bytes = whole
       bytes[random.below(bytes.count)] ^= UInt8(1 << random.below(8))
       try Data(bytes).write(to: URL(fileURLWithPath: path))

@@ -1,4 +1,4 @@
-// What is known of one account from outside: which transactions were asked for, what was answered, and what readers saw.
+// What is known of one account from outside: which transactions were asked for, what was answered, what readers saw.
 //
 // The journal in the database gives the order in which the engine ran them; the oracle never guesses it. What a reader
 // once saw is stable: every later journal begins with it, in this life and in all that follow.

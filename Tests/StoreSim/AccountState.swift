@@ -18,7 +18,10 @@ struct AccountState: Equatable, Sendable {
   mutating func apply(_ change: Change, serial: Int) {
     switch change {
     case .put(let keys, let length):
-      for key in keys { rows[key] = Row(n: serial, length: max(length, Self.digits(serial + key)), number: serial + key) }
+      for key in keys {
+        let number = serial + key
+        rows[key] = Row(n: serial, length: max(length, String(number).count), number: number)
+      }
     case .increment(let keys): for key in keys where rows[key] != nil { rows[key]!.n += 1 }
     case .remove(let keys): for key in keys { rows[key] = nil }
     case .large(let count):
@@ -30,8 +33,6 @@ struct AccountState: Equatable, Sendable {
     }
   }
 
-  private static func digits(_ n: Int) -> Int { String(n).count }
-
   /// The first difference, in words.
   func difference(from other: AccountState) -> String? {
     if self == other { return nil }
@@ -39,7 +40,8 @@ struct AccountState: Equatable, Sendable {
       return "row \(key) is \(Self.text(rows[key])), not \(Self.text(other.rows[key]))"
     }
     if tables != other.tables { return "the extra tables are \(tables), not \(other.tables)" }
-    for key in Set(recordings.keys).union(other.recordings.keys).sorted() where recordings[key] != other.recordings[key] {
+    let keys = Set(recordings.keys).union(other.recordings.keys)
+    for key in keys.sorted() where recordings[key] != other.recordings[key] {
       return "recording \(key) is \(recordings[key].map { "\($0.id)" } ?? "missing")"
     }
     return "the states differ"

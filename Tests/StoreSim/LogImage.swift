@@ -4,7 +4,25 @@ import Base
 import Disk
 import Formats
 
-enum LogImage {
+struct LogImage: CustomStringConvertible {
+  let header: LogFileHeader
+  /// Of every whole group of the file's own generation.
+  let records: [RecordHeader]
+
+  /// Nil when the file was never used.
+  init?(_ bytes: [UInt8]) {
+    let block = Limits.logBlockBytes
+    guard bytes.count >= block, let header = try? LogFileHeader(Array(bytes[..<block])) else { return nil }
+    self.header = header
+    records = Self.records(inFile: bytes, generation: header.generation)
+  }
+
+  var description: String { "generation \(header.generation): \(Self.list(records))" }
+
+  static func list(_ records: [RecordHeader]) -> String {
+    records.map { "\($0.account.bits >> 64): \($0.epoch).\($0.index)" }.joined(separator: ", ")
+  }
+
   /// The records of the group that `bytes`, whole blocks, hold; empty when they are something else.
   static func records(inGroup bytes: [UInt8]) -> [RecordHeader] {
     guard !bytes.isEmpty, bytes.count % Limits.logBlockBytes == 0 else { return [] }
@@ -31,14 +49,12 @@ enum LogImage {
     return headers
   }
 
-  /// Every whole group of the file's own generation.
-  static func records(inFile bytes: [UInt8]) -> [RecordHeader] {
+  private static func records(inFile bytes: [UInt8], generation: UInt64) -> [RecordHeader] {
     let block = Limits.logBlockBytes
-    guard bytes.count >= block, let header = try? LogFileHeader(Array(bytes[..<block])) else { return [] }
     var found: [RecordHeader] = []
     var at = block
     while at + block <= bytes.count {
-      guard case .block = LogBlock.read(bytes[at..<(at + block)], generation: header.generation) else {
+      guard case .block = LogBlock.read(bytes[at..<(at + block)], generation: generation) else {
         at += block
         continue
       }

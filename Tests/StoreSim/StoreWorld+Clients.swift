@@ -19,7 +19,9 @@ extension StoreWorld {
     let start = random.below(120)
     switch random.below(40) {
     case 0..<14: return .put(keys: [start], length: 20 + random.below(900))
-    case 14..<20: return .put(keys: (0..<(2 + random.below(12))).map { _ in random.below(120) }, length: 40 + random.below(700))
+    case 14..<20:
+      let keys = (0..<(2 + random.below(12))).map { _ in random.below(120) }
+      return .put(keys: keys, length: 40 + random.below(700))
     case 20..<26: return .increment(start...(start + random.below(60)))
     case 26..<29: return .remove(start...(start + random.below(8)))
     case 29..<32: return .table(number: random.below(4))

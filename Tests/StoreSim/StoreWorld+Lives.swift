@@ -26,7 +26,7 @@ extension StoreWorld {
   }
 
   private func runLife() {
-    if life == 1 { while accounts.contains(where: { $0.existence == .no }), !isOver, !random.oneIn(8) { createMissing() } }
+    while life == 1, accounts.contains(where: { $0.existence == .no }), !isOver, !random.oneIn(8) { createMissing() }
     for account in existing where !isOver && !random.oneIn(3) { read(account, integrity: random.oneIn(3)) }
     if !random.oneIn(5) {
       stop = StopPlan(using: &random)
@@ -140,6 +140,8 @@ extension StoreWorld {
     for account in accounts { account.forgetHandles() }
     dropped = nil
     pump()
+    // On a dead disk it only lets go of what the engine's parts hold of each other.
+    engine?.close()
     turns = []
     reads = []
     engine = nil
@@ -165,15 +167,14 @@ extension StoreWorld {
     isCheckpointing = false
     disk = next
     disk.capacityBytes = nil
-    var found: Set<Checksum> = []
-    var lines: [String] = []
-    for name in (try? disk.list(configuration.logDirectory)) ?? [] {
-      let bytes = (try? disk.readAll("\(configuration.logDirectory)/\(name)", limit: 1 << 30)) ?? []
-      let records = LogImage.records(inFile: bytes)
-      found.formUnion(records.map(\.checksum))
-      lines.append("\(name): \(records.map { "\($0.account.bits >> 64): \($0.epoch).\($0.index)" }.joined(separator: ", "))")
+    let files = ((try? disk.list(configuration.logDirectory)) ?? []).compactMap { name in
+      LogImage((try? disk.readAll("\(configuration.logDirectory)/\(name)", limit: 1 << 30)) ?? [])
     }
-    for line in lines { note("on the disk, \(line)") }
+    let oldest = files.max { $0.header.generation < $1.header.generation }?.header.oldestLive ?? 0
+    // Files that the newest one declares free hold nothing that anybody will read again.
+    let live = files.filter { $0.header.generation >= oldest }
+    for file in live { note("on the disk: \(file)") }
+    let found = Set(live.flatMap { $0.records.map(\.checksum) })
     indexes.forgetLost(found: found) { place in
       accounts.first { $0.id == place.account }.map { place.index <= $0.oracle.position.index } ?? false
     }

@@ -81,7 +81,10 @@ extension StoreWorld {
         for recording in account.oracle.state.recordings.values.sorted(by: { $0.id < $1.id }) {
           try RecordingChecker.check(engine, account.id, recording)
         }
-      } catch { if !disk.isDead { report((error as? Violation) ?? Violation(checker: "recordings", message: "\(error)")) } }
+      } catch {
+        if disk.isDead { return }
+        report((error as? Violation) ?? Violation(checker: "recordings", message: "\(error)"))
+      }
     }
   }
 }

@@ -173,7 +173,8 @@ extension StoreWorld {
     switch random.below(8) {
     case 0..<3 where outer != .turn: perform(.turn) { runTurn() }
     case 3 where outer != .flush, 4 where outer != .flush: perform(.flush) { _ = engine?.flushLog() }
-    case 5 where outer != .split && outer != .turn: perform(.submit) { if let account { submit(account, drawChange(account)) } }
+    case 5 where outer != .split && outer != .turn:
+      perform(.submit) { if let account { submit(account, drawChange(account)) } }
     case 6 where outer != .split: perform(.read) { if let account { read(account) } }
     default: break
     }

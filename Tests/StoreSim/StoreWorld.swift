@@ -1,7 +1,7 @@
 // One engine without threads on a forgetful disk, and everything around it: clients, clock, faults and the oracle.
 //
-// The seed decides every order: which queued turn runs, when the log is written, where the disk fails, where the machine
-// stops. Steps also happen inside others, at the disk operations at which the live engine's threads would meet. The
+// The seed decides every order: which queued turn runs, when the log is written, where the disk fails, where the
+// machine stops. Steps also happen inside others, at the disk operations at which the live engine's threads would meet. The
 // world never looks at what the engine was told to do wrong; it sees replies, reads and the disk's bytes.
 
 import Base
@@ -98,7 +98,8 @@ package final class StoreWorld: @unchecked Sendable {
     let observed = ObservedDisk(disk) { [unowned self] path, bytes in self.witness(path, bytes) }
     disk.onOperation { [unowned self] operation in self.decide(operation) }
     return try Engine.manual(
-      configuration, disk: observed, kek: FixedKey(), clock: clock, runTurn: { [unowned self] in self.turns.append($0) },
+      configuration, disk: observed, kek: FixedKey(), clock: clock,
+      runTurn: { [unowned self] in self.turns.append($0) },
       runRead: { [unowned self] in self.reads.append($0) })
   }
 
@@ -122,12 +123,13 @@ package final class StoreWorld: @unchecked Sendable {
   }
 
   private func witness(_ path: String, _ bytes: [UInt8]) {
+    if disk.isDead { return }
     if bytes.starts(with: "KLOG".utf8) {
       if !logFiles.insert(path).inserted { totals.note("log file used again") }
       return
     }
     let records = LogImage.records(inGroup: bytes)
-    note("log: " + records.map { "\($0.account.bits >> 64): \($0.epoch).\($0.index)" }.joined(separator: ", "))
+    note("log: \(LogImage.list(records))")
     if records.contains(where: \.continues) { totals.note("record continued") }
     do { try indexes.note(records) } catch { report(error) }
   }

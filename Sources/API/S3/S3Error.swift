@@ -47,7 +47,10 @@ package struct S3Error: Error, Sendable, Equatable {
     case .quota: self.init(.forbidden, "QuotaExceeded", error.message)
     case .refused: self.init(.forbidden, "AccessDenied", error.message)
     case .tooLarge: self.init(.badRequest, "EntityTooLarge", error.message)
-    case .notFound: self = .noSuchKey
+    // A row that is not there is no error of the store: here the account itself or a file of it is missing, and nobody
+    // may take that for a recording that never was.
+    case .notFound:
+      self.init(.serviceUnavailable, "ServiceUnavailable", "the account's data is missing here: \(error.message)")
     case .exists, .io, .damaged, .wrongKey, .unknown: self.init(.internalServerError, "InternalError", error.message)
     }
   }

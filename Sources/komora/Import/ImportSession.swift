@@ -28,7 +28,12 @@ struct ImportSession {
     ImportState.remove(statePath)
   }
 
-  func abandon(_ client: APIClient, account: AccountOption) async { await Self.revoke(accessKey, client, account) }
+  func abandon(_ client: APIClient, account: AccountOption) async {
+    await Self.revoke(accessKey, client, account)
+    // Nothing was done: there is nothing to go on with.
+    let reached = try? ImportState.load(statePath, source: state.source, account: account.account)
+    if reached?.stepsDone == 0 { ImportState.remove(statePath) }
+  }
 
   private static func revoke(_ key: String, _ client: APIClient, _ account: AccountOption) async {
     // It may be gone already.

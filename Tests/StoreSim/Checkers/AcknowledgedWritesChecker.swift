@@ -5,7 +5,8 @@ enum AcknowledgedWritesChecker {
   static func check(_ journal: [Int], _ oracle: AccountOracle, before: Int) throws(Violation) {
     let seen = Set(journal)
     for serial in oracle.acknowledged[..<before] where !seen.contains(serial) {
-      throw Violation(checker: "acknowledged writes", message: "transaction \(serial) was acknowledged and is not there")
+      throw Violation(
+        checker: "acknowledged writes", message: "transaction \(serial) was acknowledged and is not there")
     }
   }
 }

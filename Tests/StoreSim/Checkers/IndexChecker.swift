@@ -21,7 +21,7 @@ struct IndexChecker {
       if let other = used.updateValue(record.checksum, forKey: place), other != record.checksum {
         throw Violation(
           checker: "index used once",
-          message: "record \(record.epoch).\(record.index) of account \(record.account) is written with another content")
+          message: "record \(record.epoch).\(record.index) of account \(record.account) gets another content")
       }
     }
   }

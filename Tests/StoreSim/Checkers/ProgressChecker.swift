@@ -6,7 +6,8 @@ enum ProgressChecker {
   static func check(succeeded: Bool, last: String) throws(Violation) {
     if !succeeded {
       throw Violation(
-        checker: "progress", message: "no write succeeded in \(roundsMax) rounds after the faults had ended; last: \(last)")
+        checker: "progress",
+        message: "no write succeeded in \(roundsMax) rounds after the faults had ended; last: \(last)")
     }
   }
 }
