@@ -58,7 +58,8 @@ let package = Package(
       swiftSettings: house),
     .target(name: "SigV4", dependencies: ["Base", "OpenSSL"], swiftSettings: strict),
     .target(
-      name: "ControlStores", dependencies: ["Base", "Formats", "SQLite", "AtRest", "Threads"], swiftSettings: house),
+      name: "ControlStores", dependencies: ["Base", "Formats", "SQLite", "AtRest", "OpenSSL", "Threads"],
+      swiftSettings: house),
     .target(
       name: "Node",
       dependencies: [
@@ -71,7 +72,8 @@ let package = Package(
       name: "API",
       dependencies: [
         "Base", "Threads", "Node", "AtRest", "Backup", "ShardStore", "SQLite", "SigV4", "OpenSSL",
-        product("Hummingbird", "hummingbird"), product("HummingbirdTLS", "hummingbird"),
+        product("Hummingbird", "hummingbird"), product("HummingbirdCore", "hummingbird"),
+        product("HummingbirdTLS", "hummingbird"),
         product("HummingbirdHTTP2", "hummingbird"), product("HTTPTypes", "swift-http-types"),
         product("NIOCore", "swift-nio"), product("NIOHTTPTypes", "swift-nio-extras"),
         product("NIOSSL", "swift-nio-ssl"), product("Logging", "swift-log"), product("Metrics", "swift-metrics"),
@@ -133,7 +135,12 @@ let package = Package(
       name: "TortureTests", dependencies: ["Base", "Threads", "Disk", "SQLite", "ShardStore", "Simulator", "Torture"],
       swiftSettings: house),
     .testTarget(
-      name: "APITests", dependencies: ["API", "Base", "SQLite", product("HTTPTypes", "swift-http-types")],
+      name: "APITests",
+      dependencies: ["API", "Base", "ShardStore", "SQLite", "Threads", product("HTTPTypes", "swift-http-types")],
+      swiftSettings: house),
+    .testTarget(
+      name: "KomoraCommandTests",
+      dependencies: ["komora", "Base", "SQLite", product("ArgumentParser", "swift-argument-parser")],
       swiftSettings: house),
     .testTarget(
       name: "SigV4Tests", dependencies: ["SigV4", "Base", "OpenSSL"], resources: [.copy("Vectors")],
