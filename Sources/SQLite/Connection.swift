@@ -113,6 +113,7 @@ package final class Connection: @unchecked Sendable {
   package func cachedStatement(_ sql: String) throws(SQLiteError) -> Statement {
     if let statement = cached[sql]?.popLast() {
       cachedCount -= 1
+      statement.leaveCache(of: self)
       return statement
     }
     let (statement, _) = try prepare(sql)
@@ -124,6 +125,7 @@ package final class Connection: @unchecked Sendable {
   package func recycle(_ statement: Statement) {
     guard let key = statement.cacheKey, cachedCount < 128 else { return statement.finalize() }
     statement.reset(clear: true)
+    statement.enterCache()
     cached[key, default: []].append(statement)
     cachedCount += 1
   }

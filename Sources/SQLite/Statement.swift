@@ -4,18 +4,26 @@ import CSQLite
 
 package final class Statement {
   private var handle: OpaquePointer?
-  private let connection: Connection
+  /// Nil while the statement lies in the connection's cache, or the two would keep each other for ever.
+  private var owner: Connection?
+  private var connection: Connection {
+    guard let owner else { preconditionFailure("a statement that was given back is not used") }
+    return owner
+  }
   /// What the authorizer saw while it was prepared; empty without a sandbox.
   package let effects: StatementEffects
   var cacheKey: String?
 
   init(adopting handle: OpaquePointer, of connection: Connection, effects: StatementEffects) {
     self.handle = handle
-    self.connection = connection
+    owner = connection
     self.effects = effects
   }
 
   deinit { sqlite3_finalize(handle) }
+
+  func enterCache() { owner = nil }
+  func leaveCache(of connection: Connection) { owner = connection }
 
   package func finalize() {
     sqlite3_finalize(handle)

@@ -15,8 +15,9 @@ enum ProcessHardening {
   private static func setDumpable(_ flag: Bool) {
     typealias Control = @convention(c) (Int32, UInt, UInt, UInt, UInt) -> Int32
     guard let symbol = dlsym(nil, "prctl") else { return }
-    _ = unsafeBitCast(symbol, to: Control.self)(PR_SET_DUMPABLE, flag ? 1 : 0, 0, 0, 0)
+    _ = unsafeBitCast(symbol, to: Control.self)(setDumpableOption, flag ? 1 : 0, 0, 0, 0)
   }
 
-  private static let PR_SET_DUMPABLE: Int32 = 4
+  /// PR_SET_DUMPABLE of linux/prctl.h.
+  private static let setDumpableOption: Int32 = 4
 }
