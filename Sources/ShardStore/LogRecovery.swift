@@ -79,7 +79,9 @@ struct LogRecovery {
         let block = bytes[within..<(within + Limits.logBlockBytes)]
         let here = offset + UInt64(within)
         within += Limits.logBlockBytes
-        if bugs.contains(.recycledBlockTaken) { generation = LogBlock.generation(of: block) }
+        if bugs.contains(.recycledBlockTaken), LogBlock.generation(of: block) > 0 {
+          generation = LogBlock.generation(of: block)
+        }
         switch LogBlock.read(block, generation: generation) {
         case .damaged:
           throw StoreError(.damaged, "\(path) is damaged: the block at byte \(here) does not match its checksum")

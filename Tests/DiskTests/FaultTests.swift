@@ -136,10 +136,14 @@ struct FaultTests {
     let disk = FaultyDisk(inner, plan, onStop: { ended.times.with { $0 += 1 } })
     let file = try disk.open("/f", .create)
     try file.write([1, 2], at: 0)
-    #expect(throws: DiskError.self) { try file.write([3, 4], at: 2) }
-    try file.write([5], at: 8)
+    // A write tears between sectors: of four, two are there.
+    #expect(throws: DiskError.self) { try file.write([UInt8](repeating: 3, count: 2048), at: 512) }
     #expect(ended.times.with { $0 } == 1)
-    #expect(try inner.readAll("/f", limit: 20) == [1, 2, 3, 0, 0, 0, 0, 0, 5])
+    let written = try inner.readAll("/f", limit: 4096)
+    #expect(written.count == 512 + 1024)
+    #expect(written[..<2] == [1, 2] && written[512...].allSatisfy { $0 == 3 })
+    try file.write([5], at: 8)
+    #expect(try inner.readAll("/f", limit: 4096)[8] == 5)
     #expect(plan.matching == 3)
   }
 }
