@@ -146,8 +146,14 @@ final class StoreSession: PageSession {
   private func changedPages(upTo pages: UInt32, head: Position) throws(StoreError) -> [ChangedPage] {
     var changes: [ChangedPage] = []
     changes.reserveCapacity(overlay.count)
+    let headPages = store.state.with { $0.pages(at: head.index) }
     for number in overlay.keys.sorted() where number <= pages {
       let image = overlay[number]!
+      // What lies behind the head's end is no base: a checkpoint may have left it out of the main file.
+      if number > headPages {
+        changes.append(ChangedPage(number: number, image: image, base: nil))
+        continue
+      }
       let (version, serial) = store.state.with { s in (s.version(of: number, at: head.index), s.markSerial) }
       if let version {
         if version.image == image { continue }
