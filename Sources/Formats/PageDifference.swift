@@ -1,7 +1,7 @@
 // What changed in a page: runs of 8-byte words that differ, with their new content.
 //
-// Runs instead of a XOR of the whole page: the compressor then sees only what changed, which costs a fifth of the time
-// and leaves text as compressible as it was. A run is its first word (2 bytes), its count of words (2 bytes), then the
+// Runs instead of a XOR of the whole page: the compressor then sees only what changed, and text stays as compressible as
+// it was. A run is its first word (2 bytes), its count of words (2 bytes), then the
 // words. Runs ascend and never touch.
 
 import Base

@@ -2,7 +2,6 @@
 // waits for it.
 
 import Base
-import Base
 import Disk
 import Threads
 
