@@ -1,4 +1,4 @@
-// The two slots that say where redo begins; each write goes to the older one.
+// The two slots that say where redo begins; each write goes to the older one, when the newer one is durable for sure.
 
 import Base
 import Disk
@@ -8,14 +8,16 @@ import Threads
 final class RedoFile: Sendable {
   static let name = "redo.krdo"
   private let file: any DiskFile
-  private let current: Lock<RedoSlot>
+  /// `isDurable` is false for a slot that was read: a killed process may have written it without a sync, or with one
+  /// that failed, and then only the page cache has it.
+  private let current: Lock<(slot: RedoSlot, isDurable: Bool)>
 
-  private init(_ file: any DiskFile, _ slot: RedoSlot) {
+  private init(_ file: any DiskFile, _ slot: RedoSlot, isDurable: Bool) {
     self.file = file
-    current = Lock(slot)
+    current = Lock((slot, isDurable))
   }
 
-  var slot: RedoSlot { current.with { $0 } }
+  var slot: RedoSlot { current.with { $0.slot } }
 
   static func create(disk: any Disk, directory: String, _ first: RedoSlot) throws(StoreError) -> RedoFile {
     try storing {
@@ -24,7 +26,7 @@ final class RedoFile: Sendable {
       try file.write(first.encode(), at: 0)
       try file.write(first.encode(), at: UInt64(RedoSlot.spacing))
       try file.sync()
-      return RedoFile(file, first)
+      return RedoFile(file, first, isDurable: true)
     }
   }
 
@@ -44,19 +46,28 @@ final class RedoFile: Sendable {
       } catch { fault = error }
     }
     guard let best else { throw StoreError(fault ?? FormatError(.foreign, "no redo slot"), in: path) }
-    return RedoFile(file, best)
+    return RedoFile(file, best, isDurable: false)
   }
 
-  /// Durable when it returns.
+  /// Durable when it returns. One caller at a time.
   func write(_ change: (inout RedoSlot) -> Void) throws(StoreError) {
-    var slot = slot
+    var (slot, isDurable) = current.with { $0 }
+    // Else a crash that tears the write below could leave neither slot.
+    if !isDurable {
+      try put(slot)
+      current.with { $0.isDurable = true }
+    }
     change(&slot)
     slot.sequence += 1
+    try put(slot)
     let next = slot
+    current.with { $0 = (next, true) }
+  }
+
+  private func put(_ slot: RedoSlot) throws(StoreError) {
     try storing {
-      try file.write(next.encode(), at: next.sequence % 2 == 0 ? 0 : UInt64(RedoSlot.spacing))
+      try file.write(slot.encode(), at: slot.sequence % 2 == 0 ? 0 : UInt64(RedoSlot.spacing))
       try file.sync()
     }
-    current.with { $0 = next }
   }
 }

@@ -11,6 +11,9 @@ enum CheckpointPhase {
   case idle
   case waitingForMark
   case flushing(plan: CheckpointPlan)
+  /// The main file is durable. From the first try on the redo slot may be on the disk, so no page is written again: a
+  /// crash that tore one would not find its image in the records after the new mark.
+  case recording(plan: CheckpointPlan)
 }
 
 struct CheckpointPlan {
@@ -46,15 +49,17 @@ extension Shard {
       case .idle: return false
       case .waitingForMark: return beginFlush()
       case .flushing(let plan): return try flush(plan)
+      case .recording(let plan): return try record(plan)
       }
     } catch {
       state.with { s in
-        // Without room it is tried again from the first page, under the mark that it has.
-        if error.code == .diskFull, case .flushing(var plan) = s.checkpoint {
+        // Without room it is tried again under the mark that it has: from the first page, or only the slot.
+        switch s.checkpoint {
+        case .flushing(var plan) where error.code == .diskFull:
           plan.next = 0
           s.checkpoint = .flushing(plan: plan)
-        } else {
-          s.checkpoint = .idle
+        case .recording where error.code == .diskFull: break
+        default: s.checkpoint = .idle
         }
       }
       throw error
@@ -92,6 +97,12 @@ extension Shard {
       return true
     }
     try pages.main.sync()
+    let synced = plan
+    state.with { $0.checkpoint = .recording(plan: synced) }
+    return true
+  }
+
+  private func record(_ plan: CheckpointPlan) throws(StoreError) -> Bool {
     let segmentsEnd = accountLog.segments.end
     let epoch = state.with { $0.greatestEpoch }
     try redo.write { slot in
@@ -101,8 +112,8 @@ extension Shard {
       slot.epoch = epoch
     }
     pages.flushed(plan.upTo)
-    if pages.minPin >= plan.upTo.index { try pages.main.truncate(pages: max(plan.pages, pages.currentPages)) }
     state.with { $0.checkpoint = .idle }
+    if pages.minPin >= plan.upTo.index { try pages.main.truncate(pages: max(plan.pages, pages.currentPages)) }
     return false
   }
 }

@@ -14,6 +14,13 @@ import Testing
     }
   }
 
+  /// Seeds that were red once. 3730: the sync of a redo slot met a full disk, the slot reached the disk all the same, and
+  /// the checkpoint began again with the pages that it already named.
+  @Test("a seed that was red stays green", arguments: [3730])
+  func redSeedPasses(seed: UInt64) {
+    #expect(StoreSimulation.run(seed: seed).violation == nil)
+  }
+
   @Test("a planted bug is convicted", arguments: StoreSimulation.bugs.map(\.name))
   func bugIsConvicted(name: String) {
     let bug = StoreSimulation.bugs.first { $0.name == name }!.bug
