@@ -15,6 +15,11 @@ package enum Zstd {
     compress(bytes.span.bytes, level: level)
   }
 
+  /// As `compress`, but lends the frame from memory that the thread keeps.
+  package static func compress<R>(_ bytes: [UInt8], level: Int = 1, _ body: (UnsafeRawBufferPointer) -> R) -> R {
+    compressors.value.compress(bytes.span.bytes, level: level, body)
+  }
+
   /// The content of a frame; `.tooLarge` when it would be more than `limit` bytes, which is known before anything is
   /// allocated.
   package static func decompress(_ bytes: RawSpan, limit: Int) throws(AtRestError) -> [UInt8] {

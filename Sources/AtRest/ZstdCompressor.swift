@@ -6,13 +6,18 @@ package final class ZstdCompressor: @unchecked Sendable {
   // Invariant: its owner lets one thread at a time use it.
   private let context: OpaquePointer
   private var level = ZSTD_defaultCLevel()
+  /// For frames that are only lent.
+  private var scratch = UnsafeMutableRawBufferPointer(start: nil, count: 0)
 
   package init() {
     guard let context = ZSTD_createCCtx() else { preconditionFailure("out of memory") }
     self.context = context
   }
 
-  deinit { ZSTD_freeCCtx(context) }
+  deinit {
+    ZSTD_freeCCtx(context)
+    scratch.deallocate()
+  }
 
   /// The most bytes that a frame of `count` bytes can have.
   package static func bound(_ count: Int) -> Int { ZSTD_compressBound(count) }
@@ -24,6 +29,18 @@ package final class ZstdCompressor: @unchecked Sendable {
       }
       used = count
     }
+  }
+
+  func compress<R>(_ bytes: RawSpan, level: Int, _ body: (UnsafeRawBufferPointer) -> R) -> R {
+    let bound = Self.bound(bytes.byteCount)
+    if scratch.count < bound {
+      scratch.deallocate()
+      scratch = .allocate(byteCount: max(bound, 64 << 10), alignment: 16)
+    }
+    guard let count = compress(bytes, level: level, to: scratch) else {
+      preconditionFailure("zstd needs more than its own bound")
+    }
+    return body(UnsafeRawBufferPointer(rebasing: scratch[..<count]))
   }
 
   /// Writes a frame to the front of `output` and gives its length; nil when it does not fit. libzstd may want some bytes

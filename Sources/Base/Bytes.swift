@@ -29,15 +29,11 @@ public struct ByteWriter: Sendable {
   }
 
   @inlinable public mutating func put<T: FixedWidthInteger>(_ value: T) {
-    var rest = T.Magnitude(truncatingIfNeeded: value)
-    for _ in 0..<(T.bitWidth / 8) {
-      storage.append(UInt8(truncatingIfNeeded: rest))
-      rest >>= 8
-    }
+    unsafe withUnsafeBytes(of: value.littleEndian) { unsafe storage.append(contentsOf: $0) }
   }
 
   @inlinable public mutating func put(raw: some Collection<UInt8>) { storage.append(contentsOf: raw) }
-  @inlinable public mutating func put(_ id: some OpaqueID) { put(raw: id.bytes) }
+  @inlinable public mutating func put(_ id: some OpaqueID) { put(id.bits.byteSwapped) }
   @inlinable public mutating func put(_ checksum: Checksum) { put(checksum.bits) }
 
   /// A length of 32 bits, then the bytes.

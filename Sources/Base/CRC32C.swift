@@ -18,26 +18,27 @@ public enum CRC32C {
 
   /// The checksum of `bytes`, or of what gave `seed` followed by `bytes`.
   public static func checksum(_ bytes: RawSpan, seed: UInt32 = 0) -> UInt32 {
-    var crc = ~seed
-    let table = flat
-    var i = 0
-    let count = bytes.byteCount
-    while i + 8 <= count {
-      let word = unsafe bytes.unsafeLoadUnaligned(fromByteOffset: i, as: UInt64.self).littleEndian
-      let low = UInt32(truncatingIfNeeded: word) ^ crc
-      let high = UInt32(truncatingIfNeeded: word >> 32)
-      crc = table[1792 + Int(low & 255)] ^ table[1536 + Int((low >> 8) & 255)]
-      crc ^= table[1280 + Int((low >> 16) & 255)] ^ table[1024 + Int(low >> 24)]
-      crc ^= table[768 + Int(high & 255)] ^ table[512 + Int((high >> 8) & 255)]
-      crc ^= table[256 + Int((high >> 16) & 255)] ^ table[Int(high >> 24)]
-      i += 8
+    unsafe flat.withUnsafeBufferPointer { table in
+      var crc = ~seed
+      var i = 0
+      let count = bytes.byteCount
+      while i + 8 <= count {
+        let word = unsafe bytes.unsafeLoadUnaligned(fromByteOffset: i, as: UInt64.self).littleEndian
+        let low = UInt32(truncatingIfNeeded: word) ^ crc
+        let high = UInt32(truncatingIfNeeded: word >> 32)
+        crc = unsafe table[1792 + Int(low & 255)] ^ table[1536 + Int((low >> 8) & 255)]
+        crc ^= unsafe table[1280 + Int((low >> 16) & 255)] ^ table[1024 + Int(low >> 24)]
+        crc ^= unsafe table[768 + Int(high & 255)] ^ table[512 + Int((high >> 8) & 255)]
+        crc ^= unsafe table[256 + Int((high >> 16) & 255)] ^ table[Int(high >> 24)]
+        i += 8
+      }
+      while i < count {
+        let byte = unsafe bytes.unsafeLoad(fromByteOffset: i, as: UInt8.self)
+        crc = unsafe crc >> 8 ^ table[Int(UInt8(truncatingIfNeeded: crc) ^ byte)]
+        i += 1
+      }
+      return ~crc
     }
-    while i < count {
-      let byte = unsafe bytes.unsafeLoad(fromByteOffset: i, as: UInt8.self)
-      crc = crc >> 8 ^ table[Int(UInt8(truncatingIfNeeded: crc) ^ byte)]
-      i += 1
-    }
-    return ~crc
   }
 
   public static func checksum(_ bytes: [UInt8]) -> UInt32 { unsafe checksum(bytes.span.bytes) }

@@ -34,7 +34,10 @@ public enum XXH64 {
         i += 32
       }
       h = rotate(a, 1) &+ rotate(b, 7) &+ rotate(c, 12) &+ rotate(d, 18)
-      for lane in [a, b, c, d] { h = (h ^ round(0, lane)) &* p1 &+ p4 }
+      h = (h ^ round(0, a)) &* p1 &+ p4
+      h = (h ^ round(0, b)) &* p1 &+ p4
+      h = (h ^ round(0, c)) &* p1 &+ p4
+      h = (h ^ round(0, d)) &* p1 &+ p4
     } else {
       h = seed &+ p5
     }

@@ -10,6 +10,7 @@ static inline int komora_db_config(sqlite3 *db, int op, int on) {
   int now = -1;
   return sqlite3_db_config(db, op, on, &now);
 }
+static inline int komora_config_memstatus(int on) { return sqlite3_config(SQLITE_CONFIG_MEMSTATUS, on); }
 // SQLITE_TRANSIENT is a cast that Swift can only spell with unsafeBitCast.
 static inline int komora_bind_text(sqlite3_stmt *s, int i, const char *p, sqlite3_uint64 n) {
   return sqlite3_bind_text64(s, i, p, n, SQLITE_TRANSIENT, SQLITE_UTF8);

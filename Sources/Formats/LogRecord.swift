@@ -66,8 +66,9 @@ public struct RecordHeader: Sendable, Equatable {
   public var frameBytes: Int { Self.byteCount + payloadBytes }
 
   /// The header's bytes; the first 88 are what the checksum covers, the first 60 what the seal binds.
-  public func encode() -> [UInt8] {
-    var w = ByteWriter(capacity: Self.byteCount)
+  /// The array has room for `capacity` bytes.
+  public func encode(capacity: Int = RecordHeader.byteCount) -> [UInt8] {
+    var w = ByteWriter(capacity: max(capacity, Self.byteCount))
     w.put(raw: "KREC".utf8)
     w.put(Self.version)
     w.put(kind.rawValue)

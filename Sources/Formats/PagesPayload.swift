@@ -1,29 +1,27 @@
 // What a record of pages holds inside its seal and its compression: the pages that one transaction changed.
 //
-// A page is a whole image or the difference to the version that it replaces. A difference names the index of its base
-// and the hash of its result; another base or result is damage. The 32 reserved bytes of a page are its seal's and always
-// zero here.
+// A page is the difference to the version that it replaces, or to a page of zeros where there is none to rely on. It
+// names the index of its base and the hash of its result; another base or result is damage. The 32 reserved bytes of a
+// page are its seal's and always zero here.
 
 public import Base
 
 public struct PageChange: Sendable, Equatable {
-  public enum Body: Sendable, Equatable {
-    /// `Limits.pageBytes` bytes.
-    case whole([UInt8])
-    /// To the version that was made at index `base`.
-    case difference(base: LogIndex, PageDifference)
-  }
-
   public var number: PageNumber
   /// XXH64 of the resulting page.
   public var hash: UInt64
-  public var body: Body
+  /// Index at which the version was made that `difference` starts from; 0 for a page of zeros.
+  public var base: LogIndex
+  public var difference: PageDifference
 
-  public init(number: PageNumber, hash: UInt64, body: Body) {
+  public init(number: PageNumber, hash: UInt64, base: LogIndex, difference: PageDifference) {
     self.number = number
     self.hash = hash
-    self.body = body
+    self.base = base
+    self.difference = difference
   }
+
+  public static let zeros = [UInt8](repeating: 0, count: Limits.pageBytes)
 }
 
 public struct PagesPayload: Sendable, Equatable {
@@ -32,7 +30,7 @@ public struct PagesPayload: Sendable, Equatable {
   /// Sorted by number, each at most once.
   public var changes: [PageChange]
 
-  static let entryBytes = 25
+  static let entryBytes = 24
   /// The largest payload before compression; runs may be a little longer than a page.
   public static let byteCountMax = 8 + Limits.recordPagesMax * (entryBytes + 2 * Limits.pageBytes)
 
@@ -42,23 +40,9 @@ public struct PagesPayload: Sendable, Equatable {
   }
 
   public func encode() -> [UInt8] {
-    var w = ByteWriter(capacity: 8 + changes.count * (Self.entryBytes + 1024))
-    w.put(databasePages)
-    w.put(UInt32(changes.count))
-    for change in changes {
-      w.put(change.number)
-      w.put(change.hash)
-      switch change.body {
-      case .whole(let image):
-        w.put(UInt8(0))
-        w.put(raw: image)
-      case .difference(let base, let difference):
-        w.put(UInt8(1))
-        w.put(base)
-        w.put(string: difference.runs)
-      }
-    }
-    return w.bytes
+    var e = PagesEncoder(databasePages: databasePages, count: changes.count)
+    for change in changes { e.put(change) }
+    return e.bytes
   }
 
   public init(_ bytes: [UInt8]) throws(FormatError) {
@@ -92,13 +76,42 @@ public struct PagesPayload: Sendable, Equatable {
   private static func change(_ r: inout ByteReader) throws -> PageChange {
     let number: PageNumber = try r.take()
     let hash: UInt64 = try r.take()
-    switch try r.take(UInt8.self) {
-    case 0: return PageChange(number: number, hash: hash, body: .whole(Array(try r.take(raw: Limits.pageBytes))))
-    case 1:
-      let base: LogIndex = try r.take()
-      let difference = try PageDifference(runs: try r.takeString(limit: 2 * Limits.pageBytes))
-      return PageChange(number: number, hash: hash, body: .difference(base: base, difference))
-    default: throw FormatError(.damaged, "unknown coding of a page", at: r.offset - 1)
-    }
+    let base: LogIndex = try r.take()
+    let difference = try PageDifference(runs: try r.takeString(limit: 2 * Limits.pageBytes))
+    return PageChange(number: number, hash: hash, base: base, difference: difference)
+  }
+}
+
+/// Writes a payload page by page, without a copy of any in between: every commit goes through it.
+public struct PagesEncoder {
+  private var w: ByteWriter
+
+  /// For `count` pages, which are put in the order of their numbers.
+  public init(databasePages: UInt32, count: Int) {
+    w = ByteWriter(capacity: 8 + count * (PagesPayload.entryBytes + 1024))
+    w.put(databasePages)
+    w.put(UInt32(count))
+  }
+
+  public var bytes: [UInt8] { w.bytes }
+
+  public mutating func put(_ change: PageChange) {
+    head(change.number, change.hash, change.base)
+    w.put(string: change.difference.runs)
+  }
+
+  /// The difference from `old`, the version of index `base`, to `new`.
+  public mutating func put(_ number: PageNumber, hash: UInt64, base: LogIndex, from old: [UInt8], to new: [UInt8]) {
+    head(number, hash, base)
+    let at = w.bytes.count
+    w.put(UInt32(0))
+    PageDifference.put(from: old, to: new, into: &w)
+    w.patch(UInt32(w.bytes.count - at - 4), at: at)
+  }
+
+  private mutating func head(_ number: PageNumber, _ hash: UInt64, _ base: LogIndex) {
+    w.put(number)
+    w.put(hash)
+    w.put(base)
   }
 }

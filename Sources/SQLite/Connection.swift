@@ -11,7 +11,9 @@ package final class Connection: @unchecked Sendable {
   let handle: OpaquePointer
   private let vfs: PagesVFS?
   var sandbox: SandboxState?
-  private var cached: [String: [Statement]] = [:]
+  /// Statements by their text. The place stays when its statement is taken, so that a frequent one costs one look-up.
+  private final class Place { var idle: [Statement] = [] }
+  private var cached: [String: Place] = [:]
   private var cachedCount = 0
 
   private init(adopting handle: OpaquePointer, vfs: PagesVFS?) {
@@ -57,7 +59,12 @@ package final class Connection: @unchecked Sendable {
     guard result == SQLITE_OK else { throw error(result) }
   }
 
+  /// Without the allocator's statistics, and so without its mutex, which all threads would share. It must come before
+  /// anything else of the library; a process that had it open before keeps the statistics.
+  static let isConfigured = komora_config_memstatus(0) == SQLITE_OK
+
   private static func open(_ path: String, _ flags: Int32, vfs: String?) throws(SQLiteError) -> OpaquePointer {
+    _ = isConfigured
     var handle: OpaquePointer?
     let result = sqlite3_open_v2(path, &handle, flags | SQLITE_OPEN_NOMUTEX, vfs)
     guard result == SQLITE_OK, let handle else {
@@ -69,13 +76,13 @@ package final class Connection: @unchecked Sendable {
   }
 
   deinit {
-    for statements in cached.values { for statement in statements { statement.finalize() } }
+    for place in cached.values { for statement in place.idle { statement.finalize() } }
     sqlite3_close_v2(handle)
   }
 
   /// Ends cached statements, so that nothing of them holds a lock or an old schema.
   package func forgetStatements() {
-    for statements in cached.values { for statement in statements { statement.finalize() } }
+    for place in cached.values { for statement in place.idle { statement.finalize() } }
     cached = [:]
     cachedCount = 0
   }
@@ -111,7 +118,8 @@ package final class Connection: @unchecked Sendable {
 
   /// As `prepare` for a single statement that is used often; give it back with `recycle`.
   package func cachedStatement(_ sql: String) throws(SQLiteError) -> Statement {
-    if let statement = cached[sql]?.popLast() {
+    let place = cached[sql]
+    if let statement = place?.idle.popLast() {
       cachedCount -= 1
       statement.leaveCache(of: self)
       return statement
@@ -122,11 +130,25 @@ package final class Connection: @unchecked Sendable {
     return statement
   }
 
+  private func place(for sql: String) -> Place? {
+    if let place = cached[sql] { return place }
+    // Places that are empty now go first, or texts that never come again would fill the cache for ever.
+    if cached.count >= Self.cachedMax { cached = cached.filter { !$0.value.idle.isEmpty } }
+    guard cached.count < Self.cachedMax else { return nil }
+    let place = Place()
+    cached[sql] = place
+    return place
+  }
+
+  private static let cachedMax = 128
+
   package func recycle(_ statement: Statement) {
-    guard let key = statement.cacheKey, cachedCount < 128 else { return statement.finalize() }
+    guard let key = statement.cacheKey, cachedCount < Self.cachedMax, let place = place(for: key) else {
+      return statement.finalize()
+    }
     statement.reset(clear: true)
     statement.enterCache()
-    cached[key, default: []].append(statement)
+    place.idle.append(statement)
     cachedCount += 1
   }
 

@@ -22,6 +22,7 @@ package final class PagesVFS: @unchecked Sendable {
   private static let serial = Atomic<UInt64>(0)
 
   package init(host: any PageHost) {
+    _ = Connection.isConfigured
     self.host = host
     name = "komora-\(Self.serial.add(1, ordering: .relaxed).newValue)"
     nameBytes = strdup(name)

@@ -37,6 +37,8 @@ final class CommitLog: Sendable {
 
   private struct State {
     var queue: [LogEntry] = []
+    /// Records that are worth waking the log's thread for.
+    var wanted = 1
     var current: File?
     /// Full files whose records are not all in segments.
     var full: [File] = []
@@ -84,10 +86,11 @@ final class CommitLog: Sendable {
 
   /// Queues records; their owner hears when they are durable.
   func append(_ entries: [LogEntry]) {
-    state.with { s in
+    let isEnough = state.with { s in
       s.queue.append(contentsOf: entries)
+      return s.queue.count >= s.wanted
     }
-    state.wake()
+    if isEnough { state.wake() }
   }
 
   var hasWork: Bool { state.with { !$0.queue.isEmpty } }
@@ -95,6 +98,13 @@ final class CommitLog: Sendable {
   /// Waits until there is something to write; false when the log is closing and empty.
   func waitForWork() -> Bool {
     state.wait(until: { !$0.queue.isEmpty || $0.closing }, { !$0.queue.isEmpty })
+  }
+
+  /// Waits until `count` records are there, or for `time`: for when more are known to be on their way.
+  func gather(_ count: Int, for time: Duration) {
+    state.with { $0.wanted = count }
+    _ = state.wait(for: time, until: { $0.queue.count >= count || $0.closing }, { _ in })
+    state.with { $0.wanted = 1 }
   }
 
   func beginClosing() {
@@ -155,6 +165,10 @@ final class CommitLog: Sendable {
       while count < s.queue.count, count == 0 || bytes < configuration.logGroupBytes {
         bytes += s.queue[count].record.frame.count
         count += 1
+      }
+      if count == s.queue.count {
+        defer { s.queue = [] }
+        return s.queue
       }
       let taken = Array(s.queue[..<count])
       s.queue.removeFirst(count)

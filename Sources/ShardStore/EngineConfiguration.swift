@@ -18,6 +18,8 @@ package struct EngineConfiguration: Sendable {
   package var directLog = true
   /// Bytes of records after which a group of the log takes no more, so that no file is left much too early.
   package var logGroupBytes = 4 << 20
+  /// How long a group may wait for records of turns that wait for a writer's thread.
+  package var logGatherTime = Duration.microseconds(200)
   /// Pages in one record; a transaction with more continues in further records. At most `Limits.recordPagesMax`.
   package var recordPages = Limits.recordPagesMax
   package var segmentBytes = Limits.segmentBytesDefault

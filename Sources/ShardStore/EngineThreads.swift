@@ -9,16 +9,27 @@ final class EngineThreads: Sendable {
   private let owned = Lock<[Thread]>([])
   private let stopping = Lock(false)
   private let period: Duration
+  private let gatherTime: Duration
+  /// Records in a group beyond which another one saves little.
+  private static let gatherRecords = 32
 
   init(_ configuration: EngineConfiguration) {
     writers = WorkPool(name: "write", threads: configuration.writerThreads)
     readers = WorkPool(name: "read", threads: configuration.readerThreads)
     period = configuration.maintenancePeriod
+    gatherTime = configuration.logGatherTime
   }
 
   func start(_ engine: Engine) {
     let log = engine.log
-    let flusher = Thread(name: "log") { while log.waitForWork() { log.flushGroup() } }
+    let (writers, gatherTime) = (writers, gatherTime)
+    let flusher = Thread(name: "log") {
+      while log.waitForWork() {
+        // Turns that wait for a thread will soon want a sync too; sharing one leaves the processor to them.
+        if writers.hasBacklog { log.gather(Self.gatherRecords, for: gatherTime) }
+        log.flushGroup()
+      }
+    }
     let (stopping, period) = (stopping, period)
     let keeper = Thread(name: "maintain") { [unowned engine] in
       while stopping.wait(for: period, until: { $0 }, { $0 }) == nil { engine.maintain { stopping.with { $0 } } }

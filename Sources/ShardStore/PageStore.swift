@@ -56,19 +56,26 @@ final class PageStore: PageHost {
     func version(of page: PageNumber, at index: LogIndex) -> PageVersion? { chains[page]?.last { $0.index <= index } }
 
     mutating func prune(_ page: PageNumber, below pin: LogIndex) {
-      guard var chain = chains[page], chain.count > 1 else { return }
-      guard let keep = chain.lastIndex(where: { $0.index <= pin }), keep > 0 else { return }
+      versionCount -= Self.prune(&chains[page, default: []], below: pin)
+    }
+
+    private static func add(_ version: PageVersion, to chain: inout [PageVersion], pruneBelow pin: LogIndex) -> Int {
+      chain.append(version)
+      return prune(&chain, below: pin)
+    }
+
+    /// Gives how many went.
+    private static func prune(_ chain: inout [PageVersion], below pin: LogIndex) -> Int {
+      guard chain.count > 1, let keep = chain.lastIndex(where: { $0.index <= pin }), keep > 0 else { return 0 }
       chain.removeFirst(keep)
-      versionCount -= keep
-      chains[page] = chain
+      return keep
     }
 
     mutating func install(_ images: [(PageNumber, [UInt8])], at index: LogIndex, pages: UInt32) {
       let pin = minPin
       for (page, image) in images {
-        chains[page, default: []].append(PageVersion(index: index, image: image, markSerial: markSerial))
-        versionCount += 1
-        prune(page, below: pin)
+        let version = PageVersion(index: index, image: image, markSerial: markSerial)
+        versionCount += 1 - Self.add(version, to: &chains[page, default: []], pruneBelow: pin)
       }
       if sizes.last!.pages != pages { sizes.append(Size(index: index, pages: pages)) }
       if sizes.count > 64, let keep = sizes.lastIndex(where: { $0.index <= pin }), keep > 0 { sizes.removeFirst(keep) }

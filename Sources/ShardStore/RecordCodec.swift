@@ -9,11 +9,16 @@ import Base
 import Formats
 import OpenSSL
 
-/// A record as it travels: header and frame.
-struct SealedRecord: Sendable {
+/// A record as it travels: header and frame. An object, since it goes from list to list on its way.
+final class SealedRecord: Sendable {
   let header: RecordHeader
   /// Header and payload.
   let frame: [UInt8]
+
+  init(header: RecordHeader, frame: [UInt8]) {
+    self.header = header
+    self.frame = frame
+  }
 
   var position: Position { header.position }
 }
@@ -25,8 +30,8 @@ final class RecordSealer {
   private let key: SecretBytes
   private let cipher: AESGCM
   private let wrap: AESGCM
-  private let compressor = ZstdCompressor()
   private var nonceCounter: UInt64 = 0
+  private var effort = CompressionEffort()
   private var lastTime: UnixMicroseconds
   private let plain: Bool
 
@@ -46,28 +51,34 @@ final class RecordSealer {
   {
     // Random, since this key is the account's and outlives the opening; there are few such records.
     let nonce = SystemRandom.bytes(12)
-    var content = key.copy
-    defer { wipe(&content) }
-    return seal(
-      kind, content, with: wrap, nonce: nonce, continues: false, after: previous, commitIndex: commitIndex, time: time)
+    return key.with { content in
+      content.withUnsafeBytes {
+        seal(
+          kind, $0, with: wrap, nonce: nonce, continues: false, after: previous, commitIndex: commitIndex, time: time)
+      }
+    }
   }
 
+  /// `payload` as `PagesEncoder` wrote it.
   func pagesRecord(
-    _ payload: PagesPayload, continues: Bool, after previous: Position, commitIndex: LogIndex, time: UnixMicroseconds
+    _ payload: [UInt8], continues: Bool, after previous: Position, commitIndex: LogIndex, time: UnixMicroseconds
   ) -> SealedRecord {
     nonceCounter += 1
     var w = ByteWriter(capacity: 12)
     w.put(nonceCounter)
     w.put(UInt32(0))
-    let raw = payload.encode()
-    let content = compressor.compress(raw.span.bytes, level: 1)
-    return seal(
-      .pages, content, with: cipher, nonce: w.bytes, continues: continues, after: previous, commitIndex: commitIndex,
-      time: time)
+    let nonce = w.bytes
+    // The thread's compressor, not one of ours: its tables stay in the processor's cache.
+    return Zstd.compress(payload, level: effort.level) { content in
+      effort.note(payload.count, content.count)
+      return seal(
+        .pages, content, with: cipher, nonce: nonce, continues: continues, after: previous, commitIndex: commitIndex,
+        time: time)
+    }
   }
 
   private func seal(
-    _ kind: RecordKind, _ content: [UInt8], with cipher: AESGCM, nonce: [UInt8], continues: Bool,
+    _ kind: RecordKind, _ content: UnsafeRawBufferPointer, with cipher: AESGCM, nonce: [UInt8], continues: Bool,
     after previous: Position, commitIndex: LogIndex, time: UnixMicroseconds
   ) -> SealedRecord {
     lastTime = max(lastTime + 1, time)
@@ -76,18 +87,17 @@ final class RecordSealer {
       commitIndex: commitIndex, time: lastTime, payloadBytes: content.count + AESGCM.tagBytes, nonce: nonce,
       previous: previous.checksum)
     // One buffer: header, then the content, which is sealed where it lies.
-    var frame = header.encode()
     let end = RecordHeader.byteCount + content.count
-    frame.reserveCapacity(end + AESGCM.tagBytes)
+    var frame = header.encode(capacity: end + AESGCM.tagBytes)
     frame.append(contentsOf: content)
     frame.append(contentsOf: repeatElement(0, count: AESGCM.tagBytes))
     if !plain {
-      let aad = Array(frame[..<RecordHeader.sealedPrefix])
-      var span = frame.mutableSpan
-      var raw = span.mutableBytes
-      cipher.sealInPlace(
-        &raw, text: RecordHeader.byteCount..<end, tag: end, nonce: nonce.span.bytes,
-        aad: aad.span.bytes)
+      frame.withUnsafeMutableBytes { bytes in
+        // The associated data lies before what is sealed.
+        let aad = RawSpan(_unsafeStart: bytes.baseAddress!, byteCount: RecordHeader.sealedPrefix)
+        var text = MutableRawSpan(_unsafeBytes: UnsafeMutableRawBufferPointer(rebasing: bytes[RecordHeader.byteCount...]))
+        cipher.sealInPlace(&text, text: 0..<content.count, tag: content.count, nonce: nonce.span.bytes, aad: aad)
+      }
     }
     header.checksum = RecordCodec.checksum(frame, frame.span.bytes.extracting(RecordHeader.byteCount..<frame.count))
     RecordHeader.patch(&frame, checksum: header.checksum)
@@ -95,14 +105,36 @@ final class RecordSealer {
   }
 }
 
+/// Looks for little in records of an account whose last ones gave little: sealed or compressed values, mostly. One record
+/// in up to sixteen is tried in earnest, so that an account whose rows change is noticed.
+struct CompressionEffort {
+  private var misses = 0
+  private var left = 0
+
+  /// zstd's level for the next record.
+  var level: Int { left > 0 ? -5 : 1 }
+
+  /// What the next record came to.
+  mutating func note(_ bytes: Int, _ compressed: Int) {
+    if left > 0 {
+      left -= 1
+    } else if compressed * 10 > bytes * 9 {
+      misses = min(misses + 1, 4)
+      left = 1 << misses - 1
+    } else {
+      misses = 0
+    }
+  }
+}
+
 enum RecordCodec {
   /// SHA-256 over the first 88 bytes of the header, which hold the checksum before, and the payload; 16 bytes of it.
   static func checksum(_ head: [UInt8], _ payload: RawSpan) -> Checksum {
-    var digest = [UInt8](repeating: 0, count: 32)
-    var span = digest.mutableSpan
-    var raw = span.mutableBytes
-    SHA256.hash(head.span.bytes.extracting(0..<RecordHeader.checkedPrefix), payload, into: &raw)
-    return Checksum(bits: digest[..<16].reversed().reduce(0) { $0 << 8 | UInt128($1) })
+    withUnsafeTemporaryAllocation(byteCount: 32, alignment: 16) { digest in
+      var raw = MutableRawSpan(_unsafeBytes: digest)
+      SHA256.hash(head.span.bytes.extracting(0..<RecordHeader.checkedPrefix), payload, into: &raw)
+      return Checksum(bits: UInt128(littleEndian: digest.load(as: UInt128.self)))
+    }
   }
 
   /// The record at the front of `bytes`; throws when there is none or it is not what was written.

@@ -1,6 +1,6 @@
 // Opening an account: its keys, its main file, and the records after the last mark.
 //
-// Redo is physical: the first record of a page after the mark is a whole image, so a page that a crash tore in the main
+// Redo is physical: the first record of a page after the mark starts from zeros, so a page that a crash tore in the main
 // file is never needed. A transaction whose last part is missing counts only as places in the log.
 
 import AtRest
@@ -93,16 +93,15 @@ extension Shard {
   private static func image(of change: PageChange, in pages: PageStore, _ record: SealedRecord) throws(StoreError)
     -> [UInt8]
   {
-    let image: [UInt8]
-    switch change.body {
-    case .whole(let bytes): image = bytes
-    case .difference(let base, let difference):
-      guard let version = pages.state.with({ $0.chains[change.number]?.last }), version.index == base else {
+    var base = PageChange.zeros
+    if change.base > 0 {
+      guard let version = pages.state.with({ $0.chains[change.number]?.last }), version.index == change.base else {
         throw StoreError(
           .damaged, "record \(record.position): page \(change.number) is a difference to a version that is not there")
       }
-      image = difference.applied(to: version.image)
+      base = version.image
     }
+    let image = change.difference.applied(to: base)
     guard XXH64.hash(image) == change.hash else {
       throw StoreError(.damaged, "record \(record.position): page \(change.number) does not come out as it was written")
     }

@@ -109,6 +109,10 @@ extension Shard {
 
   /// Makes sure that there is a connection and an epoch, and writes a mark that a checkpoint waits for.
   private func prepareTurn() throws(StoreError) {
+    let isPrepared = state.with { s in
+      s.failure == nil && !s.closing && s.sealer != nil && s.writer != nil && !s.markWanted
+    }
+    if isPrepared { return }
     if let failure = state.with({ $0.failure }) { throw failure }
     if state.with({ $0.closing }) { throw StoreError(.closed, "the account is closing; try again") }
     try beginEpochIfNeeded()

@@ -83,39 +83,45 @@ final class Shard: LogOwner, CommitGate, Sendable {
   // MARK: the log's side
 
   func logged(_ records: [SealedRecord]) {
-    let ready = state.with { s in take(records, &s) }
-    for (waiting, position) in ready { waiting.reply(.success(position)) }
+    if let (ready, position) = state.with({ s in take(records, &s) }) {
+      for waiting in ready { waiting.reply(.success(position)) }
+    }
     schedule()
   }
 
   /// Takes durable records in and publishes them, whole transactions only; gives the replies that may leave.
-  private func take(_ records: [SealedRecord], _ s: inout State) -> [(Waiting, Position)] {
-    let own = records.filter { $0.header.epoch > s.droppedEpoch }
-    guard !own.isEmpty else { return [] }
-    s.partial.append(contentsOf: own)
-    guard let last = s.partial.lastIndex(where: { !$0.header.continues }) else {
+  private func take(_ records: [SealedRecord], _ s: inout State) -> ([Waiting], Position)? {
+    let isOwn = records.allSatisfy { $0.header.epoch > s.droppedEpoch }
+    let own = isOwn ? records : records.filter { $0.header.epoch > s.droppedEpoch }
+    guard !own.isEmpty else { return nil }
+    let published: Position
+    if s.partial.isEmpty, !own.last!.header.continues {
+      accountLog.add(own)
+      published = own.last!.position
+    } else {
+      s.partial.append(contentsOf: own)
+      guard let last = s.partial.lastIndex(where: { !$0.header.continues }) else {
+        accountLog.setPartial(s.partial.count)
+        return nil
+      }
+      // Added before they are no longer partial: in between, the log must not take its file for one that nobody needs.
+      accountLog.add(Array(s.partial[...last]))
+      published = s.partial[last].position
+      s.partial.removeFirst(last + 1)
       accountLog.setPartial(s.partial.count)
-      return []
     }
-    let whole = Array(s.partial[...last])
-    s.partial.removeFirst(last + 1)
-    accountLog.add(whole)
-    accountLog.setPartial(s.partial.count)
-    let published = whole[last].position
     // The same lock orders this before a drop, so what is published here is never dropped.
     pages.publish(published)
-    var ready: [(Waiting, Position)] = []
-    var rest: [Waiting] = []
-    for waiting in s.waiting {
-      if waiting.index <= published.index {
-        ready.append((waiting, published))
-      } else {
-        rest.append(waiting)
-      }
+    var ready: [Waiting] = []
+    if s.waiting.allSatisfy({ $0.index <= published.index }) {
+      swap(&ready, &s.waiting)
+      s.inFlight = 0
+    } else {
+      ready = s.waiting.filter { $0.index <= published.index }
+      s.waiting.removeAll { $0.index <= published.index }
+      s.inFlight = Set(s.waiting.map(\.index)).count
     }
-    s.waiting = rest
-    s.inFlight = Set(rest.map(\.index)).count
-    return ready
+    return (ready, published)
   }
 
   func logFailed(_ records: [SealedRecord], _ error: StoreError, handed: Bool) -> Epoch {
@@ -176,9 +182,10 @@ final class Shard: LogOwner, CommitGate, Sendable {
     repeat {
       let part = rest.prefix(configuration.recordPages)
       rest = rest.dropFirst(part.count)
-      let payload = PagesPayload(databasePages: databasePages, changes: part.map(Self.change))
+      var payload = PagesEncoder(databasePages: databasePages, count: part.count)
+      for change in part { Self.put(change, into: &payload) }
       let record = sealer.pagesRecord(
-        payload, continues: !rest.isEmpty, after: previous, commitIndex: commitIndex, time: time)
+        payload.bytes, continues: !rest.isEmpty, after: previous, commitIndex: commitIndex, time: time)
       previous = record.position
       records.append(record)
     } while !rest.isEmpty
@@ -190,14 +197,10 @@ final class Shard: LogOwner, CommitGate, Sendable {
     state.with { $0.gated.append(contentsOf: made) }
   }
 
-  private static func change(_ page: ChangedPage) -> PageChange {
-    let body: PageChange.Body =
-      if let base = page.base {
-        .difference(base: base.index, PageDifference(from: base.image, to: page.image))
-      } else {
-        .whole(page.image)
-      }
-    return PageChange(number: page.number, hash: XXH64.hash(page.image), body: body)
+  private static func put(_ page: ChangedPage, into payload: inout PagesEncoder) {
+    let hash = XXH64.hash(page.image)
+    payload.put(
+      page.number, hash: hash, base: page.base?.index ?? 0, from: page.base?.image ?? PageChange.zeros, to: page.image)
   }
 
   /// Gives what the gate made to the log. Called by whoever has the turn, after COMMIT has returned.

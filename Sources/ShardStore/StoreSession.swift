@@ -15,6 +15,7 @@ final class StoreSession: PageSession {
   private var drops: UInt64 = 0
   private var overlay: [PageNumber: [UInt8]] = [:]
   private var overlayPages: UInt32?
+  private var hasReserved = false
   /// The session holds the account's writer, so that it reads from the head.
   var readsHead = false
   /// Why the last commit was refused.
@@ -47,6 +48,7 @@ final class StoreSession: PageSession {
       if let writer = s.writer, writer != key { return .busy }
       guard pin == s.head.index else { return .snapshotTooOld }
       s.writer = key
+      hasReserved = true
       return .ok
     }
   }
@@ -66,7 +68,8 @@ final class StoreSession: PageSession {
   }
 
   private func discard() {
-    overlay = [:]
+    hasReserved = false
+    overlay.removeAll(keepingCapacity: overlay.capacity <= 64)
     overlayPages = nil
   }
 
@@ -95,7 +98,8 @@ final class StoreSession: PageSession {
   }
 
   func write(page number: UInt32, _ bytes: RawSpan) -> PageWriteResult {
-    guard store.state.with({ $0.writer == key }) else { return .failed }
+    // Whether it still holds the writer is COMMIT's question: what it writes until then is its own.
+    guard hasReserved else { return .failed }
     guard overlay.count < store.transactionPagesMax || overlay[number] != nil else { return .tooLarge }
     guard Int(number) <= Limits.databasePagesMax else { return .tooLarge }
     if overlayPages == nil { overlayPages = pageCount }
@@ -126,7 +130,7 @@ final class StoreSession: PageSession {
       refusal = error
       return error.code == .diskFull ? .full : .refused
     }
-    overlay = [:]
+    overlay.removeAll(keepingCapacity: overlay.capacity <= 64)
     overlayPages = nil
     pinned = store.state.with { s in
       s.sessions[key] = s.head.index
@@ -144,28 +148,34 @@ final class StoreSession: PageSession {
 
   /// What differs from the head, sorted; the playback of a rollback differs in nothing.
   private func changedPages(upTo pages: UInt32, head: Position) throws(StoreError) -> [ChangedPage] {
+    var written: [ChangedPage] = []
+    written.reserveCapacity(overlay.count)
+    for (number, image) in overlay where number <= pages {
+      written.append(ChangedPage(number: number, image: image, base: nil))
+    }
+    written.sort { $0.number < $1.number }
+    let (headPages, serial) = store.state.with { s in
+      for i in written.indices { written[i].base = s.version(of: written[i].number, at: head.index) }
+      return (s.pages(at: head.index), s.markSerial)
+    }
     var changes: [ChangedPage] = []
-    changes.reserveCapacity(overlay.count)
-    let headPages = store.state.with { $0.pages(at: head.index) }
-    for number in overlay.keys.sorted() where number <= pages {
-      let image = overlay[number]!
+    changes.reserveCapacity(written.count)
+    for var page in written {
       // What lies behind the head's end is no base: a checkpoint may have left it out of the main file.
-      if number > headPages {
-        changes.append(ChangedPage(number: number, image: image, base: nil))
-        continue
+      if page.number > headPages {
+        page.base = nil
+      } else if let version = page.base {
+        if version.image == page.image { continue }
+        if version.markSerial != serial { page.base = nil }
+      } else {
+        switch store.page(page.number, at: head.index) {
+        case .image(let base) where base == page.image: continue
+        case .image, .beyondEnd: break
+        case .damaged: throw StoreError(.damaged, "page \(page.number) of the database is damaged")
+        case .failed: throw StoreError(.io, "page \(page.number) of the database cannot be read")
+        }
       }
-      let (version, serial) = store.state.with { s in (s.version(of: number, at: head.index), s.markSerial) }
-      if let version {
-        if version.image == image { continue }
-        changes.append(ChangedPage(number: number, image: image, base: version.markSerial == serial ? version : nil))
-        continue
-      }
-      switch store.page(number, at: head.index) {
-      case .image(let base) where base == image: continue
-      case .image, .beyondEnd: changes.append(ChangedPage(number: number, image: image, base: nil))
-      case .damaged: throw StoreError(.damaged, "page \(number) of the database is damaged")
-      case .failed: throw StoreError(.io, "page \(number) of the database cannot be read")
-      }
+      changes.append(page)
     }
     return changes
   }

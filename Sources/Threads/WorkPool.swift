@@ -51,6 +51,9 @@ public final class WorkPool: Sendable {
     return taken
   }
 
+  /// Jobs wait for a thread.
+  public var hasBacklog: Bool { state.with { !$0.isEmpty } }
+
   /// Runs `body` on the pool and resumes the caller with what it gives or throws.
   public func perform<T: Sendable>(_ body: @escaping @Sendable () throws -> T) async throws -> T {
     try await withCheckedThrowingContinuation { continuation in

@@ -31,8 +31,8 @@ import Testing
     let payload = PagesPayload(
       databasePages: 12,
       changes: [
-        PageChange(number: 1, hash: 5, body: .whole(a)),
-        PageChange(number: 9, hash: 6, body: .difference(base: 4, PageDifference(from: a, to: b))),
+        PageChange(number: 1, hash: 5, base: 0, difference: PageDifference(from: PageChange.zeros, to: a)),
+        PageChange(number: 9, hash: 6, base: 4, difference: PageDifference(from: a, to: b)),
       ])
     #expect(try PagesPayload(payload.encode()) == payload)
   }
@@ -45,8 +45,8 @@ import Testing
     let payload = PagesPayload(
       databasePages: 3,
       changes: [
-        PageChange(number: 2, hash: 5, body: .difference(base: 1, PageDifference(from: a, to: b))),
-        PageChange(number: 3, hash: 6, body: .whole(b)),
+        PageChange(number: 2, hash: 5, base: 1, difference: PageDifference(from: a, to: b)),
+        PageChange(number: 3, hash: 6, base: 0, difference: PageDifference(from: PageChange.zeros, to: b)),
       ]
     ).encode()
     let frame = LogBlock.encodeGroup([payload], generation: 1, group: 0)

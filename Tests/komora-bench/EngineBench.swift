@@ -6,6 +6,7 @@ import Disk
 import OpenSSL
 import SQLite
 import ShardStore
+import Threads
 
 struct BenchKey: KeyEncryption {
   let id = "bench"
@@ -41,6 +42,8 @@ struct EngineBench {
   var directory: String
   var seconds: Double
   var rowBytes: Int
+  /// Seconds that are not measured: files that grow, connections that open.
+  var warmup = 1.0
 
   struct Result {
     var measurement: Measurement
@@ -57,35 +60,39 @@ struct EngineBench {
       try await engine.createAccount(id)
       _ = try await engine.write(id) { try $0.execute("CREATE TABLE t (id INTEGER PRIMARY KEY, v BLOB)") }
     }
-    let before = engine.logCounters
-    let start = monotonicSeconds()
+    let start = monotonicSeconds() + warmup
     let end = start + seconds
     let rowBytes = rowBytes
+    let probe = Lock((cpu: 0.0, counters: engine.logCounters))
     let latencies = try await withThrowingTaskGroup(of: [Double].self) { group in
       for writer in 0..<writers {
         let id = ids[writer % accounts]
         group.addTask {
           var rows = RowSource(seed: writer)
+          let row = rows.next(rowBytes)
           var latencies: [Double] = []
           while true {
-            let row = rows.next(rowBytes)
             let t = monotonicSeconds()
             if t >= end { return latencies }
             _ = try await engine.write(id) { try $0.execute("INSERT INTO t (v) VALUES (?)", .blob(row)) }
-            latencies.append((monotonicSeconds() - t) * 1e3)
+            if t >= start { latencies.append((monotonicSeconds() - t) * 1e3) }
           }
         }
       }
+      try await Task.sleep(for: .seconds(warmup))
+      probe.with { $0 = (cpuSecondsSoFar(), engine.logCounters) }
       var all: [Double] = []
       for try await part in group { all += part }
       return all
     }
     let spent = monotonicSeconds() - start
+    let (cpu, before) = probe.with { $0 }
+    let burnt = cpuSecondsSoFar() - cpu
     let after = engine.logCounters
     engine.close()
     let commits = Double(max(latencies.count, 1))
     return Result(
-      measurement: Measurement(seconds: spent, latencies: latencies),
+      measurement: Measurement(seconds: spent, latencies: latencies, cpuSeconds: burnt),
       logBytesPerCommit: Double(after.recordBytes - before.recordBytes) / commits,
       commitsPerSync: commits / Double(max(after.syncs - before.syncs, 1)))
   }

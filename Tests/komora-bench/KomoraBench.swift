@@ -64,11 +64,13 @@ struct KomoraBench {
       "\(row.name): komora \(fixed(a, 0))/s p50 \(fixed(median(ours.map { $0.measurement.percentile(0.5) }))) "
         + "p99 \(fixed(median(ours.map { $0.measurement.percentile(0.99) }))) ms, "
         + "\(fixed(median(ours.map(\.logBytesPerCommit)), 0)) log bytes a commit, "
-        + "\(fixed(median(ours.map(\.commitsPerSync)), 1)) commits a sync")
+        + "\(fixed(median(ours.map(\.commitsPerSync)), 1)) commits a sync, "
+        + "\(fixed(median(ours.map(\.measurement.cpuMicrosecondsPerCommit)), 0)) us of CPU a commit")
     if !peers.isEmpty {
       print(
         "  SQLite WAL FULL: \(fixed(b, 0))/s p50 \(fixed(median(peers.map { $0.percentile(0.5) }))) "
-          + "p99 \(fixed(median(peers.map { $0.percentile(0.99) }))) ms")
+          + "p99 \(fixed(median(peers.map { $0.percentile(0.99) }))) ms, "
+          + "\(fixed(median(peers.map(\.cpuMicrosecondsPerCommit)), 0)) us of CPU a commit")
     }
     if a > 0, b > 0 {
       print("  ratio \(fixed(a / b))" + (row.goal.map { ", goal \(fixed($0, 1))" } ?? ""))

@@ -6,6 +6,10 @@ struct Measurement: Sendable {
   var seconds: Double
   /// Milliseconds each.
   var latencies: [Double]
+  /// Of the whole process, user and system.
+  var cpuSeconds: Double
+
+  var cpuMicrosecondsPerCommit: Double { cpuSeconds * 1e6 / Double(max(latencies.count, 1)) }
 
   var perSecond: Double { Double(latencies.count) / seconds }
 
@@ -20,6 +24,13 @@ func monotonicSeconds() -> Double {
   var now = timespec()
   clock_gettime(CLOCK_MONOTONIC, &now)
   return Double(now.tv_sec) + Double(now.tv_nsec) * 1e-9
+}
+
+func cpuSecondsSoFar() -> Double {
+  var usage = rusage()
+  getrusage(Int32(RUSAGE_SELF.rawValue), &usage)
+  return Double(usage.ru_utime.tv_sec + usage.ru_stime.tv_sec)
+    + Double(usage.ru_utime.tv_usec + usage.ru_stime.tv_usec) * 1e-6
 }
 
 func median(_ values: [Double]) -> Double {
