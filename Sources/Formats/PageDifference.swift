@@ -78,9 +78,13 @@ public struct PageDifference: Sendable, Equatable {
   }
 
   @inline(__always) private static func eightEqual(_ a: RawSpan, _ b: RawSpan, _ word: Int) -> Bool {
-    let old = unsafe a.unsafeLoadUnaligned(fromUncheckedByteOffset: word * 8, as: SIMD8<UInt64>.self)
-    let new = unsafe b.unsafeLoadUnaligned(fromUncheckedByteOffset: word * 8, as: SIMD8<UInt64>.self)
-    return old == new
+    @inline(__always) func changed(_ i: Int) -> UInt64 {
+      let old = unsafe a.unsafeLoadUnaligned(fromUncheckedByteOffset: (word + i) * 8, as: UInt64.self)
+      let new = unsafe b.unsafeLoadUnaligned(fromUncheckedByteOffset: (word + i) * 8, as: UInt64.self)
+      return old ^ new
+    }
+    let first = changed(0) | changed(1) | changed(2) | changed(3)
+    return first | changed(4) | changed(5) | changed(6) | changed(7) == 0
   }
 
   @inline(__always) private static func differs(_ a: RawSpan, _ b: RawSpan, _ word: Int) -> Bool {

@@ -103,10 +103,13 @@ final class StoreSession: PageSession {
     guard overlay.count < store.transactionPagesMax || overlay[number] != nil else { return .tooLarge }
     guard Int(number) <= Limits.databasePagesMax else { return .tooLarge }
     if overlayPages == nil { overlayPages = pageCount }
-    var image = [UInt8](rawSpan: bytes)
     // The reserved bytes are the seal's; whatever SQLite has there is not part of the page.
-    for i in PageLayout.body..<Limits.pageBytes { image[i] = 0 }
-    overlay[number] = image
+    overlay[number] = [UInt8](unsafeUninitializedCapacity: Limits.pageBytes) { image, count in
+      let target = UnsafeMutableRawBufferPointer(image)
+      bytes.withUnsafeBytes { target.copyMemory(from: UnsafeRawBufferPointer(rebasing: $0[..<PageLayout.body])) }
+      for i in PageLayout.body..<Limits.pageBytes { target[i] = 0 }
+      count = Limits.pageBytes
+    }
     overlayPages = max(overlayPages!, number)
     return .ok
   }
