@@ -32,8 +32,6 @@ let package = Package(
     .package(url: "https://github.com/apple/swift-http-types", from: "1.8.0"),
     .package(url: "https://github.com/apple/swift-log", from: "1.16.2"),
     .package(url: "https://github.com/apple/swift-metrics", from: "2.13.0"),
-    .package(url: "https://github.com/LebJe/TOMLKit", from: "0.6.0"),
-    .package(url: "https://github.com/CoreOffice/XMLCoder", from: "0.18.2"),
   ],
   targets: [
     .systemLibrary(name: "CZstd", pkgConfig: "libzstd", providers: [.apt(["libzstd-dev"])]),
@@ -65,7 +63,7 @@ let package = Package(
       dependencies: [
         "Base", "Formats", "Threads", "Disk", "SQLite", "AtRest", "OpenSSL", "ShardStore", "Backup", "ControlStores",
         product("Logging", "swift-log"), product("Metrics", "swift-metrics"),
-        product("CoreMetrics", "swift-metrics"), product("TOMLKit", "TOMLKit"),
+        product("CoreMetrics", "swift-metrics"),
         product("ServiceLifecycle", "swift-service-lifecycle"),
       ], swiftSettings: house),
     .target(
@@ -77,7 +75,7 @@ let package = Package(
         product("HummingbirdHTTP2", "hummingbird"), product("HTTPTypes", "swift-http-types"),
         product("NIOCore", "swift-nio"), product("NIOHTTPTypes", "swift-nio-extras"),
         product("NIOSSL", "swift-nio-ssl"), product("Logging", "swift-log"), product("Metrics", "swift-metrics"),
-        product("XMLCoder", "XMLCoder"), product("ServiceLifecycle", "swift-service-lifecycle"),
+        product("ServiceLifecycle", "swift-service-lifecycle"),
       ], swiftSettings: house),
     .executableTarget(
       name: "komora",

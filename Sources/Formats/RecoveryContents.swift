@@ -4,7 +4,7 @@
 public import Base
 
 public struct RecoveryContents: Sendable {
-  static let magic = Array("KREC".utf8)
+  static let magic = Array("KRCV".utf8)
   static let version: UInt16 = 1
   public static let byteCount = 4 + 2 + 2 + 16 + 8 + 32 + 4
 

@@ -56,14 +56,11 @@ package enum RecordingCatalog {
   package static func list(
     _ connection: Connection, prefix: String = "", after: String = "", limit: Int
   ) throws(SQLiteError) -> [RecordingRow] {
-    // A prefix is a range of keys: everything from it up to the first key that does not begin with it.
+    let sql = "SELECT \(columns) FROM main.komora_recordings WHERE key >= ? AND key > ? ORDER BY key LIMIT ?"
     var rows: [RecordingRow] = []
-    let sql =
-      "SELECT \(columns) FROM main.komora_recordings WHERE key >= ?1 AND key > ?2 AND substr(key, 1, ?3) = ?1 "
-      + "ORDER BY key LIMIT ?4"
-    for values in try connection.query(
-      sql, .text(prefix), .text(after), .integer(Int64(prefix.unicodeScalars.count)), .integer(Int64(limit)))
-    {
+    for values in try connection.query(sql, .text(prefix), .text(after), .integer(Int64(limit))) {
+      // Keys with the prefix lie side by side: the first without it ends them.
+      guard case .text(let key) = values[0], key.utf8.starts(with: prefix.utf8) else { break }
       if let row = row(values) { rows.append(row) }
     }
     return rows

@@ -9,8 +9,6 @@ from .tree import Outcome, line_of
 
 PAGE_WORDS_MIN = 80
 MAGIC = re.compile(r"^(?!\s*//).*?\"(K[A-Z0-9]{3})\"", re.M)
-# The contents of a recovery file begin with the letters of a log record, inside the age file that seals them.
-SEALED = {"KREC"}
 LINK = re.compile(r"\]\(([^)#\s]+)(?:#[^)]*)?\)")
 
 
@@ -31,7 +29,7 @@ def check(tree):
     for magic, places in sorted(magics.items()):
         count += 1
         place = min(places.values())
-        if len(places) > 1 and magic not in SEALED:
+        if len(places) > 1:
             problems.append(f"{place}: the magic {magic!r} is that of another layout too: {max(places.values())}")
         if not re.search(rf"(?<!\w){re.escape(magic)}(?!\w)", pages):
             problems.append(f"{place}: no format page names the magic {magic!r}")

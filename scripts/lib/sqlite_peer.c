@@ -16,7 +16,7 @@
 
 enum { ROW_BYTES = 1024, COUNT_MAX = 1 << 20 };
 
-static char directory[512], row[ROW_BYTES + 1];
+static char directory[512], row[ROW_BYTES];
 static int own, locked, writers;
 static double warmup, end;
 static sqlite3 *shared_connection;
@@ -49,9 +49,9 @@ static sqlite3 *open_database(int number, sqlite3_stmt **insert) {
   must(sqlite3_open(path, &db), db, "open");
   sqlite3_busy_timeout(db, 60000);
   must(sqlite3_exec(db, "pragma journal_mode=wal; pragma synchronous=full;"
-                        "create table if not exists t (id integer primary key, v text)", 0, 0, 0), db, "schema");
+                        "create table if not exists t (id integer primary key, v blob)", 0, 0, 0), db, "schema");
   must(sqlite3_prepare_v2(db, "insert into t (v) values (?)", -1, insert, 0), db, "prepare");
-  must(sqlite3_bind_text(*insert, 1, row, ROW_BYTES, SQLITE_STATIC), db, "bind");
+  must(sqlite3_bind_blob(*insert, 1, row, ROW_BYTES, SQLITE_STATIC), db, "bind");
   return db;
 }
 
@@ -96,7 +96,7 @@ int main(int count, char **arguments) {
   locked = !strcmp(arguments[2], "locked");
   writers = atoi(arguments[3]);
   double seconds = atof(arguments[4]);
-  for (int i = 0; i < ROW_BYTES; i++) row[i] = "0123456789abcdef"[random() & 15];
+  for (int i = 0; i < ROW_BYTES; i++) row[i] = (char)random();
   sqlite3_stmt *first;
   sqlite3 *schema = open_database(0, &first);
   if (locked) {
