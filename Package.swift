@@ -52,7 +52,8 @@ let package = Package(
       name: "ShardStore", dependencies: ["Base", "Formats", "Threads", "Disk", "SQLite", "AtRest", "OpenSSL"],
       swiftSettings: house),
     .target(
-      name: "Backup", dependencies: ["Base", "Formats", "Threads", "Disk", "SQLite", "AtRest", "ShardStore", "OpenSSL"],
+      name: "Backup",
+      dependencies: ["Base", "Formats", "Threads", "Disk", "SQLite", "AtRest", "ShardStore", "OpenSSL"],
       swiftSettings: house),
     .target(name: "SigV4", dependencies: ["Base", "OpenSSL"], swiftSettings: strict),
     .target(
@@ -90,7 +91,8 @@ let package = Package(
         product("ServiceLifecycle", "swift-service-lifecycle"),
       ], swiftSettings: house),
 
-    .target(name: "Simulator", dependencies: ["Base", "Threads", "Disk"], path: "Tests/Simulator", swiftSettings: house),
+    .target(
+      name: "Simulator", dependencies: ["Base", "Threads", "Disk"], path: "Tests/Simulator", swiftSettings: house),
     .executableTarget(
       name: "komora-bench", dependencies: ["ShardStore", "Base", "Disk", "AtRest", "OpenSSL", "SQLite", "Threads"],
       path: "Tests/komora-bench", swiftSettings: house),

@@ -112,6 +112,8 @@ public struct ByteReader: Sendable {
   }
 
   @inlinable func need(_ count: Int) throws(BytesError) {
-    guard remaining >= count else { throw BytesError("ends early: \(count) bytes wanted, \(remaining) left", at: offset) }
+    guard remaining >= count else {
+      throw BytesError("ends early: \(count) bytes wanted, \(remaining) left", at: offset)
+    }
   }
 }

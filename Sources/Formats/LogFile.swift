@@ -41,7 +41,9 @@ public struct LogFileHeader: Sendable, Equatable {
   public init(_ bytes: [UInt8]) throws(FormatError) {
     var r = ByteReader(bytes)
     do {
-      guard Array(try r.take(raw: 4)) == Array("KLOG".utf8) else { throw FormatError(.foreign, "not a commit-log file") }
+      guard Array(try r.take(raw: 4)) == Array("KLOG".utf8) else {
+        throw FormatError(.foreign, "not a commit-log file")
+      }
       let version: UInt16 = try r.take()
       guard version == Self.version else { throw FormatError(.version, "commit-log version \(version)", at: 4) }
       let block: UInt16 = try r.take()
@@ -87,33 +89,25 @@ public enum LogBlock {
     head.put(generation)
     head.put(group)
     head.put(UInt32(0))
-    var out = [UInt8](repeating: 0, count: blocks * Limits.logBlockBytes)
-    for start in stride(from: 0, to: out.count, by: Limits.logBlockBytes) { Self.copy(head.bytes[...], to: &out, at: start) }
-    for i in 0..<groupHeaderBytes { out[headerBytes + i] = UInt8(truncatingIfNeeded: total >> (8 * i)) }
-    var end = headerBytes + groupHeaderBytes
+    var out = [UInt8]()
+    out.reserveCapacity(blocks * Limits.logBlockBytes)
+    out.append(contentsOf: head.bytes)
+    for i in 0..<groupHeaderBytes { out.append(UInt8(truncatingIfNeeded: total >> (8 * i))) }
     for frame in frames {
       var at = 0
       while at < frame.count {
-        if end % Limits.logBlockBytes == 0 { end += headerBytes }
-        let take = min(frame.count - at, Limits.logBlockBytes - end % Limits.logBlockBytes)
-        Self.copy(frame[at..<(at + take)], to: &out, at: end)
+        if out.count % Limits.logBlockBytes == 0 { out.append(contentsOf: head.bytes) }
+        let take = min(frame.count - at, Limits.logBlockBytes - out.count % Limits.logBlockBytes)
+        out.append(contentsOf: frame[at..<(at + take)])
         at += take
-        end += take
       }
     }
+    out.append(contentsOf: repeatElement(0, count: blocks * Limits.logBlockBytes - out.count))
     for start in stride(from: 0, to: out.count, by: Limits.logBlockBytes) {
       let crc = unsafe checksum(out.span.bytes.extracting(start..<(start + Limits.logBlockBytes)))
       for i in 0..<4 { out[start + 12 + i] = UInt8(truncatingIfNeeded: crc >> UInt32(8 * i)) }
     }
     return out
-  }
-
-  @inline(__always) private static func copy(_ bytes: ArraySlice<UInt8>, to out: inout [UInt8], at offset: Int) {
-    unsafe out.withUnsafeMutableBytes { target in
-      unsafe bytes.withUnsafeBytes { source in
-        unsafe UnsafeMutableRawBufferPointer(rebasing: target[offset..<(offset + source.count)]).copyMemory(from: source)
-      }
-    }
   }
 
   static func checksum(_ bytes: RawSpan) -> UInt32 {

@@ -100,7 +100,9 @@ public struct RecordHeader: Sendable, Equatable {
   public init(_ bytes: ArraySlice<UInt8>) throws(FormatError) {
     var r = ByteReader(bytes)
     do {
-      guard Array(try r.take(raw: 4)) == Array("KREC".utf8) else { throw FormatError(.foreign, "no record begins here") }
+      guard Array(try r.take(raw: 4)) == Array("KREC".utf8) else {
+        throw FormatError(.foreign, "no record begins here")
+      }
       let version: UInt8 = try r.take()
       guard version == Self.version else { throw FormatError(.version, "record version \(version)", at: 4) }
       guard let kind = RecordKind(rawValue: try r.take()) else { throw FormatError(.damaged, "unknown kind", at: 5) }
@@ -114,7 +116,9 @@ public struct RecordHeader: Sendable, Equatable {
       commitIndex = try r.take()
       time = try r.take()
       payloadBytes = Int(try r.take(UInt32.self))
-      guard payloadBytes <= Limits.recordBytesMax else { throw FormatError(.limit, "record of \(payloadBytes) bytes", at: 56) }
+      guard payloadBytes <= Limits.recordBytesMax else {
+        throw FormatError(.limit, "record of \(payloadBytes) bytes", at: 56)
+      }
       nonceLow = try r.take()
       nonceHigh = try r.take()
       previous = try r.takeChecksum()

@@ -24,8 +24,12 @@ public struct PageFileHeader: Sendable, Equatable {
   }
 
   public init(_ bytes: [UInt8]) throws(FormatError) {
-    guard bytes.count == Limits.pageBytes else { throw FormatError(.truncated, "the header ends early", at: bytes.count) }
-    guard bytes[..<4].elementsEqual("KPGS".utf8) else { throw FormatError(.foreign, "not a database file of an account") }
+    guard bytes.count == Limits.pageBytes else {
+      throw FormatError(.truncated, "the header ends early", at: bytes.count)
+    }
+    guard bytes[..<4].elementsEqual("KPGS".utf8) else {
+      throw FormatError(.foreign, "not a database file of an account")
+    }
     guard bytes[4] == UInt8(Self.version), bytes[5] == 0 else { throw FormatError(.version, "unknown version", at: 4) }
     account = AccountID(bytes: bytes[12..<28])
     guard encode() == bytes else { throw FormatError(.damaged, "the header does not match its checksum") }
@@ -87,7 +91,9 @@ public struct PageKeysFile: Sendable, Equatable {
   public init(_ bytes: [UInt8]) throws(FormatError) {
     var r = ByteReader(bytes)
     do {
-      guard Array(try r.take(raw: 4)) == Array("KPGK".utf8) else { throw FormatError(.foreign, "not a file of page keys") }
+      guard Array(try r.take(raw: 4)) == Array("KPGK".utf8) else {
+        throw FormatError(.foreign, "not a file of page keys")
+      }
       let version: UInt16 = try r.take()
       guard version == Self.version else { throw FormatError(.version, "page keys version \(version)", at: 4) }
       let reserved: UInt16 = try r.take()

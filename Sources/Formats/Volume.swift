@@ -26,9 +26,13 @@ public struct VolumeHeader: Sendable, Equatable {
   }
 
   public init(_ bytes: [UInt8]) throws(FormatError) {
-    guard bytes.count == Self.byteCount else { throw FormatError(.truncated, "the volume ends in its header", at: bytes.count) }
+    guard bytes.count == Self.byteCount else {
+      throw FormatError(.truncated, "the volume ends in its header", at: bytes.count)
+    }
     guard bytes[..<4].elementsEqual("KVOL".utf8) else { throw FormatError(.foreign, "not a volume") }
-    guard bytes[4] == UInt8(Self.version), bytes[5] == 0 else { throw FormatError(.version, "unknown volume version", at: 4) }
+    guard bytes[4] == UInt8(Self.version), bytes[5] == 0 else {
+      throw FormatError(.version, "unknown volume version", at: 4)
+    }
     account = AccountID(bytes: bytes[8..<24])
     number = bytes[24..<28].reversed().reduce(0) { $0 << 8 | UInt32($1) }
     guard encode() == bytes else { throw FormatError(.damaged, "the volume's header does not match its checksum") }
@@ -54,7 +58,9 @@ public enum VolumeEntry {
 
   /// The frame of a whole entry.
   public static func decode(_ bytes: [UInt8]) throws(FormatError) -> [UInt8] {
-    guard bytes.count > checksumBytes else { throw FormatError(.truncated, "an entry that ends early", at: bytes.count) }
+    guard bytes.count > checksumBytes else {
+      throw FormatError(.truncated, "an entry that ends early", at: bytes.count)
+    }
     let frame = Array(bytes.dropLast(checksumBytes))
     let stored = bytes.suffix(checksumBytes).reversed().reduce(UInt32(0)) { $0 << 8 | UInt32($1) }
     guard CRC32C.checksum(frame) == stored else {

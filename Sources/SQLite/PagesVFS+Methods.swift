@@ -4,10 +4,10 @@ import Base
 import CSQLite
 import Glibc
 
-let SQLITE_IOERR_READ_: Int32 = SQLITE_IOERR | 1 << 8
-let SQLITE_IOERR_SHORT_READ_: Int32 = SQLITE_IOERR | 2 << 8
-let SQLITE_IOERR_WRITE_: Int32 = SQLITE_IOERR | 3 << 8
-let SQLITE_IOERR_LOCK_: Int32 = SQLITE_IOERR | 15 << 8
+let readFailed: Int32 = SQLITE_IOERR | 1 << 8
+let readBeyondEnd: Int32 = SQLITE_IOERR | 2 << 8
+let writeFailed: Int32 = SQLITE_IOERR | 3 << 8
+let lockFailed: Int32 = SQLITE_IOERR | 15 << 8
 
 let databaseRead:
   @convention(c) (UnsafeMutablePointer<sqlite3_file>?, UnsafeMutableRawPointer?, Int32, sqlite3_int64) -> Int32 = {
@@ -15,27 +15,27 @@ let databaseRead:
     let page = UInt32(offset / Int64(Limits.pageBytes)) + 1
     let within = Int(offset % Int64(Limits.pageBytes))
     // Reads of the header are 16 or 100 bytes; no read crosses a page.
-    guard within + Int(count) <= Limits.pageBytes else { return SQLITE_IOERR_READ_ }
+    guard within + Int(count) <= Limits.pageBytes else { return readFailed }
     var span = MutableRawSpan(_unsafeStart: out!, byteCount: Int(count))
     switch VFSHandle.of(file).session.read(page: page, at: within, into: &span) {
     case .ok: return SQLITE_OK
     case .beyondEnd:
       memset(out!, 0, Int(count))
-      return SQLITE_IOERR_SHORT_READ_
+      return readBeyondEnd
     case .damaged: return SQLITE_CORRUPT
-    case .failed: return SQLITE_IOERR_READ_
+    case .failed: return readFailed
     }
   }
 
 let databaseWrite:
   @convention(c) (UnsafeMutablePointer<sqlite3_file>?, UnsafeRawPointer?, Int32, sqlite3_int64) -> Int32 = {
     file, bytes, count, offset in
-    guard Int(count) == Limits.pageBytes, offset % Int64(Limits.pageBytes) == 0 else { return SQLITE_IOERR_WRITE_ }
+    guard Int(count) == Limits.pageBytes, offset % Int64(Limits.pageBytes) == 0 else { return writeFailed }
     let page = UInt32(offset / Int64(Limits.pageBytes)) + 1
     switch VFSHandle.of(file).session.write(page: page, RawSpan(_unsafeStart: bytes!, byteCount: Int(count))) {
     case .ok: return SQLITE_OK
     case .tooLarge: return SQLITE_FULL
-    case .failed: return SQLITE_IOERR_WRITE_
+    case .failed: return writeFailed
     }
   }
 
@@ -45,7 +45,7 @@ let databaseLock: @convention(c) (UnsafeMutablePointer<sqlite3_file>?, Int32) ->
   if handle.lock == SQLITE_LOCK_NONE {
     switch handle.session.lockShared() {
     case .ok: handle.lock = SQLITE_LOCK_SHARED
-    case .gone: return SQLITE_IOERR_LOCK_
+    case .gone: return lockFailed
     case .busy, .snapshotTooOld, .readOnly: return SQLITE_BUSY
     }
   }
@@ -54,9 +54,9 @@ let databaseLock: @convention(c) (UnsafeMutablePointer<sqlite3_file>?, Int32) ->
     switch handle.session.reserve() {
     case .ok: break
     case .busy: return SQLITE_BUSY
-    case .snapshotTooOld: return SQLITE_BUSY_SNAPSHOT_
+    case .snapshotTooOld: return busySnapshotResult
     case .readOnly: return SQLITE_READONLY
-    case .gone: return SQLITE_IOERR_LOCK_
+    case .gone: return lockFailed
     }
   }
   handle.lock = level
@@ -78,25 +78,24 @@ let databaseUnlock: @convention(c) (UnsafeMutablePointer<sqlite3_file>?, Int32) 
 /// Pragmas that would change what the gate relies on.
 private let refusedPragmas: Set<String> = ["page_size", "locking_mode", "journal_mode", "auto_vacuum"]
 
-let databaseControl:
-  @convention(c) (UnsafeMutablePointer<sqlite3_file>?, Int32, UnsafeMutableRawPointer?) -> Int32 = {
-    file, operation, argument in
-    switch operation {
-    case SQLITE_FCNTL_SYNC:
-      switch VFSHandle.of(file).session.commit() {
-      case .ok: return SQLITE_OK
-      case .refused: return SQLITE_IOERR_WRITE_
-      case .full: return SQLITE_FULL
-      }
-    case SQLITE_FCNTL_PRAGMA:
-      let words = argument!.assumingMemoryBound(to: UnsafeMutablePointer<CChar>?.self)
-      guard let value = words[2] else { return SQLITE_NOTFOUND }
-      let pragma = String(cString: words[1]!).lowercased()
-      guard refusedPragmas.contains(pragma) else { return SQLITE_NOTFOUND }
-      if pragma == "journal_mode", String(cString: value).lowercased() == "memory" { return SQLITE_NOTFOUND }
-      komora_set_message(&words[0], "this pragma is fixed for accounts")
-      return SQLITE_ERROR
-    default:
-      return SQLITE_NOTFOUND
+let databaseControl: @convention(c) (UnsafeMutablePointer<sqlite3_file>?, Int32, UnsafeMutableRawPointer?) -> Int32 = {
+  file, operation, argument in
+  switch operation {
+  case SQLITE_FCNTL_SYNC:
+    switch VFSHandle.of(file).session.commit() {
+    case .ok: return SQLITE_OK
+    case .refused: return writeFailed
+    case .full: return SQLITE_FULL
     }
+  case SQLITE_FCNTL_PRAGMA:
+    let words = argument!.assumingMemoryBound(to: UnsafeMutablePointer<CChar>?.self)
+    guard let value = words[2] else { return SQLITE_NOTFOUND }
+    let pragma = String(cString: words[1]!).lowercased()
+    guard refusedPragmas.contains(pragma) else { return SQLITE_NOTFOUND }
+    if pragma == "journal_mode", String(cString: value).lowercased() == "memory" { return SQLITE_NOTFOUND }
+    komora_set_message(&words[0], "this pragma is fixed for accounts")
+    return SQLITE_ERROR
+  default:
+    return SQLITE_NOTFOUND
   }
+}

@@ -41,7 +41,7 @@ package final class PagesVFS: @unchecked Sendable {
       return SQLITE_OK
     }
     vfs.pointee.xFullPathname = { _, name, count, out in
-      sqlite3_snprintf_copy(name, count, out)
+      copyName(name, count, out)
     }
     vfs.pointee.xRandomness = unix.pointee.xRandomness
     vfs.pointee.xSleep = unix.pointee.xSleep
@@ -99,7 +99,7 @@ final class VFSHandle {
   }
 }
 
-private func sqlite3_snprintf_copy(_ name: UnsafePointer<CChar>?, _ count: Int32, _ out: UnsafeMutablePointer<CChar>?)
+private func copyName(_ name: UnsafePointer<CChar>?, _ count: Int32, _ out: UnsafeMutablePointer<CChar>?)
   -> Int32
 {
   let length = strlen(name!)
@@ -119,7 +119,8 @@ private let vfsOpen:
     if flags & SQLITE_OPEN_MAIN_DB != 0 {
       guard let session = host.openSession(readOnly: flags & SQLITE_OPEN_READONLY != 0) else { return SQLITE_CANTOPEN }
       VFSHandle.adopt(VFSHandle(.database(session)), in: file!)
-    } else if flags & (SQLITE_OPEN_TEMP_DB | SQLITE_OPEN_TRANSIENT_DB | SQLITE_OPEN_TEMP_JOURNAL | SQLITE_OPEN_SUBJOURNAL)
+    } else if flags
+      & (SQLITE_OPEN_TEMP_DB | SQLITE_OPEN_TRANSIENT_DB | SQLITE_OPEN_TEMP_JOURNAL | SQLITE_OPEN_SUBJOURNAL)
       != 0
     {
       guard let storage = host.openTemporary() else { return SQLITE_CANTOPEN }
@@ -159,10 +160,10 @@ nonisolated(unsafe) private let temporaryMethods: UnsafeMutablePointer<sqlite3_i
     let have = Int64(storage.byteCount) - offset
     let wanted = max(0, min(Int64(count), have))
     var span = MutableRawSpan(_unsafeStart: out!, byteCount: Int(wanted))
-    guard wanted == 0 || storage.read(at: UInt64(offset), into: &span) else { return SQLITE_IOERR_READ_ }
+    guard wanted == 0 || storage.read(at: UInt64(offset), into: &span) else { return readFailed }
     if wanted == Int64(count) { return SQLITE_OK }
     memset(out! + Int(wanted), 0, Int(Int64(count) - wanted))
-    return SQLITE_IOERR_SHORT_READ_
+    return readBeyondEnd
   }
   m.xWrite = { file, bytes, count, offset in
     let span = RawSpan(_unsafeStart: bytes!, byteCount: Int(count))

@@ -38,7 +38,7 @@ package struct SQLiteError: Error, Sendable, CustomStringConvertible {
   }
 
   private static func code(_ result: Int32) -> Code {
-    if result == SQLITE_BUSY_SNAPSHOT_ { return .busySnapshot }
+    if result == busySnapshotResult { return .busySnapshot }
     switch result & 0xff {
     case SQLITE_ERROR: return .error
     case SQLITE_BUSY: return .busy
@@ -64,7 +64,7 @@ package struct SQLiteError: Error, Sendable, CustomStringConvertible {
 
   private static func name(_ result: Int32) -> String {
     let extended: [Int32: String] = [
-      SQLITE_BUSY_SNAPSHOT_: "SQLITE_BUSY_SNAPSHOT",
+      busySnapshotResult: "SQLITE_BUSY_SNAPSHOT",
       SQLITE_CONSTRAINT | 1 << 8: "SQLITE_CONSTRAINT_CHECK",
       SQLITE_CONSTRAINT | 3 << 8: "SQLITE_CONSTRAINT_FOREIGNKEY",
       SQLITE_CONSTRAINT | 5 << 8: "SQLITE_CONSTRAINT_NOTNULL",
@@ -89,4 +89,4 @@ package struct SQLiteError: Error, Sendable, CustomStringConvertible {
 }
 
 /// `SQLITE_BUSY_SNAPSHOT` is a macro expression that does not import.
-let SQLITE_BUSY_SNAPSHOT_: Int32 = SQLITE_BUSY | 2 << 8
+let busySnapshotResult: Int32 = SQLITE_BUSY | 2 << 8

@@ -146,11 +146,11 @@ extension SandboxState {
   }
 }
 
-private let sandboxChanges:
-  @convention(c) (OpaquePointer?, Int32, UnsafeMutablePointer<OpaquePointer?>?) -> Void = { context, _, _ in
-    sqlite3_result_int64(context, SandboxState.of(sqlite3_user_data(context)).changes)
-  }
-private let sandboxTotalChanges:
-  @convention(c) (OpaquePointer?, Int32, UnsafeMutablePointer<OpaquePointer?>?) -> Void = { context, _, _ in
+private let sandboxChanges: @convention(c) (OpaquePointer?, Int32, UnsafeMutablePointer<OpaquePointer?>?) -> Void = {
+  context, _, _ in
+  sqlite3_result_int64(context, SandboxState.of(sqlite3_user_data(context)).changes)
+}
+private let sandboxTotalChanges: @convention(c) (OpaquePointer?, Int32, UnsafeMutablePointer<OpaquePointer?>?) -> Void =
+  { context, _, _ in
     sqlite3_result_int64(context, SandboxState.of(sqlite3_user_data(context)).totalChanges)
   }

@@ -50,7 +50,9 @@ let sandboxAuthorize:
 private func authorizeRead(_ state: SandboxState, table: String?, inner: String?) -> Int32 {
   guard let table = table?.lowercased() else { return SQLITE_OK }
   if hiddenTables.contains(table) { return state.deny("\(table) is not open to clients") }
-  if table.hasPrefix("komora_"), !openViews.contains(table), !(inner.map { openViews.contains($0.lowercased()) } ?? false) {
+  if table.hasPrefix("komora_"), !openViews.contains(table),
+    !(inner.map { openViews.contains($0.lowercased()) } ?? false)
+  {
     return state.deny("\(table) belongs to the system; read komora_objects instead")
   }
   return SQLITE_OK

@@ -177,7 +177,9 @@ final class CommitLog: Sendable {
   }
 
   private func write(_ entries: [LogEntry], bytes: Int) throws(StoreError) {
-    let (file, generation, group, offset) = state.with { ($0.current!.file, $0.current!.generation, $0.group, $0.offset) }
+    let (file, generation, group, offset) = state.with {
+      ($0.current!.file, $0.current!.generation, $0.group, $0.offset)
+    }
     let written = try buffer.with { buffer throws(StoreError) -> Int in
       buffer.clear()
       buffer.append(LogBlock.encodeGroup(entries.map(\.record.frame), generation: generation, group: group))

@@ -122,7 +122,8 @@ extension Engine {
 
 extension Shard {
   func submit<T: Sendable>(
-    _ body: @escaping @Sendable (Connection) throws -> T, _ reply: @escaping @Sendable (Result<Answer<T>, any Error>) -> Void
+    _ body: @escaping @Sendable (Connection) throws -> T,
+    _ reply: @escaping @Sendable (Result<Answer<T>, any Error>) -> Void
   ) {
     let box = ResultBox<T>()
     enqueue(

@@ -151,7 +151,8 @@ struct LogRecovery {
     guard first.header.index == end.index + 1, first.header.previous == end.checksum else {
       throw StoreError(
         .damaged,
-        "account \(account): its segments end at \(end), the commit log goes on at \(first.position): records are missing")
+        "account \(account): its segments end at \(end), the commit log goes on at \(first.position): records are missing"
+      )
     }
     return rest
   }

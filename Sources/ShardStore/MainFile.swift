@@ -106,7 +106,9 @@ final class MainFile: Sendable {
   func read(_ number: PageNumber) -> PageImage {
     guard var bytes = try? file.read(Limits.pageBytes, at: PageFileHeader.offset(of: number)) else { return .failed }
     guard bytes.count == Limits.pageBytes else { return .beyondEnd }
-    let id = bytes[PageTrailer.keyOffset..<PageTrailer.nonceOffset].reversed().reduce(UInt32(0)) { $0 << 8 | UInt32($1) }
+    let id = bytes[PageTrailer.keyOffset..<PageTrailer.nonceOffset].reversed().reduce(UInt32(0)) {
+      $0 << 8 | UInt32($1)
+    }
     if plain { return .image(Self.cleared(&bytes)) }
     guard let pool = state.with({ $0.keys[id] }) else { return .damaged }
     let nonce = Array(bytes[PageTrailer.nonceOffset..<PageTrailer.tagOffset])

@@ -95,7 +95,8 @@ final class RecordSealer {
       frame.withUnsafeMutableBytes { bytes in
         // The associated data lies before what is sealed.
         let aad = RawSpan(_unsafeStart: bytes.baseAddress!, byteCount: RecordHeader.sealedPrefix)
-        var text = MutableRawSpan(_unsafeBytes: UnsafeMutableRawBufferPointer(rebasing: bytes[RecordHeader.byteCount...]))
+        var text = MutableRawSpan(
+          _unsafeBytes: UnsafeMutableRawBufferPointer(rebasing: bytes[RecordHeader.byteCount...]))
         cipher.sealInPlace(&text, text: 0..<content.count, tag: content.count, nonce: nonce.span.bytes, aad: aad)
       }
     }

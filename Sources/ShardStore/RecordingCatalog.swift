@@ -67,7 +67,9 @@ package enum RecordingCatalog {
   }
 
   /// False when there was none. Its bytes stay until no archive can need them.
-  package static func delete(_ connection: Connection, key: String, at time: UnixMicroseconds) throws(SQLiteError) -> Bool {
+  package static func delete(_ connection: Connection, key: String, at time: UnixMicroseconds) throws(SQLiteError)
+    -> Bool
+  {
     guard let old = try connection.query("SELECT id FROM main.komora_recordings WHERE key = ?", .text(key)).first else {
       return false
     }

@@ -84,7 +84,9 @@ final class RecordingStore: Sendable {
   }
 
   /// Frees what no row names. `grace` protects uploads whose row is still to come.
-  func collect(live: Set<RecordingID>, now: UInt64, grace: UInt64) throws(StoreError) -> (recordings: Int, bytes: UInt64) {
+  func collect(live: Set<RecordingID>, now: UInt64, grace: UInt64) throws(StoreError) -> (
+    recordings: Int, bytes: UInt64
+  ) {
     let young = recent.with { r in
       r = r.filter { now < $0.value + grace }
       return Set(r.keys)

@@ -130,7 +130,8 @@ final class SegmentStore: Sendable {
     let new = records.drop { $0.header.index <= end.index }
     guard let first = new.first else { return }
     guard Self.follows(first, end) else {
-      throw StoreError(.damaged, "account \(account): record \(first.position) does not follow its segments' end \(end)")
+      throw StoreError(
+        .damaged, "account \(account): record \(first.position) does not follow its segments' end \(end)")
     }
     do {
       let file = try openForAppend(first.header)
@@ -210,7 +211,8 @@ final class SegmentStore: Sendable {
           throw StoreError(.damaged, "\(path) is damaged at byte \(rest.startIndex): \(error)")
         }
         guard record.header.index == at, previous.map({ Self.follows(record, $0) }) ?? true else {
-          throw StoreError(.damaged, "\(path) is damaged at byte \(rest.startIndex): record \(record.position) is out of order")
+          throw StoreError(
+            .damaged, "\(path) is damaged at byte \(rest.startIndex): record \(record.position) is out of order")
         }
         rest = rest.dropFirst(record.frame.count)
         previous = record.position

@@ -25,7 +25,8 @@ extension Shard {
     let keyring = try openKeyring(disk: disk, path: "\(directory)/\(keyringName)", account: id, kek: kek)
     let redo = try RedoFile.open(disk: disk, directory: directory, account: id)
     let slot = redo.slot
-    guard accountLog.segments.end.index >= slot.segmentsEnd.index, accountLog.segments.end.index >= slot.mark.index else {
+    guard accountLog.segments.end.index >= slot.segmentsEnd.index, accountLog.segments.end.index >= slot.mark.index
+    else {
       throw StoreError(
         .damaged,
         "account \(id): its segments end at \(accountLog.segments.end), but reached \(max(slot.segmentsEnd.index, slot.mark.index))"

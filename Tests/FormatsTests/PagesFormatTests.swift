@@ -15,7 +15,9 @@ import Testing
       var next = base
       for _ in 0..<random.below(round + 1) {
         let start = random.below(Limits.pageBytes)
-        for i in start..<min(Limits.pageBytes, start + 1 + random.below(200)) { next[i] = UInt8(truncatingIfNeeded: random.next()) }
+        for i in start..<min(Limits.pageBytes, start + 1 + random.below(200)) {
+          next[i] = UInt8(truncatingIfNeeded: random.next())
+        }
       }
       let difference = PageDifference(from: base, to: next)
       #expect(difference.applied(to: base) == next)
@@ -58,7 +60,9 @@ import Testing
       if (try? SegmentHeader(mutations.mutated(Array(frame.prefix(64))))) == nil { refused += 1 }
       if (try? RedoSlot(mutations.mutated(Array(frame.prefix(512))))) == nil { refused += 1 }
       if (try? PageKeysFile(mutations.mutated(Array(frame.prefix(512))))) == nil { refused += 1 }
-      if (try? VolumeEntry.decode(mutations.mutated(VolumeEntry.encode(Array(frame.prefix(300)))))) == nil { refused += 1 }
+      if (try? VolumeEntry.decode(mutations.mutated(VolumeEntry.encode(Array(frame.prefix(300)))))) == nil {
+        refused += 1
+      }
       if let difference = try? PageDifference(runs: mutations.mutated(PageDifference(from: a, to: b).runs)) {
         #expect(difference.applied(to: a).count == Limits.pageBytes)
       }

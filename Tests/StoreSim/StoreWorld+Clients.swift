@@ -72,7 +72,8 @@ extension StoreWorld {
 
   /// `inOrder`: the reply came straight from the engine. A task hears its own later, when others may have heard more.
   func settle(
-    _ account: SimulatedAccount, _ serial: Int, _ from: Int, _ result: Result<Position, any Error>, inOrder: Bool = false
+    _ account: SimulatedAccount, _ serial: Int, _ from: Int, _ result: Result<Position, any Error>,
+    inOrder: Bool = false
   ) {
     guard from == life, !disk.isDead else { return }
     let change = account.oracle.transactions[serial].change

@@ -6,7 +6,8 @@ enum ReplayChecker {
     let expected = oracle.replay(observation.journal)
     if let difference = observation.state.difference(from: expected) {
       throw Violation(
-        checker: "replay", message: "after \(observation.journal.count) transactions, the last of them "
+        checker: "replay",
+        message: "after \(observation.journal.count) transactions, the last of them "
           + "\(observation.journal.suffix(3)), \(difference)")
     }
     return expected
