@@ -87,8 +87,12 @@ final class PageStore: PageHost {
   let temporary: TemporaryQuota
   let transactionPagesMax: Int
   let bugs: PlantedBugs
+  private struct Gate {
+    /// Weak, since it is the shard, which holds us: an engine that nobody closed goes all the same.
+    weak var shard: (any CommitGate)?
+  }
   /// Makes records of a transaction's changes; set once before the first session opens.
-  private let gate = Lock<(any CommitGate)?>(nil)
+  private let gate = Lock(Gate())
 
   init(
     main: MainFile, base: Position, pages: UInt32, temporary: TemporaryQuota, configuration: EngineConfiguration
@@ -100,8 +104,8 @@ final class PageStore: PageHost {
     state = Lock(State(sizes: [Size(index: 0, pages: pages)], head: base, published: base, flushed: base.index))
   }
 
-  func setGate(_ gate: any CommitGate) { self.gate.with { $0 = gate } }
-  var commitGate: (any CommitGate)? { gate.with { $0 } }
+  func setGate(_ gate: any CommitGate) { self.gate.with { $0.shard = gate } }
+  var commitGate: (any CommitGate)? { gate.with { $0.shard } }
 
   func openSession(readOnly: Bool) -> (any PageSession)? {
     if state.with({ $0.closed }) { return nil }
@@ -200,11 +204,7 @@ final class PageStore: PageHost {
     }
   }
 
-  /// Gives the gate up too: it is the shard, which holds us, and both would stay with their files for ever.
-  func close() {
-    state.with { $0.closed = true }
-    gate.with { $0 = nil }
-  }
+  func close() { state.with { $0.closed = true } }
 }
 
 /// What makes records at COMMIT.

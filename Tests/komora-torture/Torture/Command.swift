@@ -7,6 +7,11 @@ package enum Command {
     var rest = arguments[...]
     let name = rest.popFirst() ?? "help"
     let options = Options(rest)
+    if options.has("help") { return usage() }
+    if let unknown = options.unknown {
+      Child.tell("komora-torture: there is no option --\(unknown)")
+      return usage()
+    }
     switch name {
     case "child":
       let a = Array(rest)
@@ -99,6 +104,12 @@ struct Options {
         flags.insert(name)
       }
     }
+  }
+
+  /// A name that no command knows.
+  var unknown: String? {
+    let known: Set = ["scenario", "mode", "stride", "keep", "kills", "seed", "rate", "help"]
+    return flags.union(values.keys).subtracting(known).min()
   }
 
   subscript(name: String) -> String? { values[name] }

@@ -10,7 +10,9 @@ import Threads
 package struct RandomKills: Sendable {
   package var kills: Int
   package var seed: UInt64
-  package var rate = 15_000
+  /// Writes a second, whether they are answered or not; nil for twice as many as this machine answers, so that the
+  /// queues are never empty when the kill comes.
+  package var rate: Int?
   /// Kills after which a new directory begins.
   package var killsPerDirectory = 12
   package var hitsWanted: Int
@@ -38,6 +40,8 @@ package struct RandomKills: Sendable {
   package func run() async -> Outcome {
     var outcome = Outcome()
     var random = SeededGenerator(seed: seed)
+    let rate = rate ?? capacity() * 2
+    Child.tell("\(rate) writes a second")
     var directory = Folder.make(below: Folder.slow)
     var ledger = Ledger()
     for kill in 0..<kills {
@@ -47,7 +51,7 @@ package struct RandomKills: Sendable {
         ledger = Ledger()
       }
       let target = wantedPhase(kill, outcome)
-      oneKill(directory, number: kill, target: target, &ledger, &random, &outcome)
+      oneKill(directory, number: kill, rate: rate, target: target, &ledger, &random, &outcome)
       var recovery = Recovery(directory, OpenLoad.configuration(directory), ledger)
       recovery.mark = 2_000_000_000 + kill
       recovery.snapshotsMax = 2
@@ -77,8 +81,30 @@ package struct RandomKills: Sendable {
     return kill % 2 == 1 || (outcome.hits[rare.name] ?? 0) >= hitsWanted * 2 ? nil : rare
   }
 
+  /// Writes a second that a process answers when it gets more than it can.
+  private func capacity() -> Int {
+    let directory = Folder.make(below: Folder.slow)
+    let pagePath = "\(directory).page"
+    let page = SharedPage(pagePath, making: true)
+    defer {
+      unlink(pagePath)
+      Folder.remove(directory)
+    }
+    let child = ChildProcess(["load-child", directory, pagePath, "1", "150000", "-"])
+    let reader = Thread(name: "reader") { _ = child.readAll() }
+    while page[.ready] == 0 { sleep(microseconds: 1_000) }
+    sleep(microseconds: 300_000)
+    let before = page[.answered]
+    sleep(microseconds: 500_000)
+    let answered = page[.answered] - before
+    kill(child.id, SIGKILL)
+    reader.join()
+    _ = child.wait()
+    return max(5_000, answered * 2)
+  }
+
   private func oneKill(
-    _ directory: String, number: Int, target: SharedPage.Counter?, _ ledger: inout Ledger,
+    _ directory: String, number: Int, rate: Int, target: SharedPage.Counter?, _ ledger: inout Ledger,
     _ random: inout SeededGenerator, _ outcome: inout Outcome
   ) {
     let pagePath = "\(directory).page"
