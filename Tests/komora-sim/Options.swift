@@ -8,6 +8,15 @@ struct Options {
   var from = 1
   var bug: (name: String, bug: PlantedBugs)?
   var isVerbose = false
+  var asksForHelp = false
+
+  static var help: String {
+    """
+    komora-sim [--seeds N] [--from M] [--bug NAME] [--verbose]    N runs from seed M on, 100 from 1 if not said
+    komora-sim --seed N                                           one run with its trace
+    bugs: \(StoreSimulation.bugs.map(\.name).joined(separator: " "))
+    """
+  }
 
   struct Refused: Error, CustomStringConvertible { var description: String }
 
@@ -22,6 +31,7 @@ struct Options {
         seeds = 1
         isVerbose = true
       case "--verbose": isVerbose = true
+      case "--help", "-h": asksForHelp = true
       case "--bug":
         guard let name = rest.popFirst(), let bug = StoreSimulation.bugs.first(where: { $0.name == name }) else {
           throw Refused(description: "--bug takes one of \(StoreSimulation.bugs.map(\.name).joined(separator: ", "))")

@@ -21,4 +21,8 @@ do { options = try Options(Array(CommandLine.arguments.dropFirst())) } catch {
   print("komora-sim: \(error)")
   exit(2)
 }
+if options.asksForHelp {
+  print(Options.help)
+  exit(0)
+}
 exit(SeedRun(options).run() ? 0 : 1)
