@@ -37,7 +37,7 @@ package struct APIServer: Service {
     self.node = node
     self.logger = logger
     self.onListening = onListening
-    tls = try Self.tls(node.configuration.tls)
+    tls = try Self.tls(node.configuration.tls, stoppingIn: node.configuration.timers.shutdownTimeout)
     clock = SystemClock()
     let access = Access(node: node)
     let timers = node.configuration.timers
@@ -114,7 +114,8 @@ package struct APIServer: Service {
     try .tls(.http1(configuration: streamConfiguration), tlsConfiguration: tls)
   }
 
-  private static func tls(_ files: NodeConfiguration.TLSFiles) throws -> TLSConfiguration {
+  /// A client has a twentieth of `time` to answer the end of a connection; an idle one would hold a stop up for 5 s.
+  private static func tls(_ files: NodeConfiguration.TLSFiles, stoppingIn time: Duration) throws -> TLSConfiguration {
     guard let certificate = files.apiCertificate, let key = files.apiKey else {
       throw NodeError(.invalid, "tls.api_cert and tls.api_key must name the certificate and the key of the API")
     }
@@ -123,6 +124,7 @@ package struct APIServer: Service {
         certificateChain: try NIOSSLCertificate.fromPEMFile(certificate).map { .certificate($0) },
         privateKey: .privateKey(try NIOSSLPrivateKey(file: key, format: .pem)))
       tls.minimumTLSVersion = .tlsv12
+      tls.shutdownTimeout = .nanoseconds(Int64(time.wholeNanoseconds / 20))
       return tls
     } catch {
       throw NodeError(.invalid, "the certificate \(certificate) or its key cannot be read as PEM")
