@@ -57,7 +57,13 @@ let package = Package(
       swiftSettings: house),
     .target(name: "SigV4", dependencies: ["Base", "OpenSSL"], swiftSettings: strict),
     .target(
-      name: "ControlStores", dependencies: ["Base", "Formats", "SQLite", "AtRest", "OpenSSL", "Threads"],
+      name: "ControlStores",
+      dependencies: [
+        "Base", "Formats", "SQLite", "AtRest", "OpenSSL", "Threads",
+        product("AsyncHTTPClient", "async-http-client"), product("NIOCore", "swift-nio"),
+        product("NIOFoundationCompat", "swift-nio"), product("NIOHTTP1", "swift-nio"), product("NIOPosix", "swift-nio"),
+        product("NIOSSL", "swift-nio-ssl"),
+      ],
       swiftSettings: house),
     .target(
       name: "Node",
@@ -146,7 +152,8 @@ let package = Package(
       name: "SigV4Tests", dependencies: ["SigV4", "Base", "OpenSSL"], resources: [.copy("Vectors")],
       swiftSettings: house),
     .testTarget(
-      name: "ControlStoresTests", dependencies: ["ControlStores", "AtRest", "Base", "SQLite"], swiftSettings: house),
+      name: "ControlStoresTests", dependencies: ["ControlStores", "AtRest", "Base", "OpenSSL", "SQLite", "Threads"],
+      swiftSettings: house),
     .testTarget(
       name: "NodeTests",
       dependencies: [

@@ -1,4 +1,5 @@
-// What can go wrong with a control store. `busy` may be tried again; everything else stays wrong until somebody acts.
+// What can go wrong with a control store. `busy` and `unavailable` may be tried again, `unknown` after a look;
+// everything else stays wrong until somebody acts.
 
 package struct ControlStoreError: Error, Sendable, CustomStringConvertible {
   package enum Code: Sendable, Equatable {
@@ -11,6 +12,15 @@ package struct ControlStoreError: Error, Sendable, CustomStringConvertible {
     /// A key or a value is outside the limits.
     case invalid
     case io
+    /// Nobody answered, or there is no quorum; nothing was changed.
+    case unavailable
+    /// The answer to a transaction was lost: it may have been made.
+    case unknown
+    /// The revision to watch from is forgotten.
+    case compacted
+    case leaseExpired
+    /// The store does not take our certificate, or we do not take its.
+    case refused
   }
 
   package var code: Code

@@ -1,0 +1,128 @@
+// The control store of a cluster: etcd 3.4 or later over its JSON gateway.
+//
+// Keys are readable there and carry opaque ids only; values are sealed, since etcd's log and snapshots are not. A value
+// is bound to its key. It cannot be bound to its revision, which etcd gives only afterwards: what stands for "nobody put
+// an older value back" is etcd's own history and who may write to it.
+
+import Foundation
+package import OpenSSL
+
+package final class EtcdControlStore: ControlStore {
+  private let gateway: EtcdGateway
+  private let sealer: SealerPool
+  private let prefix: String
+
+  /// `root` is the cluster's key for control values. Nothing is sent yet.
+  package init(_ configuration: EtcdConfiguration, root: SecretBytes) throws(ControlStoreError) {
+    guard configuration.prefix.hasSuffix("/") else {
+      throw ControlStoreError(.invalid, "the prefix of control keys ends with a slash")
+    }
+    gateway = try EtcdGateway(configuration)
+    prefix = configuration.prefix
+    sealer = SealerPool(root: root)
+  }
+
+  /// Ends open requests and watches.
+  package func close() async { await gateway.close() }
+
+  package func entry(_ key: String) async throws(ControlStoreError) -> ControlEntry? {
+    let request = EtcdMessage.RangeRequest(key: stored(key), end: nil, limit: nil)
+    let answer: EtcdMessage.RangeResponse = try await gateway.call("/v3/kv/range", request, changes: false)
+    return try answer.kvs?.first.map { value throws(ControlStoreError) in try entry(value) }
+  }
+
+  package func entries(prefix: String, limit: Int) async throws(ControlStoreError) -> ControlRange {
+    let first = stored(prefix)
+    let request = EtcdMessage.RangeRequest(key: first, end: Self.end(of: first), limit: .init(Int64(limit)))
+    let answer: EtcdMessage.RangeResponse = try await gateway.call("/v3/kv/range", request, changes: false)
+    var entries: [ControlEntry] = []
+    for value in answer.kvs ?? [] { entries.append(try entry(value)) }
+    return ControlRange(entries: entries, revision: answer.header.revision?.value ?? 0)
+  }
+
+  package func transact(
+    if conditions: [ControlCondition], then changes: [ControlChange], lease: ControlLease?
+  ) async throws(ControlStoreError) -> ControlOutcome {
+    for change in changes { try EmbeddedControlStore.check(change) }
+    let request = EtcdMessage.TransactionRequest(
+      compare: conditions.map { .init(key: stored($0.key), revision: .init($0.revision)) },
+      success: changes.map { change in
+        switch change {
+        case .put(let key, let value):
+          .init(
+            put: .init(key: stored(key), value: Data(sealer.seal(value, key: key)), lease: lease.map { .init($0.id) }))
+        case .delete(let key): .init(delete: .init(key: stored(key)))
+        }
+      })
+    let answer: EtcdMessage.TransactionResponse = try await gateway.call("/v3/kv/txn", request, changes: true)
+    return ControlOutcome(succeeded: answer.succeeded ?? false, revision: answer.header.revision?.value ?? 0)
+  }
+
+  package func grant(seconds: Int) async throws(ControlStoreError) -> ControlLease {
+    let request = EtcdMessage.Lease(id: nil, seconds: .init(Int64(seconds)))
+    // A lease that nobody knows of expires by itself: a lost answer leaves no doubt that matters.
+    let answer: EtcdMessage.Lease = try await gateway.call("/v3/lease/grant", request, changes: false)
+    guard let id = answer.id?.value, let granted = answer.seconds?.value else {
+      throw ControlStoreError(.io, "etcd granted no lease")
+    }
+    return ControlLease(id: id, seconds: Int(granted))
+  }
+
+  package func keepAlive(_ lease: ControlLease) async throws(ControlStoreError) {
+    let request = EtcdMessage.Lease(id: .init(lease.id), seconds: nil)
+    let answer: EtcdMessage.KeepAliveLine = try await gateway.call("/v3/lease/keepalive", request, changes: false)
+    if let error = answer.error { throw EtcdGateway.refusal(error.text, changes: false) }
+    // etcd answers for a lease that it does not know with no time left.
+    guard let left = answer.result?.seconds?.value, left > 0 else {
+      throw ControlStoreError(.leaseExpired, "the lease has expired")
+    }
+  }
+
+  package func revoke(_ lease: ControlLease) async throws(ControlStoreError) {
+    let request = EtcdMessage.Lease(id: .init(lease.id), seconds: nil)
+    let _: EtcdMessage.Nothing = try await gateway.call("/v3/lease/revoke", request, changes: true)
+  }
+
+  package func watch(
+    prefix: String, from revision: ControlRevision
+  ) -> AsyncThrowingStream<[ControlEvent], any Error> {
+    let first = stored(prefix)
+    return EtcdWatch(
+      gateway: gateway, first: first, end: Self.end(of: first), revision: revision,
+      event: { event throws(ControlStoreError) in try self.event(event) }
+    ).stream()
+  }
+
+  // MARK: keys and values
+
+  private func stored(_ key: String) -> Data { Data((prefix + key).utf8) }
+
+  /// The first key behind all that begin with `prefix`; keys are ASCII, so the last byte can be raised.
+  private static func end(of prefix: Data) -> Data {
+    var end = prefix
+    end[end.count - 1] += 1
+    return end
+  }
+
+  private func name(_ value: EtcdMessage.KeyValue) throws(ControlStoreError) -> String {
+    guard let key = String(data: value.key, encoding: .utf8), key.hasPrefix(prefix) else {
+      throw ControlStoreError(.damaged, "etcd answers with a key that was not asked for")
+    }
+    return String(key.dropFirst(prefix.count))
+  }
+
+  private func entry(_ value: EtcdMessage.KeyValue) throws(ControlStoreError) -> ControlEntry {
+    let key = try name(value)
+    guard let plain = sealer.open(Array(value.value ?? Data()), key: key) else {
+      throw ControlStoreError(.damaged, "the value of \(key) in etcd was not put there with this cluster's key")
+    }
+    return ControlEntry(key: key, value: plain, revision: value.revision?.value ?? 0)
+  }
+
+  private func event(_ event: EtcdMessage.WatchLine.Event) throws(ControlStoreError) -> ControlEvent {
+    if event.type == "DELETE" {
+      return .deleted(key: try name(event.entry), revision: event.entry.revision?.value ?? 0)
+    }
+    return .put(try entry(event.entry))
+  }
+}
