@@ -33,6 +33,12 @@ package enum ControlChange: Sendable, Equatable {
   case put(String, [UInt8])
   /// Deleting what is not there is no error.
   case delete(String)
+
+  package var key: String {
+    switch self {
+    case .put(let key, _), .delete(let key): key
+    }
+  }
 }
 
 /// How a transaction ended.

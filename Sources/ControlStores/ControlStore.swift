@@ -45,7 +45,7 @@ package protocol ControlStore: Sendable {
   func entries(prefix: String, limit: Int) async throws(ControlStoreError) -> ControlRange
 
   /// Makes all of `changes` when every condition holds, else none. What is put belongs to `lease`, if one is given.
-  /// `.unknown` says that it may have been made: read before trying again.
+  /// No key twice. A transaction that changes nothing is no new revision. `.unknown` says that it may have been made: read before trying again.
   func transact(
     if conditions: [ControlCondition], then changes: [ControlChange], lease: ControlLease?
   ) async throws(ControlStoreError) -> ControlOutcome

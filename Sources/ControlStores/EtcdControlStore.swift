@@ -44,6 +44,9 @@ package final class EtcdControlStore: ControlStore {
     if conditions: [ControlCondition], then changes: [ControlChange], lease: ControlLease?
   ) async throws(ControlStoreError) -> ControlOutcome {
     for change in changes { try EmbeddedControlStore.check(change) }
+    guard Set(changes.map(\.key)).count == changes.count else {
+      throw ControlStoreError(.invalid, "a transaction changes a key once")
+    }
     let request = EtcdMessage.TransactionRequest(
       compare: conditions.map { .init(key: stored($0.key), revision: .init($0.revision)) },
       success: changes.map { change in

@@ -1,5 +1,6 @@
 // The control store of a cluster against real etcd servers: what it answers, and what its failures say.
 
+import Base
 import ControlStores
 import Foundation
 import OpenSSL
@@ -38,6 +39,37 @@ import Testing
     #expect(try await store.entries(prefix: "a/", limit: 10).entries.map(\.value) == [[4]])
     #expect(try await store.entry("c") == nil)
     #expect(await code { _ = try await store.transact(if: [], then: [.put("with space", [])], lease: nil) } == .invalid)
+    await store.close()
+  }
+
+  @Test("four hundred random transactions and reads answer as the model does, and one watch tells them all")
+  func model() async throws {
+    let cluster = try EtcdCluster()
+    let store = try store(cluster)
+    let start = try await store.entries(prefix: "", limit: 1).revision
+    var model = ControlModel(revision: start)
+    var random = SeededGenerator(seed: 12)
+    var succeeded = 0
+    for _ in 0..<400 {
+      let (conditions, changes) = model.randomTransaction(&random)
+      let outcome = try await store.transact(if: conditions, then: changes, lease: nil)
+      #expect(outcome == model.transact(if: conditions, then: changes))
+      if outcome.succeeded { succeeded += 1 }
+      let (prefix, limit) = (["near/", "far/", ""][random.below(3)], 1 + random.below(6))
+      #expect(try await store.entries(prefix: prefix, limit: limit) == model.entries(prefix: prefix, limit: limit))
+      let key = "near/\(random.below(5))"
+      #expect(try await store.entry(key) == model.entry(key))
+    }
+    #expect((80...320).contains(succeeded))
+    var told: [ControlEvent] = []
+    let wanted = model.events(prefix: "near/")
+    for try await events in store.watch(prefix: "near/", from: start + 1) {
+      told += events
+      if told.count >= wanted.count { break }
+    }
+    #expect(told == wanted)
+    let twice: [ControlChange] = [.put("a", [1]), .delete("a")]
+    #expect(await code { _ = try await store.transact(if: [], then: twice, lease: nil) } == .invalid)
     await store.close()
   }
 
