@@ -36,6 +36,13 @@ package struct ControlRange: Sendable, Equatable {
 package enum ControlEvent: Sendable, Equatable {
   case put(ControlEntry)
   case deleted(key: String, revision: ControlRevision)
+
+  package var key: String {
+    switch self {
+    case .put(let entry): entry.key
+    case .deleted(let key, _): key
+    }
+  }
 }
 
 package protocol ControlStore: Sendable {

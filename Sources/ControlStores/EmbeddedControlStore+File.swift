@@ -1,7 +1,7 @@
 // The file of the embedded control store: its tables, its settings, its wrapped root key.
 //
 // Table `store` has one row: format version, revision of the store, root key wrapped by the key-encryption key. Table
-// `entries` has one row a key: value sealed by `ControlSealer`, and the revision of its last put.
+// `entries` has one row a key: value sealed by `ControlSealer`, the revision of its last put, and its lease or 0.
 
 import AtRest
 import Base
@@ -9,7 +9,7 @@ import OpenSSL
 import SQLite
 
 extension EmbeddedControlStore {
-  static let formatVersion: Int64 = 1
+  static let formatVersion: Int64 = 2
   /// "KCTL": says in the file's header whose it is.
   static let applicationID = 0x4B43_544C
 
@@ -29,7 +29,10 @@ extension EmbeddedControlStore {
         id INTEGER PRIMARY KEY CHECK (id = 1), format INTEGER NOT NULL, revision INTEGER NOT NULL, wrapped BLOB)
       """)
     try connection.execute(
-      "CREATE TABLE IF NOT EXISTS entries (key TEXT PRIMARY KEY, value BLOB NOT NULL, revision INTEGER NOT NULL)")
+      """
+      CREATE TABLE IF NOT EXISTS entries (
+        key TEXT PRIMARY KEY, value BLOB NOT NULL, revision INTEGER NOT NULL, lease INTEGER NOT NULL DEFAULT 0)
+      """)
     try connection.execute("INSERT OR IGNORE INTO store VALUES (1, ?, 0, NULL)", .integer(formatVersion))
     try connection.execute("COMMIT")
     let row = try connection.query("SELECT format, revision FROM store").first ?? []
@@ -76,18 +79,22 @@ extension EmbeddedControlStore {
     try connection.query("SELECT revision FROM entries WHERE key = ?", .text(key)).first?[0].integer ?? 0
   }
 
+  /// What `change` comes to; nil when it deletes what is not there.
   static func apply(
-    _ change: ControlChange, _ revision: Int64, _ connection: Connection, _ sealer: ControlSealer
-  ) throws(SQLiteError) {
+    _ change: ControlChange, _ revision: Int64, lease: Int64, _ connection: Connection, _ sealer: ControlSealer
+  ) throws(SQLiteError) -> ControlEvent? {
     switch change {
     case .put(let key, let value):
       let sealed = sealer.seal(value, key: key, revision: revision)
       try connection.execute(
         """
-        INSERT INTO entries VALUES (?1, ?2, ?3)
-        ON CONFLICT (key) DO UPDATE SET value = ?2, revision = ?3
-        """, .text(key), .blob(sealed), .integer(revision))
-    case .delete(let key): try connection.execute("DELETE FROM entries WHERE key = ?", .text(key))
+        INSERT INTO entries VALUES (?1, ?2, ?3, ?4)
+        ON CONFLICT (key) DO UPDATE SET value = ?2, revision = ?3, lease = ?4
+        """, .text(key), .blob(sealed), .integer(revision), .integer(lease))
+      return .put(ControlEntry(key: key, value: value, revision: revision))
+    case .delete(let key):
+      try connection.execute("DELETE FROM entries WHERE key = ?", .text(key))
+      return connection.changes > 0 ? .deleted(key: key, revision: revision) : nil
     }
   }
 

@@ -83,21 +83,56 @@ package final class EmbeddedControlStore: Sendable {
   package func transaction(
     if conditions: [ControlCondition] = [], then changes: [ControlChange]
   ) throws(ControlStoreError) -> ControlOutcome {
+    try transact(if: conditions, then: changes, lease: 0).outcome
+  }
+
+  /// As `transaction`, with what came of each change. What is put belongs to `lease`; 0 is none.
+  func transact(
+    if conditions: [ControlCondition], then changes: [ControlChange], lease: Int64
+  ) throws(ControlStoreError) -> (outcome: ControlOutcome, events: [ControlEvent]) {
     for change in changes { try Self.check(change) }
-    return try state.with { state throws(ControlStoreError) in
+    return try change { connection, revision, sealer throws(SQLiteError) in
+      for condition in conditions where try Self.revision(of: condition.key, connection) != condition.revision {
+        return nil
+      }
+      var events: [ControlEvent] = []
+      for change in changes {
+        if let event = try Self.apply(change, revision, lease: lease, connection, sealer) { events.append(event) }
+      }
+      return events
+    }
+  }
+
+  /// Deletes what was put under `lease`, or under any when nil: leases do not outlive the process that granted them.
+  @discardableResult
+  func dropLeased(_ lease: Int64?) throws(ControlStoreError) -> [ControlEvent] {
+    try change { connection, revision, _ throws(SQLiteError) in
+      let rows = try connection.query(
+        "DELETE FROM entries WHERE lease != 0 AND lease = coalesce(?, lease) RETURNING key",
+        lease.map { .integer($0) } ?? .null)
+      return rows.compactMap { $0[0].text }.sorted().map { .deleted(key: $0, revision: revision) }
+    }.events
+  }
+
+  /// One transaction on the file, at the next revision. `body` gives what it changed; nil for a condition that failed.
+  /// What changed nothing is no new revision.
+  private func change(
+    _ body: (Connection, Int64, ControlSealer) throws(SQLiteError) -> [ControlEvent]?
+  ) throws(ControlStoreError) -> (outcome: ControlOutcome, events: [ControlEvent]) {
+    try state.with { state throws(ControlStoreError) in
       let connection = try open(state)
       do throws(SQLiteError) {
         try connection.execute("BEGIN IMMEDIATE")
-        for condition in conditions where try Self.revision(of: condition.key, connection) != condition.revision {
-          try connection.execute("ROLLBACK")
-          return ControlOutcome(succeeded: false, revision: state.revision)
-        }
         let next = state.revision + 1
-        for change in changes { try Self.apply(change, next, connection, state.sealer) }
+        let events = try body(connection, next, state.sealer)
+        guard let events, !events.isEmpty else {
+          try connection.execute("ROLLBACK")
+          return (ControlOutcome(succeeded: events != nil, revision: state.revision), [])
+        }
         try connection.execute("UPDATE store SET revision = ? WHERE id = 1", .integer(next))
         try connection.execute("COMMIT")
         state.revision = next
-        return ControlOutcome(succeeded: true, revision: next)
+        return (ControlOutcome(succeeded: true, revision: next), events)
       } catch {
         if !connection.isAutocommit { try? connection.execute("ROLLBACK") }
         throw ControlStoreError(error)

@@ -1,0 +1,179 @@
+// The embedded store behind the port: what a node that stands alone uses where a cluster uses etcd.
+//
+// One thread of its own makes all transactions, so that watchers hear of them in their order. There is no history: a
+// watch begins behind the current revision or is told that the past is forgotten. A lease ends with the process at the
+// latest, and what was put under it goes at the next opening.
+
+import Threads
+
+package final class LocalControlStore: ControlStore {
+  private struct Watcher {
+    let prefix: String
+    let continuation: AsyncThrowingStream<[ControlEvent], any Error>.Continuation
+  }
+
+  private struct Held {
+    var seconds: Int
+    var deadline: ContinuousClock.Instant
+  }
+
+  private struct State {
+    var watchers: [Int: Watcher] = [:]
+    var next = 0
+    var leases: [Int64: Held] = [:]
+    var closed = false
+  }
+
+  private let store: EmbeddedControlStore
+  private let pool = WorkPool(name: "control", threads: 1)
+  private let state = Lock(State())
+  private let keeper = Lock<Task<Void, Never>?>(nil)
+
+  /// `store` is this one's from here on. Leases are looked at every `period`.
+  package init(_ store: EmbeddedControlStore, leasePeriod period: Duration = .milliseconds(100))
+    throws(ControlStoreError)
+  {
+    self.store = store
+    try store.dropLeased(nil)
+    let task = Task { [weak self] in
+      while !Task.isCancelled {
+        try? await Task.sleep(for: period)
+        await self?.endLeases()
+      }
+    }
+    keeper.with { $0 = task }
+  }
+
+  /// Ends watches and leases; blocks for what is under way, and closes the file.
+  package func close() {
+    keeper.with { $0?.cancel() }
+    let watchers = state.with { s in
+      s.closed = true
+      defer { s.watchers = [:] }
+      return Array(s.watchers.values)
+    }
+    for watcher in watchers {
+      watcher.continuation.finish(throwing: ControlStoreError(.unavailable, "the control store is closed"))
+    }
+    pool.stop()
+    store.close()
+  }
+
+  package func entry(_ key: String) async throws(ControlStoreError) -> ControlEntry? {
+    let store = store
+    return try await perform { () throws(ControlStoreError) in try store.get(key) }
+  }
+
+  package func entries(prefix: String, limit: Int) async throws(ControlStoreError) -> ControlRange {
+    let store = store
+    return try await perform { () throws(ControlStoreError) in
+      // One thread makes all transactions, so the revision is that of the entries.
+      ControlRange(entries: Array(try store.range(prefix: prefix).prefix(limit)), revision: store.revision)
+    }
+  }
+
+  package func transact(
+    if conditions: [ControlCondition], then changes: [ControlChange], lease: ControlLease?
+  ) async throws(ControlStoreError) -> ControlOutcome {
+    guard Set(changes.map(\.key)).count == changes.count else {
+      throw ControlStoreError(.invalid, "a transaction changes a key once")
+    }
+    return try await perform { [self] () throws(ControlStoreError) in
+      if let lease, !state.with({ $0.leases[lease.id] != nil }) {
+        throw ControlStoreError(.leaseExpired, "the lease has expired")
+      }
+      let (outcome, events) = try store.transact(if: conditions, then: changes, lease: lease?.id ?? 0)
+      tell(events)
+      return outcome
+    }
+  }
+
+  package func watch(
+    prefix: String, from revision: ControlRevision
+  ) -> AsyncThrowingStream<[ControlEvent], any Error> {
+    AsyncThrowingStream { continuation in
+      let isQueued = pool.run { [self] in
+        guard revision > store.revision else {
+          continuation.finish(throwing: ControlStoreError(.compacted, "the embedded store keeps no history"))
+          return
+        }
+        let id = state.with { s -> Int? in
+          guard !s.closed else { return nil }
+          s.next += 1
+          s.watchers[s.next] = Watcher(prefix: prefix, continuation: continuation)
+          return s.next
+        }
+        guard let id else {
+          continuation.finish(throwing: ControlStoreError(.unavailable, "the control store is closed"))
+          return
+        }
+        continuation.onTermination = { [weak self] _ in self?.state.with { $0.watchers[id] = nil } }
+      }
+      if !isQueued { continuation.finish(throwing: ControlStoreError(.unavailable, "the control store is closed")) }
+    }
+  }
+
+  package func grant(seconds: Int) async throws(ControlStoreError) -> ControlLease {
+    guard seconds > 0 else { throw ControlStoreError(.invalid, "a lease lasts at least a second") }
+    return state.with { s in
+      s.next += 1
+      s.leases[Int64(s.next)] = Held(seconds: seconds, deadline: .now + .seconds(seconds))
+      return ControlLease(id: Int64(s.next), seconds: seconds)
+    }
+  }
+
+  package func keepAlive(_ lease: ControlLease) async throws(ControlStoreError) {
+    let isHeld = state.with { s in
+      guard let held = s.leases[lease.id], held.deadline > .now else { return false }
+      s.leases[lease.id]!.deadline = .now + .seconds(held.seconds)
+      return true
+    }
+    if !isHeld { throw ControlStoreError(.leaseExpired, "the lease has expired") }
+  }
+
+  package func revoke(_ lease: ControlLease) async throws(ControlStoreError) {
+    guard state.with({ $0.leases.removeValue(forKey: lease.id) }) != nil else {
+      throw ControlStoreError(.leaseExpired, "the lease has expired")
+    }
+    try await drop(lease.id)
+  }
+
+  private func endLeases() async {
+    let ended = state.with { s in
+      let ended = s.leases.filter { $0.value.deadline <= .now }.map(\.key)
+      for id in ended { s.leases[id] = nil }
+      return ended
+    }
+    for id in ended {
+      do { try await drop(id) } catch {
+        // The file refuses for now: its keys must not outlive the lease, so it is tried again.
+        state.with { s in if !s.closed { s.leases[id] = Held(seconds: 0, deadline: .now) } }
+      }
+    }
+  }
+
+  private func drop(_ lease: Int64) async throws(ControlStoreError) {
+    try await perform { [self] () throws(ControlStoreError) in tell(try store.dropLeased(lease)) }
+  }
+
+  /// On the store's thread.
+  private func tell(_ events: [ControlEvent]) {
+    guard !events.isEmpty else { return }
+    for watcher in state.with({ Array($0.watchers.values) }) {
+      let wanted = events.filter { $0.key.hasPrefix(watcher.prefix) }
+      if !wanted.isEmpty { watcher.continuation.yield(wanted) }
+    }
+  }
+
+  private func perform<T: Sendable>(
+    _ body: @escaping @Sendable () throws(ControlStoreError) -> T
+  ) async throws(ControlStoreError) -> T {
+    do {
+      return try await pool.perform { try body() }
+    } catch let error as ControlStoreError {
+      throw error
+    } catch {
+      throw ControlStoreError(.unavailable, "the control store is closed")
+    }
+  }
+}

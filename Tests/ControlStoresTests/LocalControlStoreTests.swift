@@ -1,0 +1,87 @@
+// The embedded store behind the port: the same answers as etcd's, with less of a memory.
+
+import AtRest
+import Base
+import ControlStores
+import Testing
+
+@Suite struct LocalControlStoreTests {
+  let directory = TemporaryDirectory()
+  let kek: FileKeyEncryption
+
+  init() throws { kek = try FileKeyEncryption(path: directory.path + "/kek", creating: true) }
+
+  private func open() throws -> LocalControlStore {
+    try LocalControlStore(
+      EmbeddedControlStore(path: directory.path + "/control.sqlite", kek: kek), leasePeriod: .milliseconds(5))
+  }
+
+  private func code(_ body: () async throws -> Void) async -> ControlStoreError.Code? {
+    do {
+      try await body()
+      return nil
+    } catch { return (error as? ControlStoreError)?.code }
+  }
+
+  @Test("random transactions and reads answer as the model does, over restarts too, and a watch tells them all")
+  func model() async throws {
+    var model = ControlModel(revision: 0)
+    var random = SeededGenerator(seed: 5)
+    for _ in 0..<3 {
+      let store = try open()
+      let before = model.history.count
+      let watch = store.watch(prefix: "near/", from: model.revision + 1)
+      // The store's thread has begun the watch before it answers what comes after.
+      _ = try await store.entry("k")
+      for _ in 0..<60 {
+        let (conditions, changes) = model.randomTransaction(&random)
+        let outcome = try await store.transact(if: conditions, then: changes, lease: nil)
+        #expect(outcome == model.transact(if: conditions, then: changes))
+        let limit = 1 + random.below(6)
+        #expect(try await store.entries(prefix: "far/", limit: limit) == model.entries(prefix: "far/", limit: limit))
+        #expect(try await store.entry("near/1") == model.entry("near/1"))
+      }
+      let wanted = model.history[before...].filter { $0.key.hasPrefix("near/") }
+      store.close()
+      var told: [ControlEvent] = []
+      let end = await code { for try await events in watch { told += events } }
+      #expect(told == wanted)
+      #expect(end == .unavailable)
+    }
+  }
+
+  @Test("a watch from the past is told that there is none")
+  func past() async throws {
+    let store = try open()
+    _ = try await store.transact(if: [], then: [.put("k", [1])], lease: nil)
+    #expect(await code { for try await _ in store.watch(prefix: "k", from: 1) {} } == .compacted)
+    store.close()
+    #expect(await code { for try await _ in store.watch(prefix: "k", from: 2) {} } == .unavailable)
+    #expect(await code { _ = try await store.entry("k") } == .unavailable)
+  }
+
+  @Test("what was put under a lease goes when it is not kept, is revoked, or the process ends")
+  func leases() async throws {
+    var store = try open()
+    let short = try await store.grant(seconds: 1)
+    let long = try await store.grant(seconds: 3600)
+    let revision = try await store.transact(if: [], then: [.put("a/short", [1])], lease: short).revision
+    _ = try await store.transact(if: [], then: [.put("a/long", [2])], lease: long)
+    _ = try await store.transact(if: [], then: [.put("a/free", [3])], lease: nil)
+    for try await events in store.watch(prefix: "a/", from: revision + 3) {
+      #expect(events == [.deleted(key: "a/short", revision: revision + 3)])
+      break
+    }
+    #expect(await code { try await store.keepAlive(short) } == .leaseExpired)
+    #expect(await code { _ = try await store.transact(if: [], then: [.put("b", [])], lease: short) } == .leaseExpired)
+    try await store.keepAlive(long)
+    let gone = try await store.grant(seconds: 3600)
+    _ = try await store.transact(if: [], then: [.put("a/gone", [4])], lease: gone)
+    try await store.revoke(gone)
+    #expect(try await store.entries(prefix: "a/", limit: 9).entries.map(\.key) == ["a/free", "a/long"])
+    store.close()
+    store = try open()
+    #expect(try await store.entries(prefix: "a/", limit: 9).entries.map(\.key) == ["a/free"])
+    store.close()
+  }
+}
