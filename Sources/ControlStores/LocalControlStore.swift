@@ -146,7 +146,7 @@ package final class LocalControlStore: ControlStore {
     }
     for id in ended {
       do { try await drop(id) } catch {
-        // The file refuses for now: its keys must not outlive the lease, so it is tried again.
+        // The file refuses: its keys must not outlive the lease, so it is tried again.
         state.with { s in if !s.closed { s.leases[id] = Held(seconds: 0, deadline: .now) } }
       }
     }
