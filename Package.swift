@@ -41,6 +41,7 @@ let package = Package(
 
     .target(name: "Base", swiftSettings: strict),
     .target(name: "Formats", dependencies: ["Base"], swiftSettings: strict),
+    .target(name: "Membership", dependencies: ["Base", "Formats"], swiftSettings: strict),
     .target(name: "Threads", dependencies: ["Base"], swiftSettings: house),
     .target(name: "Disk", dependencies: ["Base", "Threads"], swiftSettings: house),
     .target(name: "OpenSSL", dependencies: ["COpenSSL", "Base"], swiftSettings: house),
@@ -99,6 +100,12 @@ let package = Package(
 
     .target(
       name: "Simulator", dependencies: ["Base", "Threads", "Disk"], path: "Tests/Simulator", swiftSettings: house),
+    .target(
+      name: "ClusterSim", dependencies: ["Base", "Formats", "Membership", "Simulator"], path: "Tests/ClusterSim",
+      swiftSettings: house),
+    .executableTarget(
+      name: "komora-cluster-sim", dependencies: ["ClusterSim", "Membership", "Base"], path: "Tests/komora-cluster-sim",
+      swiftSettings: house),
     .executableTarget(
       name: "komora-bench", dependencies: ["ShardStore", "Base", "Disk", "AtRest", "OpenSSL", "SQLite", "Threads"],
       path: "Tests/komora-bench", swiftSettings: house),
@@ -120,6 +127,9 @@ let package = Package(
       name: "komora-torture", dependencies: ["Torture"], path: "Tests/komora-torture/Command", swiftSettings: house),
     .testTarget(name: "BaseTests", dependencies: ["Base"], swiftSettings: house),
     .testTarget(name: "FormatsTests", dependencies: ["Formats", "Base"], swiftSettings: house),
+    .testTarget(name: "MembershipTests", dependencies: ["Base", "Formats", "Membership"], swiftSettings: house),
+    .testTarget(
+      name: "ClusterSimTests", dependencies: ["Base", "Membership", "ClusterSim", "Simulator"], swiftSettings: house),
     .testTarget(name: "ThreadsTests", dependencies: ["Threads"], swiftSettings: house),
     .testTarget(name: "DiskTests", dependencies: ["Base", "Threads", "Disk", "Simulator"], swiftSettings: house),
     .testTarget(name: "OpenSSLTests", dependencies: ["OpenSSL", "Base"], swiftSettings: house),

@@ -4,7 +4,7 @@ import re
 
 from .tree import Outcome, found
 
-PURE = ["Base", "Formats"]
+PURE = ["Base", "Formats", "Membership"]
 BANNED = [
     (r"\.now\b", "time is an argument"),
     (r"\bDate\s*\(", "time is an argument"),

@@ -1,0 +1,32 @@
+// How often each thing happened: a run in which nothing went wrong has proven nothing.
+
+package import Simulator
+
+package struct ClusterTotals: Sendable {
+  package private(set) var counts: [String: Int] = [:]
+  package var network = NetworkFaultCounts()
+
+  package init() {}
+
+  mutating func note(_ name: String, _ times: Int = 1) { counts[name, default: 0] += times }
+
+  package mutating func add(_ other: ClusterTotals) {
+    counts.merge(other.counts, uniquingKeysWith: +)
+    network = network + other.network
+  }
+
+  /// Faults that took effect, those of the network included.
+  package var faults: Int {
+    network.total + Self.required.reduce(0) { $0 + (counts[$1] ?? 0) }
+  }
+
+  /// What every long run must have met.
+  package static let required = [
+    "crash", "restart", "power failure",
+    "leave", "pause", "starvation", "slow disk", "partition", "one-way cut", "stream closed",
+    "stream refused", "crash before an incarnation was durable",
+  ]
+
+  package var missing: [String] { Self.required.filter { counts[$0] == nil } }
+  package var listing: [String] { counts.sorted { $0.key < $1.key }.map { "\($0.key): \($0.value)" } }
+}

@@ -1,0 +1,55 @@
+// The command line.
+
+import ClusterSim
+import Membership
+
+struct Options {
+  var seeds = 100
+  var from = 1
+  var bug: (name: String, bug: PlantedBugs, seeds: Int)?
+  var isVerbose = false
+  var measures: String?
+  var asksForHelp = false
+
+  static var help: String {
+    """
+    komora-cluster-sim [--seeds N] [--from M] [--bug NAME] [--verbose]    N runs from seed M on, 100 from 1 if not said
+    komora-cluster-sim --seed N                                           one run with its trace
+    komora-cluster-sim --measure WHAT                                  times of calm and of starved clusters
+    measures: detection detection-small hints regions memberlist wan starvation starvation-500
+    bugs: \(ClusterSimulation.bugs.map(\.name).joined(separator: " "))
+    """
+  }
+
+  struct Refused: Error, CustomStringConvertible { var description: String }
+
+  init(_ arguments: [String]) throws {
+    var rest = arguments[...]
+    while let argument = rest.popFirst() {
+      switch argument {
+      case "--seeds": seeds = try Self.number(argument, &rest)
+      case "--from": from = try Self.number(argument, &rest)
+      case "--seed":
+        from = try Self.number(argument, &rest)
+        seeds = 1
+        isVerbose = true
+      case "--verbose": isVerbose = true
+      case "--help", "-h": asksForHelp = true
+      case "--measure": measures = rest.popFirst() ?? "detection"
+      case "--bug":
+        guard let name = rest.popFirst(), let bug = ClusterSimulation.bugs.first(where: { $0.name == name }) else {
+          throw Refused(description: "--bug takes one of \(ClusterSimulation.bugs.map(\.name).joined(separator: ", "))")
+        }
+        self.bug = bug
+      default: throw Refused(description: "unknown argument \(argument)")
+      }
+    }
+  }
+
+  private static func number(_ argument: String, _ rest: inout ArraySlice<String>) throws -> Int {
+    guard let text = rest.popFirst(), let number = Int(text), number >= 0 else {
+      throw Refused(description: "\(argument) takes a number")
+    }
+    return number
+  }
+}
