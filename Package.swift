@@ -38,6 +38,7 @@ let package = Package(
     .systemLibrary(name: "COpenSSL", pkgConfig: "openssl", providers: [.apt(["libssl-dev"])]),
     .systemLibrary(name: "CSQLite", pkgConfig: "sqlite3", providers: [.apt(["libsqlite3-dev"])]),
     .systemLibrary(name: "CArgon2", pkgConfig: "libargon2", providers: [.apt(["libargon2-dev"])]),
+    .systemLibrary(name: "CLibuv", pkgConfig: "libuv", providers: [.apt(["libuv1-dev"])]),
 
     .target(name: "Base", swiftSettings: strict),
     .target(name: "Formats", dependencies: ["Base"], swiftSettings: strict),
@@ -45,6 +46,8 @@ let package = Package(
     .target(name: "Threads", dependencies: ["Base"], swiftSettings: house),
     .target(name: "Disk", dependencies: ["Base", "Threads"], swiftSettings: house),
     .target(name: "OpenSSL", dependencies: ["COpenSSL", "Base"], swiftSettings: house),
+    .target(name: "UVLoop", dependencies: ["CLibuv", "Threads"], swiftSettings: house),
+    .target(name: "Fabric", dependencies: ["Base", "Formats", "OpenSSL", "UVLoop"], swiftSettings: house),
     .target(name: "SQLite", dependencies: ["CSQLite", "Base", "Threads"], swiftSettings: house),
     .target(
       name: "AtRest", dependencies: ["CZstd", "CArgon2", "OpenSSL", "Base", "Formats", "Disk", "Threads"],
@@ -130,6 +133,9 @@ let package = Package(
     .testTarget(name: "MembershipTests", dependencies: ["Base", "Formats", "Membership"], swiftSettings: house),
     .testTarget(
       name: "ClusterSimTests", dependencies: ["Base", "Membership", "ClusterSim", "Simulator"], swiftSettings: house),
+    .testTarget(name: "UVLoopTests", dependencies: ["UVLoop", "Base", "Threads"], swiftSettings: house),
+    .testTarget(
+      name: "FabricTests", dependencies: ["Fabric", "Base", "Formats", "OpenSSL", "UVLoop"], swiftSettings: house),
     .testTarget(name: "ThreadsTests", dependencies: ["Threads"], swiftSettings: house),
     .testTarget(name: "DiskTests", dependencies: ["Base", "Threads", "Disk", "Simulator"], swiftSettings: house),
     .testTarget(name: "OpenSSLTests", dependencies: ["OpenSSL", "Base"], swiftSettings: house),

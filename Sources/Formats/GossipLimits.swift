@@ -6,8 +6,9 @@
 public typealias Incarnation = UInt64
 
 public enum GossipLimits {
-  /// A datagram's plaintext: fits, sealed, into the 1,280 bytes that every IPv6 path carries.
-  public static let datagramBytesMax = 1200
+  /// A datagram's plaintext: with the seal's 54 bytes and 48 of IPv6 and UDP it fits into the 1,280 bytes that every
+  /// IPv6 path carries.
+  public static let datagramBytesMax = 1178
   /// More updates than this do not fit into a datagram anyway (25 bytes each).
   public static let updatesMax = 47
   /// Names of nodes, regions and zones, in bytes of UTF-8.

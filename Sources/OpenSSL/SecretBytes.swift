@@ -17,7 +17,9 @@ package final class SecretBytes: @unchecked Sendable {
   /// Fills `count` bytes by `body`.
   package init<E: Error>(count: Int, filledBy body: (inout MutableRawSpan) throws(E) -> Void) throws(E) {
     _ = Self.heap
-    guard let memory = CRYPTO_secure_malloc(max(count, 1), nil, 0) ?? CRYPTO_malloc(max(count, 1), nil, 0) else {
+    // OpenSSL makes its own keys, each TLS handshake's too, on this heap and has no other: the last quarter is theirs.
+    let locked = CRYPTO_secure_used() < 3 << 18 ? CRYPTO_secure_malloc(max(count, 1), nil, 0) : nil
+    guard let memory = locked ?? CRYPTO_malloc(max(count, 1), nil, 0) else {
       preconditionFailure("out of memory")
     }
     memory.initializeMemory(as: UInt8.self, repeating: 0, count: count)

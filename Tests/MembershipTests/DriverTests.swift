@@ -9,7 +9,7 @@ import Testing
   struct Log: SwimPort {
     var lines: [String] = []
     mutating func send(_ plaintext: [UInt8], to node: NodeID, at address: GossipAddress) {
-      lines.append("send \(plaintext.count <= 1200)")
+      lines.append("send \(plaintext.count <= 1178)")
     }
     mutating func pushPull(with node: NodeID?, at address: GossipAddress) { lines.append("push-pull \(address)") }
     mutating func persist(_ incarnation: Incarnation) { lines.append("persist \(incarnation)") }
@@ -68,7 +68,7 @@ import Testing
       ]
       scene.now = scene.now + .milliseconds(random.below(40))
       scene.hear(messages[random.below(5)], updates, from: random.below(9))
-      for sent in scene.effects.datagrams { #expect(sent.datagram.encode().count <= 1200) }
+      for sent in scene.effects.datagrams { #expect(sent.datagram.encode().count <= 1178) }
       for incarnation in scene.effects.persisted where random.oneIn(2) { scene.step(.persisted(incarnation)) }
     }
     #expect(scene.machine.others.count <= 8)

@@ -38,7 +38,7 @@ import Testing
       let bytes = GossipDatagram(incarnation: 1, message: .gossip, updates: [update]).encode()
       #expect(bytes.count == empty + update.byteCount)
     }
-    #expect(GossipDatagram.room(beside: .gossip) == 1200 - empty)
+    #expect(GossipDatagram.room(beside: .gossip) == 1178 - empty)
   }
 
   @Test("every cut of a datagram or a state is refused")

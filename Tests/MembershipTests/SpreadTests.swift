@@ -23,7 +23,7 @@ import Testing
     var scene = Scene(peers: 250)
     let effects = scene.run(.seconds(3))
     let sizes = effects.datagrams.map { $0.datagram.encode().count }
-    #expect(try #require(sizes.max()) <= 1200)
+    #expect(try #require(sizes.max()) <= 1178)
     #expect(try #require(sizes.max()) > 1000)
   }
 

@@ -1,4 +1,4 @@
-// A datagram fits into 1,200 bytes, and no member sends more of them in a second than its timers allow, however many
+// A datagram fits into 1,178 bytes, and no member sends more of them in a second than its timers allow, however many
 // members there are and whatever happens.
 
 import Formats
@@ -19,7 +19,7 @@ struct DatagramChecker {
   }
 
   mutating func check(_ number: Int, _ bytes: [UInt8], at now: Int64) throws(Violation) {
-    guard bytes.count <= 1200 else {
+    guard bytes.count <= 1178 else {
       throw Violation(checker: "datagrams", message: "\(number) sends \(bytes.count) bytes")
     }
     let second = now / 1_000_000_000

@@ -1,0 +1,30 @@
+// Why a call through the fabric gave no answer.
+
+package struct FabricError: Error, Equatable, CustomStringConvertible {
+  package enum Code: Sendable, Hashable {
+    /// No connection, and none could be made.
+    case unreachable
+    /// The peer, or this side, refused the other's certificate.
+    case refused
+    /// The deadline passed; the peer may or may not have acted.
+    case deadline
+    /// The connection ended after the question was sent; the peer may or may not have acted.
+    case lost
+    /// The peer gave the stream up.
+    case cancelled
+    /// A question, an answer or their number is over a limit.
+    case tooLarge
+    /// This side is closing.
+    case closed
+  }
+
+  package var code: Code
+  package var message: String
+
+  package init(_ code: Code, _ message: String) {
+    self.code = code
+    self.message = message
+  }
+
+  package var description: String { message }
+}

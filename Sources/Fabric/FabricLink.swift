@@ -1,0 +1,216 @@
+// The thin shell of one connection: UVConnection, TLSSession, FabricMachine and one timer, joined on the loop.
+//
+// It decides nothing. Bytes go from the socket through TLS into the machine, the machine's effects go back through TLS to
+// the socket, and the machine hears how much more the socket may take: `queueBytes` ahead and no more, so that an urgent
+// frame never stands behind a long queue of this side's making. A handshake has a deadline of its own.
+//
+// Not Sendable: it lives on its loop, owned by an actor that is pinned there.
+
+package import OpenSSL
+package import UVLoop
+
+package final class FabricLink {
+  package enum End: Equatable, Sendable {
+    case tls(TLSClosure)
+    case fabric(FabricClosure)
+    case transport(UVError?)
+  }
+
+  /// TLS proved the peer.
+  package var onEstablished: (X509Identity) -> Void = { _ in }
+  package var onEffect: (FabricEffect) -> Void = { _ in }
+  /// Once, after everything else.
+  package var onEnd: (End) -> Void = { _ in }
+
+  static let queueBytes = 256 << 10
+  /// So much goes out before other handles of the loop have their turn.
+  static let burstBytes = 512 << 10
+  static let handshakeTimeout: Duration = .seconds(5)
+
+  private let connection: UVConnection
+  private let session: TLSSession
+  package private(set) var machine: FabricMachine
+  private let timer: UVTimer
+  private var end: End?
+  /// Known before the last bytes have been written.
+  private var reason: End?
+  /// Bytes that the socket has taken at once since the loop last turned.
+  private var burst = 0
+  private let pacer: UVTimer
+  private var isWorking = false
+  private var events: [FabricEvent] = []
+
+  package var peer: X509Identity? { session.peer }
+  package var peerAddress: SocketAddress? { connection.peerAddress }
+  package var isOpen: Bool { end == nil && machine.isOpen }
+  package var queuedBytes: Int { connection.queuedBytes }
+
+  /// Calls `address`; `handshakeTimeout` counts from here.
+  package convenience init(
+    calling address: SocketAddress, on loop: UVLoop, context: TLSContext, expecting expectation: TLSExpectation,
+    limits: FabricLimits = FabricLimits(), handshakeTimeout: Duration = handshakeTimeout
+  ) throws(UVError) {
+    let connection = try UVConnection(on: loop, to: address, handlers: .init())
+    try self.init(
+      connection, .connecting, TLSSession(context, .connecting, expecting: expectation), limits, handshakeTimeout)
+    connection.handlers.connected = { [self] in
+      connection.startReading()
+      run(session.start())
+    }
+  }
+
+  /// Takes over a connection that a listener accepted.
+  package convenience init(
+    accepted connection: UVConnection, context: TLSContext, expecting expectation: TLSExpectation,
+    limits: FabricLimits = FabricLimits(), handshakeTimeout: Duration = handshakeTimeout
+  ) throws(UVError) {
+    try self.init(
+      connection, .accepting, TLSSession(context, .accepting, expecting: expectation), limits, handshakeTimeout)
+    connection.startReading()
+  }
+
+  private init(
+    _ connection: UVConnection, _ side: FabricMachine.Side, _ session: TLSSession, _ limits: FabricLimits,
+    _ handshakeTimeout: Duration
+  ) throws(UVError) {
+    self.connection = connection
+    self.session = session
+    machine = FabricMachine(side, limits: limits)
+    var (fire, pace): (() -> Void, () -> Void) = ({}, {})
+    do throws(UVError) {
+      timer = try UVTimer(on: connection.loop) { _ in fire() }
+      pacer = try UVTimer(on: connection.loop) { _ in pace() }
+    } catch {
+      connection.close()
+      throw error
+    }
+    fire = { [weak self] in self?.timerFired() }
+    pace = { [weak self] in
+      self?.burst = 0
+      self?.makeRoom()
+    }
+    timer.start(after: handshakeTimeout)
+    connection.queuedBytesMax = 16 << 20
+    connection.handlers.received = { [self] bytes in run(session.feed(bytes)) }
+    connection.handlers.ended = { [self] in run(session.transportEnded()) }
+    connection.handlers.closed = { [self] error in closed(error) }
+  }
+
+  /// Nanoseconds of the clock that the machine counts by.
+  package static func now() -> FabricInstant { FabricInstant(clamping: UVLoop.bootNanoseconds()) }
+
+  /// Feeds the machine. An event that comes while effects are being run waits its turn.
+  package func handle(_ event: FabricEvent) {
+    events.append(event)
+    guard !isWorking else { return }
+    isWorking = true
+    while !events.isEmpty, end == nil {
+      let event = events.removeFirst()
+      for effect in machine.handle(event, at: Self.now()) { perform(effect) }
+    }
+    events.removeAll(keepingCapacity: true)
+    isWorking = false
+    schedule()
+  }
+
+  /// What the next `open` will be called, those included that wait for effects to be run.
+  package var nextStream: StreamID {
+    machine.nextStream + 2 * StreamID(events.count { if case .open = $0 { true } else { false } })
+  }
+
+  /// How much a `send` may bring now, less what waits for effects to be run.
+  package func sendRoom(of id: StreamID) -> Int {
+    let waiting = events.reduce(0) { sum, event in
+      if case .send(id, let bytes, _) = event { sum + bytes.count } else { sum }
+    }
+    return machine.sendRoom(of: id) - waiting
+  }
+
+  /// Says goodbye and closes.
+  package func close() {
+    guard end == nil else { return }
+    if session.isEstablished { handle(.close) } else { run(session.abort(.orderly)) }
+  }
+
+  private func perform(_ effect: FabricEffect) {
+    switch effect {
+    case .transmit(let bytes): run(session.write(bytes.span.bytes))
+    case .closed(let cause):
+      onEffect(effect)
+      reason = reason ?? .fabric(cause)
+      run(session.close())
+    default: onEffect(effect)
+    }
+  }
+
+  private func run(_ effects: [TLSEffect]) {
+    for effect in effects {
+      switch effect {
+      case .send(let bytes): write(bytes)
+      case .established(let identity):
+        onEstablished(identity)
+        handle(.started)
+        handle(.room(Self.queueBytes))
+      case .plain(let bytes): handle(.received(bytes))
+      case .closed(let cause): finish(reason ?? .tls(cause))
+      }
+    }
+  }
+
+  /// Each write that leaves tells the machine how much more may wait.
+  private func write(_ bytes: [UInt8]) {
+    guard connection.isOpen else { return }
+    burst += bytes.count
+    connection.write(bytes) { [weak self] error in if error == nil { self?.makeRoom() } }
+  }
+
+  private func makeRoom() {
+    guard end == nil, session.isEstablished else { return }
+    if burst < Self.burstBytes {
+      handle(.room(Self.queueBytes - connection.queuedBytes))
+    } else if !pacer.isRunning {
+      pacer.start(after: .zero)
+    }
+  }
+
+  private func timerFired() {
+    guard end == nil else { return }
+    guard session.isEstablished else { return run(session.abort(.handshakeTimeout)) }
+    // A certificate that ends while its link is open takes the link along; a renewed one makes another.
+    if let last = session.peerValidUntil, UVLoop.unixMicroseconds() / 1_000_000 > last {
+      return run(session.abort(.expired))
+    }
+    handle(.tick)
+  }
+
+  private func schedule() {
+    guard end == nil, let due = machine.nextTick else { return }
+    timer.start(after: .nanoseconds(max(due - Self.now(), 0)))
+  }
+
+  private func finish(_ reason: End) {
+    guard end == nil else { return }
+    end = reason
+    timer.close()
+    pacer.close()
+    // What was written last, alerts and goodbyes, still leaves; the other side's close or the loop's stop ends it.
+    if connection.isConnected { connection.closeAfterWrites() } else { connection.close() }
+  }
+
+  private func closed(_ error: UVError?) {
+    if end == nil {
+      end = .transport(error)
+      timer.close()
+      pacer.close()
+    }
+    // Streams that are still open end here, whatever ended the connection. Of a peer that was never proved nothing is
+    // told but the end.
+    if session.peer == nil { _ = machine.handle(.transportEnded, at: Self.now()) }
+    for effect in machine.handle(.transportEnded, at: Self.now()) { onEffect(effect) }
+    let last = onEnd
+    onEnd = { _ in }
+    onEffect = { _ in }
+    onEstablished = { _ in }
+    last(end!)
+  }
+}
