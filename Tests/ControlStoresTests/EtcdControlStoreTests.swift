@@ -158,8 +158,8 @@ import Testing
   func leases() async throws {
     let cluster = try EtcdCluster()
     let store = try store(cluster)
-    let kept = try await store.grant(seconds: 2)
-    let left = try await store.grant(seconds: 2)
+    let kept = try await store.grant(seconds: 10)
+    let left = try await store.grant(seconds: 4)
     let revision = try await store.transact(if: [], then: [.put("lease/kept", [1])], lease: kept).revision
     _ = try await store.transact(if: [], then: [.put("lease/left", [2])], lease: left)
     let keeping = Task {
