@@ -43,6 +43,7 @@ let package = Package(
     .target(name: "Base", swiftSettings: strict),
     .target(name: "Formats", dependencies: ["Base"], swiftSettings: strict),
     .target(name: "Membership", dependencies: ["Base", "Formats"], swiftSettings: strict),
+    .target(name: "Control", dependencies: ["Base", "Formats"], swiftSettings: strict),
     .target(name: "Threads", dependencies: ["Base"], swiftSettings: house),
     .target(name: "Disk", dependencies: ["Base", "Threads"], swiftSettings: house),
     .target(name: "OpenSSL", dependencies: ["COpenSSL", "Base"], swiftSettings: house),
@@ -104,10 +105,10 @@ let package = Package(
     .target(
       name: "Simulator", dependencies: ["Base", "Threads", "Disk"], path: "Tests/Simulator", swiftSettings: house),
     .target(
-      name: "ClusterSim", dependencies: ["Base", "Formats", "Membership", "Simulator"], path: "Tests/ClusterSim",
-      swiftSettings: house),
+      name: "ClusterSim", dependencies: ["Base", "Formats", "Membership", "Control", "Simulator"],
+      path: "Tests/ClusterSim", swiftSettings: house),
     .executableTarget(
-      name: "komora-cluster-sim", dependencies: ["ClusterSim", "Membership", "Base"], path: "Tests/komora-cluster-sim",
+      name: "komora-cluster-sim", dependencies: ["ClusterSim", "Membership", "Control", "Base"], path: "Tests/komora-cluster-sim",
       swiftSettings: house),
     .executableTarget(
       name: "komora-bench", dependencies: ["ShardStore", "Base", "Disk", "AtRest", "OpenSSL", "SQLite", "Threads"],
@@ -131,8 +132,10 @@ let package = Package(
     .testTarget(name: "BaseTests", dependencies: ["Base"], swiftSettings: house),
     .testTarget(name: "FormatsTests", dependencies: ["Formats", "Base"], swiftSettings: house),
     .testTarget(name: "MembershipTests", dependencies: ["Base", "Formats", "Membership"], swiftSettings: house),
+    .testTarget(name: "ControlTests", dependencies: ["Base", "Formats", "Control"], swiftSettings: house),
     .testTarget(
-      name: "ClusterSimTests", dependencies: ["Base", "Membership", "ClusterSim", "Simulator"], swiftSettings: house),
+      name: "ClusterSimTests", dependencies: ["Base", "Membership", "Control", "ClusterSim", "Simulator"],
+      swiftSettings: house),
     .testTarget(name: "UVLoopTests", dependencies: ["UVLoop", "Base", "Threads"], swiftSettings: house),
     .testTarget(
       name: "FabricTests", dependencies: ["Fabric", "Base", "Formats", "OpenSSL", "UVLoop"], swiftSettings: house),

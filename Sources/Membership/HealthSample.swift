@@ -1,5 +1,7 @@
 // What a node measures about itself from time to time and tells its membership.
 
+package import Base
+
 package struct HealthSample: Sendable, Equatable {
   /// Thousandths of what the node can do, and of its disk.
   package var loadPermille: Int

@@ -1,6 +1,8 @@
 // How far this member may trust its own clock and ears (Lifeguard, LHA-Probe): a score that missed answers raise and
 // answers lower, plus what its loop and disk say of themselves. Whoever is slow waits longer before accusing others.
 
+import Base
+
 struct LocalHealth: Sendable {
   private(set) var score = 0
   private var strain = 0

@@ -1,5 +1,7 @@
 // A smoothed round trip and its spread, as TCP computes them (RFC 6298).
 
+package import Base
+
 package struct RoundTrip: Sendable, Equatable {
   package private(set) var smoothed: Interval
   package private(set) var spread: Interval

@@ -1,5 +1,7 @@
 // When the periodic work is due next, and what the driver's timer was set to last.
 
+import Base
+
 struct Schedule: Sendable {
   var probe: Instant?
   var gossip: Instant?

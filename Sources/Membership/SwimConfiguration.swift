@@ -1,6 +1,8 @@
 // Every timer and multiplier of the protocol, for one kind of network. Times that a member waits for others are stretched
 // by its local health multiplier; what is here is for a healthy one.
 
+package import Base
+
 package struct SwimConfiguration: Sendable, Equatable {
   /// One member is probed per period (SWIM's T').
   package var probePeriod: Interval

@@ -1,5 +1,6 @@
 // Prints the times that the design asks for.
 
+import Base
 import ClusterSim
 import Membership
 

@@ -4,7 +4,7 @@ import re
 
 from .tree import Outcome, found
 
-PURE = ["Base", "Formats", "Membership"]
+PURE = ["Base", "Formats", "Membership", "Control"]
 BANNED = [
     (r"\.now\b", "time is an argument"),
     (r"\bDate\s*\(", "time is an argument"),

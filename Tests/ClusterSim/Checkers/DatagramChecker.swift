@@ -1,6 +1,7 @@
 // A datagram fits into 1,178 bytes, and no member sends more of them in a second than its timers allow, however many
 // members there are and whatever happens.
 
+import Base
 import Formats
 import Membership
 

@@ -1,6 +1,7 @@
 // A member that dies in a calm cluster is known to be dead by all others within the bound of the timers, and the last of
 // them hears of it soon after the first.
 
+import Base
 import Membership
 
 struct DetectionChecker {

@@ -1,5 +1,6 @@
 // When nothing happens, nothing is believed dead and little is sent: one probe and its answer per period.
 
+import Base
 import Membership
 
 struct QuietChecker {

@@ -1,0 +1,40 @@
+// The rule that everything else rests on: which voters make a write set, and who may make a primary.
+
+import Base
+import Control
+import Testing
+
+@Suite("Write sets")
+struct VoterSetTests {
+  private func node(_ n: UInt8) -> NodeID { NodeID(bytes: [UInt8](repeating: 0, count: 15) + [n]) }
+
+  private func set(_ goal: SurvivalGoal, _ regions: [String]) -> VoterSet {
+    VoterSet(goal: goal, voters: regions.enumerated().map { Voter(node: node(UInt8($0.offset + 1)), region: $0.element) })
+  }
+
+  @Test("a majority is a write set for the goal node, and needs two regions for the goal region")
+  func rule() {
+    let three = set(.node, ["eu", "eu", "us"])
+    #expect(three.isWriteSet([node(1), node(2)]))
+    #expect(!three.isWriteSet([node(3)]))
+    let regions = set(.region, ["eu", "eu", "us", "us", "ap"])
+    #expect(!regions.isWriteSet([node(1), node(2)]))
+    #expect(regions.isWriteSet([node(1), node(2), node(3)]))
+    #expect(!set(.region, ["eu", "eu", "us"]).isWriteSet([node(1), node(2)]))
+    #expect(!three.isWriteSet([node(1), node(9)]))
+  }
+
+  @Test("any two write sets meet, and who may promote meets every write set", arguments: 1...VoterSet.countMax)
+  func meeting(count: Int) {
+    for goal in SurvivalGoal.allCases {
+      let voters = set(goal, (0..<count).map { ["eu", "us", "ap"][$0 % 3] })
+      var subsets: [Set<NodeID>] = [[]]
+      for n in 1...count { subsets += subsets.map { $0.union([node(UInt8(n))]) } }
+      let writeSets = subsets.filter(voters.isWriteSet)
+      for a in writeSets { for b in writeSets { #expect(!a.isDisjoint(with: b)) } }
+      for promoters in subsets where voters.mayPromote(promoters) {
+        for written in writeSets { #expect(!written.isDisjoint(with: promoters)) }
+      }
+    }
+  }
+}
