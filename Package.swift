@@ -74,6 +74,7 @@ let package = Package(
       name: "Node",
       dependencies: [
         "Base", "Formats", "Threads", "Disk", "SQLite", "AtRest", "OpenSSL", "ShardStore", "Backup", "ControlStores",
+        "Control", "Membership", "Fabric", "UVLoop",
         product("Logging", "swift-log"), product("Metrics", "swift-metrics"),
         product("CoreMetrics", "swift-metrics"),
         product("ServiceLifecycle", "swift-service-lifecycle"),

@@ -37,7 +37,7 @@ package struct APIServer: Service {
     self.node = node
     self.logger = logger
     self.onListening = onListening
-    tls = try Self.tls(node.configuration.tls, stoppingIn: node.configuration.timers.shutdownTimeout)
+    tls = try Self.tls(node, stoppingIn: node.configuration.timers.shutdownTimeout)
     clock = SystemClock()
     let access = Access(node: node)
     let timers = node.configuration.timers
@@ -115,19 +115,17 @@ package struct APIServer: Service {
   }
 
   /// A client has a twentieth of `time` to answer the end of a connection; an idle one would hold a stop up for 5 s.
-  private static func tls(_ files: NodeConfiguration.TLSFiles, stoppingIn time: Duration) throws -> TLSConfiguration {
-    guard let certificate = files.apiCertificate, let key = files.apiKey else {
-      throw NodeError(.invalid, "tls.api_cert and tls.api_key must name the certificate and the key of the API")
-    }
+  private static func tls(_ node: NodeService, stoppingIn time: Duration) throws -> TLSConfiguration {
+    let pair = try node.apiCertificate()
     do {
       var tls = TLSConfiguration.makeServerConfiguration(
-        certificateChain: try NIOSSLCertificate.fromPEMFile(certificate).map { .certificate($0) },
-        privateKey: .privateKey(try NIOSSLPrivateKey(file: key, format: .pem)))
+        certificateChain: try NIOSSLCertificate.fromPEMBytes(pair.certificate).map { .certificate($0) },
+        privateKey: .privateKey(try NIOSSLPrivateKey(bytes: pair.key, format: .pem)))
       tls.minimumTLSVersion = .tlsv12
       tls.shutdownTimeout = .nanoseconds(Int64(time.wholeNanoseconds / 20))
       return tls
     } catch {
-      throw NodeError(.invalid, "the certificate \(certificate) or its key cannot be read as PEM")
+      throw NodeError(.invalid, "the API's certificate or its key cannot be read as PEM: see tls.api_cert and tls.api_key")
     }
   }
 }

@@ -52,14 +52,16 @@ package protocol ControlStore: Sendable {
   func entries(prefix: String, limit: Int) async throws(ControlStoreError) -> ControlRange
 
   /// Makes all of `changes` when every condition holds, else none. What is put belongs to `lease`, if one is given.
-  /// No key twice. A transaction that changes nothing is no new revision. `.unknown` says that it may have been made: read before trying again.
+  /// No key twice. A transaction that changes nothing is no new revision. `.unknown` says that it may have been made:
+  /// read before trying again.
   func transact(
     if conditions: [ControlCondition], then changes: [ControlChange], lease: ControlLease?
   ) async throws(ControlStoreError) -> ControlOutcome
 
   /// Changes below `prefix` from `revision` on, those of one transaction together, in order and without a gap. It ends
-  /// by throwing: `.compacted` when the store has forgotten `revision` (read the range, watch from there), `.unavailable`
-  /// when the connection is gone (watch again from the revision after the last one seen).
+  /// by throwing: `.compacted` when the store has forgotten `revision`, or the reader is too far behind (read the
+  /// range, watch from there), `.unavailable` when the connection is gone (watch again from the revision after the last
+  /// one seen). Events are held for one reader, within a bound.
   func watch(prefix: String, from revision: ControlRevision) -> AsyncThrowingStream<[ControlEvent], any Error>
 
   func grant(seconds: Int) async throws(ControlStoreError) -> ControlLease

@@ -16,10 +16,12 @@ package struct ControlStoreError: Error, Sendable, CustomStringConvertible {
     case unavailable
     /// The answer to a transaction was lost: it may have been made.
     case unknown
-    /// The revision to watch from is forgotten.
+    /// What was to be watched is forgotten, by the store or by the buffer of a reader that did not keep up: read the
+    /// range, watch from there.
     case compacted
     case leaseExpired
-    /// The store does not take our certificate, or we do not take its.
+    /// The store does not take us, or not here: certificates that do not fit, a file whose content was moved to another
+    /// store, a target that holds another cluster's data.
     case refused
   }
 

@@ -13,8 +13,8 @@ extension EmbeddedControlStore {
   /// "KCTL": says in the file's header whose it is.
   static let applicationID = 0x4B43_544C
 
-  /// Opens or makes the file; gives it with the store's revision.
-  static func prepare(_ path: String) throws(SQLiteError) -> (Connection, Int64) {
+  /// Opens or makes the file; gives it with the store's revision and format.
+  static func prepare(_ path: String) throws(SQLiteError) -> (Connection, Int64, format: Int64) {
     let connection = try Connection(path: path, .create)
     // Exclusive: a second process is refused at its first statement instead of mixing its own cache in.
     try connection.execute("PRAGMA locking_mode=exclusive")
@@ -36,11 +36,13 @@ extension EmbeddedControlStore {
     try connection.execute("INSERT OR IGNORE INTO store VALUES (1, ?, 0, NULL)", .integer(formatVersion))
     try connection.execute("COMMIT")
     let row = try connection.query("SELECT format, revision FROM store").first ?? []
-    guard row.count == 2, row[0].integer == formatVersion, let revision = row[1].integer else {
+    guard row.count == 2, let format = row[0].integer, format == formatVersion || format == movedFormat,
+      let revision = row[1].integer
+    else {
       throw SQLiteError(
         .notADatabase, name: "SQLITE_NOTADB", message: "it has a format that this version does not know")
     }
-    return (connection, revision)
+    return (connection, revision, format)
   }
 
   /// The root key of the store; drawn and wrapped when the store is new, and only then.

@@ -23,22 +23,39 @@ package final class EmbeddedControlStore: Sendable {
     var sealer: ControlSealer
     var root: SecretBytes
     var revision: Int64
+    /// Set from the beginning of a move on.
+    var refusal: ControlStoreError?
   }
   private let state: Lock<State>
   package let path: String
 
-  /// Opens the store at `path`, or makes it when there is none.
-  package init(path: String, kek: any KeyEncryption) throws(ControlStoreError) {
+  /// Opens the store at `path`, or makes it when there is none. `.refused` when it was moved, or its move has begun.
+  package convenience init(path: String, kek: any KeyEncryption) throws(ControlStoreError) {
+    try self.init(path: path, kek: kek, resumesMove: false)
+  }
+
+  init(path: String, kek: any KeyEncryption, resumesMove: Bool) throws(ControlStoreError) {
     self.path = path
-    let (connection, revision) = try rethrowing { () throws(SQLiteError) in try Self.prepare(path) }
+    let (connection, revision, format) = try rethrowing { () throws(SQLiteError) in try Self.prepare(path) }
     let root: SecretBytes
+    var refusal: ControlStoreError?
     do throws(ControlStoreError) {
+      if format == Self.movedFormat {
+        let moved = try rethrowing { () throws(SQLiteError) in try Self.moveState(connection, path) }
+        guard let (move, error) = moved else {
+          throw ControlStoreError(.damaged, "the control store \(path) says that it was moved, but not where to")
+        }
+        guard resumesMove, move == .begun else { throw error }
+        refusal = error
+      }
       root = try Self.rootKey(connection, kek)
     } catch {
       connection.forgetStatements()
       throw error
     }
-    state = Lock(State(connection: connection, sealer: ControlSealer(root: root), root: root, revision: revision))
+    state = Lock(
+      State(
+        connection: connection, sealer: ControlSealer(root: root), root: root, revision: revision, refusal: refusal))
   }
 
   /// Releases the file. What comes later is refused.
@@ -65,13 +82,17 @@ package final class EmbeddedControlStore: Sendable {
 
   /// Entries whose keys begin with `prefix`, in order of their keys.
   package func range(prefix: String) throws(ControlStoreError) -> [ControlEntry] {
+    try range(prefix: prefix, leased: true)
+  }
+
+  func range(prefix: String, leased: Bool) throws(ControlStoreError) -> [ControlEntry] {
     try state.with { state throws(ControlStoreError) in
       let connection = try open(state)
       let rows = try rethrowing { () throws(SQLiteError) in
         // The largest scalar sorts behind everything that a key may hold.
         try connection.query(
-          "SELECT key, value, revision FROM entries WHERE key >= ? AND key < ? ORDER BY key",
-          .text(prefix), .text(prefix + "\u{10FFFF}"))
+          "SELECT key, value, revision FROM entries WHERE key >= ? AND key < ? AND (lease = 0 OR ?) ORDER BY key",
+          .text(prefix), .text(prefix + "\u{10FFFF}"), .integer(leased ? 1 : 0))
       }
       var entries: [ControlEntry] = []
       for row in rows { entries.append(try entry(row, state.sealer)) }
@@ -121,6 +142,7 @@ package final class EmbeddedControlStore: Sendable {
   ) throws(ControlStoreError) -> (outcome: ControlOutcome, events: [ControlEvent]) {
     try state.with { state throws(ControlStoreError) in
       let connection = try open(state)
+      if let refusal = state.refusal { throw refusal }
       do throws(SQLiteError) {
         try connection.execute("BEGIN IMMEDIATE")
         let next = state.revision + 1
@@ -150,6 +172,14 @@ package final class EmbeddedControlStore: Sendable {
       }
     }
   }
+
+  func withState<T>(
+    _ body: (Connection, SecretBytes) throws(ControlStoreError) -> T
+  ) throws(ControlStoreError) -> T {
+    try state.with { state throws(ControlStoreError) in try body(try open(state), state.root) }
+  }
+
+  func refuseChanges(_ refusal: ControlStoreError?) { state.with { $0.refusal = refusal } }
 
   private func open(_ state: State) throws(ControlStoreError) -> Connection {
     guard let connection = state.connection else { throw ControlStoreError(.io, "the control store is closed") }

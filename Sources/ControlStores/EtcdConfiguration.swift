@@ -11,6 +11,10 @@ package struct EtcdConfiguration: Sendable {
   package var prefix: String
   package var connectTimeout = Duration.seconds(1)
   package var requestTimeout = Duration.seconds(5)
+  /// The longest answer, and the longest line of a watch, that is read from a server.
+  package var answerBytesMax = 64 << 20
+  /// What may wait for the reader of one watch.
+  package var watchBytesMax = 8 << 20
 
   package init(
     endpoints: [String], authorityPath: String, certificatePath: String, keyPath: String, prefix: String = "/komora/"

@@ -1,8 +1,9 @@
 // The control store of a cluster: etcd 3.4 or later over its JSON gateway.
 //
 // Keys are readable there and carry opaque ids only; values are sealed, since etcd's log and snapshots are not. A value
-// is bound to its key. It cannot be bound to its revision, which etcd gives only afterwards: what stands for "nobody put
-// an older value back" is etcd's own history and who may write to it.
+// is bound to its key. It cannot be bound to its revision, which etcd gives only afterwards: what stands for "nobody
+// put an older value back" is etcd's own history and who may write to it. What a server answers is checked before it is
+// believed: keys that were asked for, in order, at revisions that can be.
 
 import Foundation
 package import OpenSSL
@@ -13,11 +14,18 @@ package final class EtcdControlStore: ControlStore {
   private let prefix: String
 
   /// `root` is the cluster's key for control values. Nothing is sent yet.
-  package init(_ configuration: EtcdConfiguration, root: SecretBytes) throws(ControlStoreError) {
+  package convenience init(_ configuration: EtcdConfiguration, root: SecretBytes) throws(ControlStoreError) {
+    try self.init(configuration, root: root, over: nil)
+  }
+
+  /// Over another transport than HTTP; nil is HTTP.
+  package init(
+    _ configuration: EtcdConfiguration, root: SecretBytes, over transport: (any EtcdTransport)?
+  ) throws(ControlStoreError) {
     guard configuration.prefix.hasSuffix("/") else {
       throw ControlStoreError(.invalid, "the prefix of control keys ends with a slash")
     }
-    gateway = try EtcdGateway(configuration)
+    gateway = try EtcdGateway(configuration, transport)
     prefix = configuration.prefix
     sealer = SealerPool(root: root)
   }
@@ -25,19 +33,33 @@ package final class EtcdControlStore: ControlStore {
   /// Ends open requests and watches.
   package func close() async { await gateway.close() }
 
+  /// Requests and watches that begin later go to these; what is under way is not disturbed.
+  package func use(endpoints: [String]) throws(ControlStoreError) { try gateway.use(endpoints) }
+
   package func entry(_ key: String) async throws(ControlStoreError) -> ControlEntry? {
     let request = EtcdMessage.RangeRequest(key: stored(key), end: nil, limit: nil)
     let answer: EtcdMessage.RangeResponse = try await gateway.call("/v3/kv/range", request, changes: false)
-    return try answer.kvs?.first.map { value throws(ControlStoreError) in try entry(value) }
+    guard let value = answer.kvs?.first else { return nil }
+    let entry = try entry(value)
+    guard entry.key == key, answer.kvs?.count == 1 else { throw Self.unasked }
+    return entry
   }
 
   package func entries(prefix: String, limit: Int) async throws(ControlStoreError) -> ControlRange {
     let first = stored(prefix)
     let request = EtcdMessage.RangeRequest(key: first, end: Self.end(of: first), limit: .init(Int64(limit)))
     let answer: EtcdMessage.RangeResponse = try await gateway.call("/v3/kv/range", request, changes: false)
+    guard let revision = answer.header.revision?.value, revision > 0, (answer.kvs ?? []).count <= limit else {
+      throw Self.unasked
+    }
     var entries: [ControlEntry] = []
-    for value in answer.kvs ?? [] { entries.append(try entry(value)) }
-    return ControlRange(entries: entries, revision: answer.header.revision?.value ?? 0)
+    for value in answer.kvs ?? [] {
+      let next = try entry(value)
+      guard next.revision <= revision, next.key.hasPrefix(prefix), entries.last.map({ $0.key < next.key }) ?? true
+      else { throw Self.unasked }
+      entries.append(next)
+    }
+    return ControlRange(entries: entries, revision: revision)
   }
 
   package func transact(
@@ -58,14 +80,17 @@ package final class EtcdControlStore: ControlStore {
         }
       })
     let answer: EtcdMessage.TransactionResponse = try await gateway.call("/v3/kv/txn", request, changes: true)
-    return ControlOutcome(succeeded: answer.succeeded ?? false, revision: answer.header.revision?.value ?? 0)
+    guard let revision = answer.header.revision?.value, revision > 0 else {
+      throw ControlStoreError(.unknown, "etcd's answer has no revision; the change may have been made")
+    }
+    return ControlOutcome(succeeded: answer.succeeded ?? false, revision: revision)
   }
 
   package func grant(seconds: Int) async throws(ControlStoreError) -> ControlLease {
     let request = EtcdMessage.Lease(id: nil, seconds: .init(Int64(seconds)))
     // A lease that nobody knows of expires by itself: a lost answer leaves no doubt that matters.
     let answer: EtcdMessage.Lease = try await gateway.call("/v3/lease/grant", request, changes: false)
-    guard let id = answer.id?.value, let granted = answer.seconds?.value else {
+    guard let id = answer.id?.value, id > 0, let granted = answer.seconds?.value, granted > 0 else {
       throw ControlStoreError(.io, "etcd granted no lease")
     }
     return ControlLease(id: id, seconds: Int(granted))
@@ -91,7 +116,7 @@ package final class EtcdControlStore: ControlStore {
   ) -> AsyncThrowingStream<[ControlEvent], any Error> {
     let first = stored(prefix)
     return EtcdWatch(
-      gateway: gateway, first: first, end: Self.end(of: first), revision: revision,
+      gateway: gateway, first: first, end: Self.end(of: first), prefix: prefix, revision: revision,
       event: { event throws(ControlStoreError) in try self.event(event) }
     ).stream()
   }
@@ -107,6 +132,8 @@ package final class EtcdControlStore: ControlStore {
     return end
   }
 
+  private static let unasked = ControlStoreError(.io, "etcd answers what was not asked for")
+
   private func name(_ value: EtcdMessage.KeyValue) throws(ControlStoreError) -> String {
     guard let key = String(data: value.key, encoding: .utf8), key.hasPrefix(prefix) else {
       throw ControlStoreError(.damaged, "etcd answers with a key that was not asked for")
@@ -119,13 +146,19 @@ package final class EtcdControlStore: ControlStore {
     guard let plain = sealer.open(Array(value.value ?? Data()), key: key) else {
       throw ControlStoreError(.damaged, "the value of \(key) in etcd was not put there with this cluster's key")
     }
-    return ControlEntry(key: key, value: plain, revision: value.revision?.value ?? 0)
+    return ControlEntry(key: key, value: plain, revision: try revision(value))
+  }
+
+  private func revision(_ value: EtcdMessage.KeyValue) throws(ControlStoreError) -> ControlRevision {
+    guard let revision = value.revision?.value, revision > 0 else { throw Self.unasked }
+    return revision
   }
 
   private func event(_ event: EtcdMessage.WatchLine.Event) throws(ControlStoreError) -> ControlEvent {
-    if event.type == "DELETE" {
-      return .deleted(key: try name(event.entry), revision: event.entry.revision?.value ?? 0)
+    switch event.type {
+    case "DELETE": .deleted(key: try name(event.entry), revision: try revision(event.entry))
+    case nil, "PUT": .put(try entry(event.entry))
+    default: throw Self.unasked
     }
-    return .put(try entry(event.entry))
   }
 }

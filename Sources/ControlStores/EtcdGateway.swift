@@ -1,63 +1,64 @@
 // etcd's JSON gateway over mutual TLS: one request, one answer, at the first endpoint that serves it.
 //
 // What matters is what a failure means. A connection that was never made, or an answer that says so, means that nothing
-// was changed, and the next endpoint is tried. A lost answer means `.unknown` for what changes something; what only reads
-// goes on to the next endpoint.
+// was changed, and the next endpoint is tried. A lost answer means `.unknown` for what changes something, and the next
+// request goes elsewhere; what only reads goes on to the next endpoint.
 
 import AsyncHTTPClient
 import Foundation
+import Glibc
 import NIOCore
-import NIOFoundationCompat
-import NIOHTTP1
 import NIOPosix
-import NIOSSL
 import Threads
 
 final class EtcdGateway: Sendable {
-  private static let answerBytesMax = 64 << 20
-  let client: HTTPClient
+  let transport: any EtcdTransport
   let configuration: EtcdConfiguration
-  /// The endpoint that served last.
-  private let current = Lock(0)
+  /// In the order in which they are to be tried.
+  private let order: Lock<[String]>
 
-  init(_ configuration: EtcdConfiguration) throws(ControlStoreError) {
-    guard !configuration.endpoints.isEmpty else { throw ControlStoreError(.invalid, "no endpoint of etcd is given") }
+  /// Over HTTP unless another `transport` is given.
+  init(
+    _ configuration: EtcdConfiguration, _ transport: (any EtcdTransport)? = nil
+  ) throws(ControlStoreError) {
+    try Self.check(configuration.endpoints)
     self.configuration = configuration
-    var tls = TLSConfiguration.makeClientConfiguration()
-    do {
-      tls.certificateChain = try NIOSSLCertificate.fromPEMFile(configuration.certificatePath).map { .certificate($0) }
-      tls.privateKey = .privateKey(try NIOSSLPrivateKey(file: configuration.keyPath, format: .pem))
-      tls.trustRoots = .certificates(try NIOSSLCertificate.fromPEMFile(configuration.authorityPath))
-      tls.minimumTLSVersion = .tlsv12
-    } catch {
-      throw ControlStoreError(
-        .invalid, "etcd's authority, our certificate \(configuration.certificatePath) or its key cannot be read as PEM")
+    order = Lock(configuration.endpoints)
+    if let transport { self.transport = transport } else { self.transport = try EtcdHTTPTransport(configuration) }
+  }
+
+  func close() async { await transport.close() }
+
+  var endpoints: [String] { order.with { $0 } }
+
+  /// Requests that begin later go to these; the one that serves now stays the first, if it is among them.
+  func use(_ endpoints: [String]) throws(ControlStoreError) {
+    try Self.check(endpoints)
+    order.with { order in
+      let first = order.first.flatMap { endpoints.firstIndex(of: $0) } ?? 0
+      order = endpoints.indices.map { endpoints[(first + $0) % endpoints.count] }
     }
-    var http = HTTPClient.Configuration(tlsConfiguration: tls)
-    http.timeout.connect = Self.amount(configuration.connectTimeout)
-    http.redirectConfiguration = .disallow
-    http.httpVersion = .http1Only
-    // One attempt: which endpoint comes next is decided here.
-    http.connectionPool.retryConnectionEstablishment = false
-    client = HTTPClient(eventLoopGroupProvider: .singleton, configuration: http)
   }
 
-  func close() async { try? await client.shutdown() }
-
-  static func amount(_ duration: Duration) -> TimeAmount {
-    let (seconds, attoseconds) = duration.components
-    return .nanoseconds(seconds * 1_000_000_000 + attoseconds / 1_000_000_000)
-  }
-
-  /// Endpoints in the order in which they are to be tried.
-  var endpoints: [String] {
-    let all = configuration.endpoints
-    let first = current.with { $0 }
-    return all.indices.map { all[(first + $0) % all.count] }
+  private static func check(_ endpoints: [String]) throws(ControlStoreError) {
+    guard !endpoints.isEmpty else { throw ControlStoreError(.invalid, "no endpoint of etcd is given") }
+    for endpoint in endpoints where !endpoint.hasPrefix("https://") || endpoint.hasSuffix("/") {
+      throw ControlStoreError(.invalid, "an endpoint of etcd is https://HOST:PORT, not \(endpoint)")
+    }
   }
 
   private func served(_ endpoint: String) {
-    if let index = configuration.endpoints.firstIndex(of: endpoint) { current.with { $0 = index } }
+    order.with { order in
+      guard let index = order.firstIndex(of: endpoint), index > 0 else { return }
+      order = Array(order[index...] + order[..<index])
+    }
+  }
+
+  /// It comes last from now on: whoever looks what became of a change asks another one.
+  private func failed(_ endpoint: String) {
+    order.with { order in
+      if order.first == endpoint { order.append(order.removeFirst()) }
+    }
   }
 
   /// Posts `request` to `path` and reads the whole answer. `changes` says that a lost answer leaves a doubt.
@@ -70,42 +71,49 @@ final class EtcdGateway: Sendable {
       do throws(ControlStoreError) {
         let bytes = try await post(endpoint + path, body, changes: changes)
         served(endpoint)
-        return try Self.decode(bytes)
+        return try Self.decode(bytes, changes: changes)
       } catch {
-        guard error.code == .unavailable else { throw error }
+        guard error.code == .unavailable else {
+          if error.code == .unknown { failed(endpoint) }
+          throw error
+        }
         last = error
       }
     }
     throw last
   }
 
-  private func post(_ url: String, _ body: Data, changes: Bool) async throws(ControlStoreError) -> Data {
-    var request = HTTPClientRequest(url: url)
-    request.method = .POST
-    request.headers.add(name: "content-type", value: "application/json")
-    request.body = .bytes(ByteBuffer(data: body))
-    let status: Int
-    let bytes: Data
+  /// As `call`, of one server only.
+  func call<Answer: Decodable & Sendable>(
+    _ path: String, _ request: some Encodable, changes: Bool, at endpoint: String
+  ) async throws(ControlStoreError) -> Answer {
+    try Self.decode(try await post(endpoint + path, try Self.encode(request), changes: changes), changes: changes)
+  }
+
+  private func post(_ url: String, _ body: [UInt8], changes: Bool) async throws(ControlStoreError) -> [UInt8] {
+    let (status, bytes): (Int, [UInt8])
     do {
-      let answer = try await client.execute(request, timeout: Self.amount(configuration.requestTimeout))
-      status = Int(answer.status.code)
-      bytes = Data(buffer: try await answer.body.collect(upTo: Self.answerBytesMax))
+      (status, bytes) = try await transport.post(url, body)
     } catch {
       throw Self.failure(error, changes: changes)
     }
     guard status != 200 else { return bytes }
-    let text = (try? JSONDecoder().decode(EtcdMessage.Failure.self, from: bytes))?.text ?? "status \(status)"
-    throw Self.refusal(text, changes: changes)
+    let text = (try? JSONDecoder().decode(EtcdMessage.Failure.self, from: Data(bytes)))?.text ?? "status \(status)"
+    throw Self.refusal(String(text.prefix(200)), changes: changes)
   }
 
   /// What an error without an answer means.
   static func failure(_ error: any Error, changes: Bool) -> ControlStoreError {
     let text = "\(error)"
+    if error is NIOTooManyBytesError, !changes { return ControlStoreError(.io, "etcd's answer is too long to be one") }
     if error is CancellationError { return ControlStoreError(changes ? .unknown : .unavailable, "cancelled") }
     if text.contains("CERTIFICATE") || text.contains("certificate") {
       return ControlStoreError(.refused, "etcd and this node do not accept each other's certificates")
     }
-    let isUnsent = error is NIOConnectionError || (error as? HTTPClientError) == .connectTimeout
+    // A refused connection is the one error of the system that cannot come later, with the request on its way.
+    let isUnsent =
+      error is NIOConnectionError || (error as? HTTPClientError) == .connectTimeout
+      || (error as? IOError)?.errnoCode == ECONNREFUSED
     if isUnsent || !changes { return ControlStoreError(.unavailable, "etcd does not answer") }
     return ControlStoreError(.unknown, "etcd's answer was lost; the change may have been made")
   }
@@ -114,6 +122,14 @@ final class EtcdGateway: Sendable {
   static func refusal(_ text: String, changes: Bool) -> ControlStoreError {
     if text.contains("lease not found") { return ControlStoreError(.leaseExpired, "the lease has expired") }
     if text.contains("compacted") { return ControlStoreError(.compacted, "etcd has forgotten that revision") }
+    if text.contains("not supported for learner") {
+      return ControlStoreError(.unavailable, "this member of etcd is a learner and does not serve yet")
+    }
+    if text.contains("in sync with leader") || text.contains("not enough started members")
+      || text.contains("unhealthy cluster") || text.contains("too many learner")
+    {
+      return ControlStoreError(.busy, "etcd cannot change its members now: \(text)")
+    }
     if text.contains("no leader") || text.contains("not capable") || text.contains("not started") {
       return ControlStoreError(.unavailable, "etcd has no quorum: \(text)")
     }
@@ -126,15 +142,15 @@ final class EtcdGateway: Sendable {
     return ControlStoreError(.io, "etcd refused: \(text)")
   }
 
-  static func encode(_ request: some Encodable) throws(ControlStoreError) -> Data {
-    do { return try JSONEncoder().encode(request) } catch {
+  static func encode(_ request: some Encodable) throws(ControlStoreError) -> [UInt8] {
+    do { return Array(try JSONEncoder().encode(request)) } catch {
       throw ControlStoreError(.invalid, "a request to etcd cannot be written: \(error)")
     }
   }
 
-  static func decode<Answer: Decodable>(_ bytes: Data) throws(ControlStoreError) -> Answer {
-    do { return try JSONDecoder().decode(Answer.self, from: bytes) } catch {
-      throw ControlStoreError(.io, "etcd's answer cannot be read; is it version 3.4 or later?")
+  static func decode<Answer: Decodable>(_ bytes: [UInt8], changes: Bool = false) throws(ControlStoreError) -> Answer {
+    do { return try JSONDecoder().decode(Answer.self, from: Data(bytes)) } catch {
+      throw ControlStoreError(changes ? .unknown : .io, "etcd's answer cannot be read; is it version 3.4 or later?")
     }
   }
 }

@@ -26,6 +26,25 @@ enum EtcdMessage {
     }
   }
 
+  /// Members of etcd are numbered with all 64 bits.
+  struct Identifier: Codable, Sendable {
+    var value: UInt64
+    init(_ value: UInt64) { self.value = value }
+
+    init(from decoder: any Decoder) throws {
+      let container = try decoder.singleValueContainer()
+      guard let value = UInt64(try container.decode(String.self)) else {
+        throw DecodingError.dataCorruptedError(in: container, debugDescription: "not the number of a member")
+      }
+      self.value = value
+    }
+
+    func encode(to encoder: any Encoder) throws {
+      var container = encoder.singleValueContainer()
+      try container.encode(String(value))
+    }
+  }
+
   struct Header: Decodable, Sendable { var revision: Number? }
 
   struct KeyValue: Decodable, Sendable {
@@ -152,4 +171,5 @@ enum EtcdMessage {
     }
   }
   struct Nothing: Decodable, Sendable {}
+  struct Empty: Encodable {}
 }

@@ -9,7 +9,7 @@ import Threads
 package final class LocalControlStore: ControlStore {
   private struct Watcher {
     let prefix: String
-    let continuation: AsyncThrowingStream<[ControlEvent], any Error>.Continuation
+    let buffer: WatchBuffer
   }
 
   private struct Held {
@@ -28,12 +28,15 @@ package final class LocalControlStore: ControlStore {
   private let pool = WorkPool(name: "control", threads: 1)
   private let state = Lock(State())
   private let keeper = Lock<Task<Void, Never>?>(nil)
+  private let watchBytesMax: Int
 
-  /// `store` is this one's from here on. Leases are looked at every `period`.
-  package init(_ store: EmbeddedControlStore, leasePeriod period: Duration = .milliseconds(100))
-    throws(ControlStoreError)
-  {
+  /// `store` is this one's from here on. Leases are looked at every `period`. A reader of a watch may be
+  /// `watchBytesMax` behind.
+  package init(
+    _ store: EmbeddedControlStore, leasePeriod period: Duration = .milliseconds(100), watchBytesMax: Int = 8 << 20
+  ) throws(ControlStoreError) {
     self.store = store
+    self.watchBytesMax = watchBytesMax
     try store.dropLeased(nil)
     let task = Task { [weak self] in
       while !Task.isCancelled {
@@ -53,7 +56,7 @@ package final class LocalControlStore: ControlStore {
       return Array(s.watchers.values)
     }
     for watcher in watchers {
-      watcher.continuation.finish(throwing: ControlStoreError(.unavailable, "the control store is closed"))
+      watcher.buffer.finish(Self.closed)
     }
     pool.stop()
     store.close()
@@ -91,26 +94,30 @@ package final class LocalControlStore: ControlStore {
   package func watch(
     prefix: String, from revision: ControlRevision
   ) -> AsyncThrowingStream<[ControlEvent], any Error> {
-    AsyncThrowingStream { continuation in
-      let isQueued = pool.run { [self] in
-        guard revision > store.revision else {
-          continuation.finish(throwing: ControlStoreError(.compacted, "the embedded store keeps no history"))
-          return
-        }
-        let id = state.with { s -> Int? in
-          guard !s.closed else { return nil }
-          s.next += 1
-          s.watchers[s.next] = Watcher(prefix: prefix, continuation: continuation)
-          return s.next
-        }
-        guard let id else {
-          continuation.finish(throwing: ControlStoreError(.unavailable, "the control store is closed"))
-          return
-        }
-        continuation.onTermination = { [weak self] _ in self?.state.with { $0.watchers[id] = nil } }
+    WatchBuffer.stream(bytesMax: watchBytesMax) { buffer in
+      let id = state.with { s in
+        s.next += 1
+        return s.next
       }
-      if !isQueued { continuation.finish(throwing: ControlStoreError(.unavailable, "the control store is closed")) }
+      let isQueued = pool.run { [self] in begin(Watcher(prefix: prefix, buffer: buffer), id, from: revision) }
+      if !isQueued { buffer.finish(Self.closed) }
+      return { [weak self] in self?.state.with { $0.watchers[id] = nil } }
     }
+  }
+
+  private static let closed = ControlStoreError(.unavailable, "the control store is closed")
+
+  /// On the store's thread.
+  private func begin(_ watcher: Watcher, _ id: Int, from revision: ControlRevision) {
+    guard revision > store.revision else {
+      return watcher.buffer.finish(ControlStoreError(.compacted, "the embedded store keeps no history"))
+    }
+    let isOpen = state.with { s in
+      // A reader that has gone already has ended the buffer before it looked for its watcher.
+      if !s.closed, !watcher.buffer.isEnded { s.watchers[id] = watcher }
+      return !s.closed
+    }
+    if !isOpen { watcher.buffer.finish(Self.closed) }
   }
 
   package func grant(seconds: Int) async throws(ControlStoreError) -> ControlLease {
@@ -159,9 +166,9 @@ package final class LocalControlStore: ControlStore {
   /// On the store's thread.
   private func tell(_ events: [ControlEvent]) {
     guard !events.isEmpty else { return }
-    for watcher in state.with({ Array($0.watchers.values) }) {
+    for (id, watcher) in state.with({ $0.watchers }) {
       let wanted = events.filter { $0.key.hasPrefix(watcher.prefix) }
-      if !wanted.isEmpty { watcher.continuation.yield(wanted) }
+      if !wanted.isEmpty, !watcher.buffer.offer(wanted) { state.with { $0.watchers[id] = nil } }
     }
   }
 
@@ -173,7 +180,7 @@ package final class LocalControlStore: ControlStore {
     } catch let error as ControlStoreError {
       throw error
     } catch {
-      throw ControlStoreError(.unavailable, "the control store is closed")
+      throw Self.closed
     }
   }
 }

@@ -23,6 +23,7 @@ package struct DatagramOpener: Sendable {
   private let start: UnixMicroseconds
   private let tolerance: UnixMicroseconds
   private var keys: DatagramKeys
+  private var removed: Set<NodeID> = []
   private var senders: [NodeID: Sender] = [:]
   private var lastPrune: UnixMicroseconds = .min / 2
   package private(set) var refused: [DatagramRefusal: Int] = [:]
@@ -44,6 +45,9 @@ package struct DatagramOpener: Sendable {
     self.keys = keys
     for id in senders.keys { senders[id]!.ciphers.removeAll { keys[$0.key] == nil } }
   }
+
+  /// All members that were removed, whose seals are no longer looked at.
+  package mutating func refuse(_ ids: Set<NodeID>) { removed = ids }
 
   /// Drops the windows of senders that were silent for so long that their datagrams are stale anyway. Looks at most once
   /// a second, for it is asked whenever the table is full.
@@ -73,6 +77,7 @@ package struct DatagramOpener: Sendable {
     guard let head = try? FabricDatagram(decoding: first[...]) else { return .failure(.foreign) }
     guard let key = keys[head.key] else { return .failure(.unknownKey) }
     if head.sender == own { return .failure(.reflected) }
+    if removed.contains(head.sender) { return .failure(.removed) }
     guard let sent = Int64(exactly: head.sequence), sent >= clock - tolerance, sent <= clock + tolerance else {
       return .failure(.stale)
     }

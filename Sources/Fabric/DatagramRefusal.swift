@@ -9,6 +9,8 @@ package enum DatagramRefusal: String, Error, Sendable, Hashable, CaseIterable {
   case foreign
   /// Sealed by a key that is not in the ring.
   case unknownKey
+  /// Its sender was removed from the cluster.
+  case removed
   /// It says that we sent it.
   case reflected
   /// Sent before this node started: whether it was heard then, nobody remembers.

@@ -1,6 +1,8 @@
 // The link to one peer that this side called, and who waits for what on it.
 
+import Base
 import Formats
+import UVLoop
 
 /// Lives on the endpoint's loop.
 final class FabricCaller {
@@ -8,20 +10,38 @@ final class FabricCaller {
 
   /// A question until its answer is whole.
   struct Question {
+    let token: UInt64
     var opening: FabricOpening
     var waiter: Waiter
     var outbox: FabricOutbox
+    /// It waits for a standing link that is down, instead of failing.
+    var waits = false
     var answer: [UInt8] = []
   }
 
+  let id: NodeID
+  let address: SocketAddress
   let link: FabricLink
   /// Asked before the link was ready.
-  var early: [(UInt64, Question)] = []
+  var early: [Question] = []
+  var arrivals: [CheckedContinuation<Result<Void, FabricError>, Never>] = []
   var questions: [StreamID: Question] = [:]
   var streams: [UInt64: StreamID] = [:]
+  var channels: [StreamID: FabricChannelState] = [:]
   var isReady = false
+  /// When it became ready, and when it was last of use.
+  var since: FabricInstant = 0
+  var lastUse: FabricInstant
 
-  init(_ link: FabricLink) { self.link = link }
+  init(_ id: NodeID, _ address: SocketAddress, _ link: FabricLink) {
+    (self.id, self.address, self.link) = (id, address, link)
+    lastUse = FabricLink.now()
+  }
+
+  /// Nothing is under way on it, or waits for it.
+  var isDrained: Bool {
+    early.isEmpty && arrivals.isEmpty && questions.isEmpty && channels.isEmpty && link.machine.streamCount == 0
+  }
 }
 
 /// A message that is longer than a stream's buffer, sent as the stream takes it.
@@ -47,19 +67,4 @@ struct FabricOutbox {
     defer { given += count }
     return (Array(message[given..<(given + count)]), given + count == message.count)
   }
-}
-
-/// A link that a peer called, and the questions that it is asking.
-final class FabricServer {
-  struct Question {
-    let opening: FabricOpening
-    var bytes: [UInt8] = []
-    var outbox: FabricOutbox?
-    var task: Task<Void, Never>?
-  }
-
-  let link: FabricLink
-  var questions: [StreamID: Question] = [:]
-
-  init(_ link: FabricLink) { self.link = link }
 }

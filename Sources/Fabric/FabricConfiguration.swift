@@ -1,4 +1,4 @@
-// What an endpoint is told by its node, what it asks of it, and what it counts.
+// What an endpoint is told by its node.
 
 package import Base
 package import OpenSSL
@@ -19,26 +19,35 @@ package struct FabricConfiguration: Sendable {
   package var linksMax = 1024
   package var handshakeTimeout: Duration = .seconds(5)
 
+  /// The one method that somebody without a certificate may ask; nil serves no joins.
+  package var joinMethod: UInt16?
+  /// Links to join at once, and how long each may take from its handshake on.
+  package var joinsMax = 8
+  package var joinTimeout: Duration = .seconds(10)
+
+  /// The wait before a standing link is made again: doubled from the first to the second, jittered.
+  package var reconnectMin: Duration = .milliseconds(100)
+  package var reconnectMax: Duration = .seconds(10)
+  /// A link that was made on demand closes after so long without a use.
+  package var idleTimeout: Duration = .seconds(60)
+
+  /// Handshakes under way at once: each costs two signatures and memory before anybody is proved.
+  package var handshakesMax = 64
+  /// Connections from one source address (IPv6: one /64) a second, and at once.
+  package var acceptsPerSecond = 100
+  package var acceptBurst = 400
+  /// Links of one peer. Renewing needs two.
+  package var peerLinksMax = 8
+  /// Questions of one peer a second, and at once.
+  package var peerQuestionsPerSecond = 20_000
+  /// What one peer's unanswered questions and open channels may hold in memory here.
+  package var peerBytesMax = 64 << 20
+  /// Bulk bytes to one peer a second; nil is without a limit.
+  package var bulkBytesPerSecond: Int?
+
   package init(address: SocketAddress, credentials: TLSCredentials, datagramKeys: DatagramKeys) {
     self.address = address
     self.credentials = credentials
     self.datagramKeys = datagramKeys
   }
-}
-
-/// What the node above does with what arrives. Called on the loop: the synchronous two return at once.
-package protocol FabricService: Sendable {
-  /// Whether this peer may ask this method at all.
-  func permits(_ method: UInt16, to peer: X509Identity) -> Bool
-  /// Nil gives the stream up.
-  func answer(_ method: UInt16, _ question: [UInt8], from peer: X509Identity) async -> [UInt8]?
-  func heard(_ datagram: [UInt8], from sender: NodeID, at address: SocketAddress)
-}
-
-package struct FabricCounters: Equatable, Sendable {
-  package var datagramsAccepted = 0
-  package var datagramsDropped = 0
-  package var datagramsRefused: [String: Int] = [:]
-  package var linksEnded: [String: Int] = [:]
-  package var links = 0
 }

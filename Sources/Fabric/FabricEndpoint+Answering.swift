@@ -7,60 +7,134 @@ import UVLoop
 
 extension FabricEndpoint {
   func accept(_ connection: UVConnection) {
-    guard !isClosed, servers.count < configuration.linksMax,
+    if let refusal = refusal(of: connection) {
+      note(refusal)
+      return connection.close()
+    }
+    guard
       let link = try? FabricLink(
         accepted: connection, context: context, expecting: TLSExpectation(roles: configuration.roles),
         limits: configuration.limits, handshakeTimeout: configuration.handshakeTimeout)
     else { return connection.close() }
-    let server = FabricServer(link)
-    let number = nextServer
+    let server = FabricServer(link, number: nextServer)
     nextServer += 1
-    servers[number] = server
-    link.onEffect = { effect in self.saw(effect, server) }
-    link.onEnd = { end in
-      self.note(end)
-      self.servers[number] = nil
-      for question in server.questions.values { question.task?.cancel() }
-      server.questions = [:]
+    servers[server.number] = server
+    handshakes += 1
+    link.onEstablished = { identity in self.proved(identity, server) }
+    link.onJoining = { self.joining(server) }
+    link.onEffect = { effect in
+      if server.phase == .join { self.sawJoin(effect, server) } else { self.saw(effect, server) }
     }
+    link.onEnd = { end in self.ended(server, end) }
+  }
+
+  /// What a connection is refused for before a byte of it is read.
+  private func refusal(of connection: UVConnection) -> FabricRefusal? {
+    guard !isClosed else { return .links }
+    // A connection that is gone already has no address.
+    guard let source = connection.peerAddress, accepts.take(source.bytes, at: FabricLink.now()) else {
+      return .acceptRate
+    }
+    if servers.count >= configuration.linksMax { return .links }
+    return handshakes >= configuration.handshakesMax ? .handshakes : nil
+  }
+
+  private func proved(_ identity: X509Identity, _ server: FabricServer) {
+    handshakes -= 1
+    server.phase = .member
+    if removed.contains(identity.id) { return server.link.refuse(.removed) }
+    let ledger = ledgers[identity.id] ?? newLedger()
+    ledgers[identity.id] = ledger
+    if ledger.links >= configuration.peerLinksMax { return server.link.refuse(.peerLinks) }
+    ledger.links += 1
+    server.ledger = ledger
+    sign(of: identity.id)
+  }
+
+  private func newLedger() -> FabricLedger {
+    let rate = configuration.peerQuestionsPerSecond
+    return FabricLedger(questions: TokenBucket(rate: rate, burst: rate, at: FabricLink.now()))
+  }
+
+  private func ended(_ server: FabricServer, _ end: FabricLink.End) {
+    note(end)
+    servers[server.number] = nil
+    switch server.phase {
+    case .handshake: handshakes -= 1
+    case .join: joins -= 1
+    case .member: break
+    }
+    server.alarm?.close()
+    for id in server.questions.keys.sorted() { server.drop(id)?.task?.cancel() }
+    let lost = FabricError(.lost, "the link ended: \(end.name)", reason: end.name)
+    for channel in server.channels.values { fail(channel, lost) }
+    server.channels = [:]
+    server.ledger?.links -= 1
   }
 
   private func saw(_ effect: FabricEffect, _ server: FabricServer) {
+    if let id = effect.stream, let channel = server.channels[id] {
+      if saw(effect, channel) { settle(channel) }
+      return
+    }
     switch effect {
-    case .accepted(let id, let opening):
-      guard let peer = server.link.peer, service.permits(opening.method, to: peer) else {
-        return server.link.handle(.cancel(id))
-      }
-      server.questions[id] = FabricServer.Question(opening: opening)
-    case .data(let id, let bytes, let ends):
-      server.link.handle(.consumed(id, bytes.count))
-      guard let count = server.questions[id]?.bytes.count else { return }
-      guard count + bytes.count <= configuration.messageBytesMax else {
-        server.questions[id] = nil
-        return server.link.handle(.cancel(id))
-      }
-      server.questions[id]!.bytes += bytes
-      if ends { answer(id, server) }
+    case .accepted(let id, let opening): accept(id, opening, server)
+    case .data(let id, let bytes, let ends): heard(id, bytes, ends, server)
     case .sendable(let id): give(id, server)
-    case .ended(let id, _), .refused(let id): server.questions.removeValue(forKey: id)?.task?.cancel()
+    case .ended(let id, _), .refused(let id): server.drop(id)?.task?.cancel()
     case .ready, .closed, .transmit: break
     }
   }
 
+  private func accept(_ id: StreamID, _ opening: FabricOpening, _ server: FabricServer) {
+    guard let peer = server.link.peer, let ledger = server.ledger else { return server.link.handle(.refuse(id)) }
+    guard service.permits(opening.method, to: peer) else {
+      note(.method)
+      return server.link.handle(.refuse(id))
+    }
+    guard ledger.questions.take(at: FabricLink.now()) else {
+      note(.questionRate)
+      return server.link.handle(.cancel(id))
+    }
+    if service.shape(of: opening.method) != .question { return serve(id, opening, server, peer, ledger) }
+    server.questions[id] = FabricServer.Question(opening: opening)
+  }
+
+  private func heard(_ id: StreamID, _ bytes: [UInt8], _ ends: Bool, _ server: FabricServer) {
+    server.link.handle(.consumed(id, bytes.count))
+    guard let count = server.questions[id]?.bytes.count, let ledger = server.ledger else { return }
+    let isTooMuch = ledger.heldBytes + bytes.count > configuration.peerBytesMax
+    guard count + bytes.count <= configuration.messageBytesMax, !isTooMuch else {
+      if isTooMuch { note(.peerBytes) }
+      server.drop(id)
+      return server.link.handle(.cancel(id))
+    }
+    ledger.heldBytes += bytes.count
+    server.questions[id]!.held += bytes.count
+    server.questions[id]!.bytes += bytes
+    if ends { answer(id, server) }
+  }
+
   private func answer(_ id: StreamID, _ server: FabricServer) {
     guard let question = server.questions[id], let peer = server.link.peer else { return }
-    let (service, limit) = (service, configuration.messageBytesMax)
+    let (service, method) = (service, question.opening.method)
+    run(id, server) { await service.answer(method, question.bytes, from: peer) }
+  }
+
+  /// The task ends with its stream: the peer's cancelling, its deadline and the link's end cancel it.
+  func run(_ id: StreamID, _ server: FabricServer, _ work: @escaping @Sendable () async -> [UInt8]?) {
+    let limit = server.phase == .join ? FabricJoiner.bytesMax : configuration.messageBytesMax
     server.questions[id]!.bytes = []
-    // The task ends with its stream: the peer's cancelling, its deadline and the link's end cancel it.
     server.questions[id]!.task = Task {
-      let answer = await service.answer(question.opening.method, question.bytes, from: peer)
+      let answer = await work()
       guard server.questions[id] != nil else { return }
       guard let answer, answer.count <= limit else {
-        server.questions[id] = nil
+        server.drop(id)
         return server.link.handle(.cancel(id))
       }
+      if server.phase == .join { joinsAnswered += 1 }
       if answer.isEmpty {
-        server.questions[id] = nil
+        server.drop(id)
         return server.link.handle(.send(id, [], ends: true))
       }
       server.questions[id]!.outbox = FabricOutbox(answer)
@@ -68,7 +142,7 @@ extension FabricEndpoint {
     }
   }
 
-  private func give(_ id: StreamID, _ server: FabricServer) {
+  func give(_ id: StreamID, _ server: FabricServer) {
     guard var outbox = server.questions[id]?.outbox else { return }
     var room = server.link.sendRoom(of: id)
     var pieces: [(bytes: [UInt8], ends: Bool)] = []
@@ -76,7 +150,7 @@ extension FabricEndpoint {
       room -= piece.bytes.count
       pieces.append(piece)
     }
-    if outbox.isGiven { server.questions[id] = nil } else { server.questions[id]!.outbox = outbox }
+    if outbox.isGiven { server.drop(id) } else { server.questions[id]!.outbox = outbox }
     for piece in pieces { server.link.handle(.send(id, piece.bytes, ends: piece.ends)) }
     if !outbox.isGiven { server.link.handle(.wantRoom(id)) }
   }

@@ -1,11 +1,12 @@
 // A node's place in the fabric: one port for streams and datagrams, links to peers, questions and answers.
 //
 // It is an actor on the loop: links, sockets and tables are its state, callbacks of the loop run inside it. A link to a
-// peer is made when the first question wants it and is used by all; whoever waits for one that cannot be made is told.
-// Answers are whole messages up to a limit. It knows no meaning: methods are numbers, the node above serves them, and
-// `permits` decides which role may ask what before a byte of the question is kept.
+// peer is made when the first question wants it, or stands because the node said `keep`, and is used by all; whoever
+// waits for one that cannot be made is told. Answers are whole messages up to a limit. It knows no meaning: methods are
+// numbers, the node above serves them, and `permits` decides which role may ask what before a byte of the question is
+// kept.
 
-import Base
+package import Base
 import Formats
 package import OpenSSL
 package import UVLoop
@@ -22,25 +23,46 @@ package actor FabricEndpoint {
   var listener: UVListener?
   var socket: UVDatagramSocket?
   var isClosed = false
-  /// By the peer that was called.
+  /// By the peer that was called: the link that the next question uses.
   var callers: [NodeID: FabricCaller] = [:]
+  /// Links that take no more questions and finish those they have.
+  var retired: [ObjectIdentifier: FabricCaller] = [:]
+  var standings: [NodeID: FabricStanding] = [:]
   /// Links that others called, by a number of this endpoint.
   var servers: [Int: FabricServer] = [:]
+  /// By the number of their handle.
+  var channels: [UInt64: FabricChannelState] = [:]
+  var ledgers: [NodeID: FabricLedger] = [:]
+  var accepts: AcceptRates
   var nextServer = 0
   var nextQuestion: UInt64 = 0
+  var handshakes = 0
+  var joins = 0
+  var joinsAnswered = 0
+  /// Members that were removed.
+  var removed: Set<NodeID> = []
+  var random: SeededGenerator
+  var sweeper: UVTimer?
+  var renewal: UVTimer?
+  var bulkBytesPerSecond: Int?
   /// Ends of links by their reason's name.
   var ends: [String: Int] = [:]
+  var refusals: [FabricRefusal: Int] = [:]
 
   package init(_ configuration: FabricConfiguration, on loop: UVLoop, service: any FabricService) throws(X509Error) {
     self.loop = loop
     self.configuration = configuration
     self.service = service
-    let context = try TLSContext(configuration.credentials)
+    let context = try TLSContext(configuration.credentials, servesJoins: configuration.joinMethod != nil)
     self.context = context
     sealer = DatagramSealer(
       sender: context.identity.id, keys: configuration.datagramKeys, notBefore: configuration.notBefore)
     opener = DatagramOpener(
       own: context.identity.id, keys: configuration.datagramKeys, start: UVLoop.unixMicroseconds())
+    accepts = AcceptRates(rate: configuration.acceptsPerSecond, burst: configuration.acceptBurst)
+    bulkBytesPerSecond = configuration.bulkBytesPerSecond
+    var seed = SystemRandom()
+    random = SeededGenerator(seed: seed.next())
   }
 
   /// Binds both sockets to one port and gives the address. Port 0 draws one that is free for both.
@@ -51,6 +73,7 @@ package actor FabricEndpoint {
       do throws(UVError) {
         socket = try UVDatagramSocket(on: loop, bind: address) { bytes, sender in self.heard(bytes, sender) }
         self.listener = listener
+        try startSweeper()
         return address
       } catch {
         // The number was free for one kind only; another one will do.
@@ -66,12 +89,18 @@ package actor FabricEndpoint {
     isClosed = true
     listener?.close()
     socket?.close()
-    for caller in callers.values { caller.link.close() }
+    sweeper?.close()
+    renewal?.close()
+    for id in standings.keys.sorted() { stopStanding(id) }
+    for caller in [FabricCaller](callers.values) + retired.values { caller.link.close() }
     for server in servers.values { server.link.close() }
   }
 
-  /// A renewed certificate or another set of authorities: new links use it, old ones go on until they end.
-  package func use(_ credentials: TLSCredentials) throws(X509Error) { context = try TLSContext(credentials) }
+  /// A renewed certificate or another set of authorities: new links use it, old ones go on until they end; see
+  /// `renewLinks`.
+  package func use(_ credentials: TLSCredentials) throws(X509Error) {
+    context = try TLSContext(credentials, servesJoins: configuration.joinMethod != nil)
+  }
 
   package func use(_ keys: DatagramKeys) {
     sealer.use(keys)
@@ -90,22 +119,33 @@ package actor FabricEndpoint {
     service.heard(heard.plain, from: heard.sender, at: sender)
   }
 
-  /// Refused datagrams and ended links by reason, for the node's metrics.
+  /// All members that were removed, each time the whole set: their links end, and neither a new link nor a datagram of
+  /// theirs is heard.
+  package func refuse(_ ids: Set<NodeID>) {
+    removed = ids
+    opener.refuse(ids)
+    for id in standings.keys.sorted() where ids.contains(id) { forget(id) }
+    for caller in [FabricCaller](callers.values) + retired.values where ids.contains(caller.id) {
+      caller.link.refuse(.removed)
+    }
+    for server in servers.values {
+      if let id = server.link.peer?.id, ids.contains(id) { server.link.refuse(.removed) }
+    }
+  }
+
+  /// Refused datagrams, ended links and refused questions by reason, for the node's metrics.
   package var counters: FabricCounters {
     var counters = FabricCounters(datagramsAccepted: opener.accepted, linksEnded: ends)
     for (reason, count) in opener.refused { counters.datagramsRefused[reason.rawValue] = count }
+    for (reason, count) in refusals { counters.refused[reason.rawValue] = count }
     counters.datagramsDropped = socket?.dropped ?? 0
-    counters.links = callers.count + servers.count
+    counters.links = callers.count + retired.count + servers.count
+    counters.handshakes = handshakes
+    counters.joins = joins
+    counters.joinsAnswered = joinsAnswered
     return counters
   }
 
-  func note(_ end: FabricLink.End) {
-    let name =
-      switch end {
-      case .tls(let reason): "tls." + reason.rawValue
-      case .fabric(let reason): "fabric." + reason.rawValue
-      case .transport(let error): "transport." + (error?.name ?? "closed")
-      }
-    ends[name, default: 0] += 1
-  }
+  func note(_ end: FabricLink.End) { ends[end.name, default: 0] += 1 }
+  func note(_ refusal: FabricRefusal) { refusals[refusal, default: 0] += 1 }
 }

@@ -23,9 +23,14 @@ package enum FabricEvent: Equatable, Sendable {
   case consumed(StreamID, Int)
   /// Gives a stream up in both directions.
   case cancel(StreamID)
+  /// As `cancel`, and says that the peer may not ask this.
+  case refuse(StreamID)
   /// The instant of `nextTick` has come.
   case tick
+  /// Says goodbye: this side stops.
   case close
+  /// Says goodbye for another reason.
+  case leave(FabricGoodbye)
   /// The transport ended.
   case transportEnded
 }
@@ -49,6 +54,8 @@ package enum FabricEffect: Equatable, Sendable {
 
 package enum StreamEnd: Equatable, Sendable {
   case cancelledByPeer
+  /// The peer says that this side may not ask this.
+  case refusedByPeer
   case deadline
   case connectionClosed
 }
@@ -56,7 +63,14 @@ package enum StreamEnd: Equatable, Sendable {
 /// Why a connection ended. Each case is a counter's name.
 package enum FabricClosure: String, Sendable, Hashable, CaseIterable {
   case here
+  /// The peer stops.
   case peer
+  /// The peer had no use for the connection.
+  case peerIdle
+  /// The peer has made another connection.
+  case peerRenews
+  /// The peer does not want this side.
+  case peerRefuses
   case transport
   /// No version that both speak.
   case version

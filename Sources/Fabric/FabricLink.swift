@@ -6,6 +6,7 @@
 //
 // Not Sendable: it lives on its loop, owned by an actor that is pinned there.
 
+package import Formats
 package import OpenSSL
 package import UVLoop
 
@@ -14,10 +15,14 @@ package final class FabricLink {
     case tls(TLSClosure)
     case fabric(FabricClosure)
     case transport(UVError?)
+    /// This side ended it for what the peer is or asked.
+    case refused(FabricRefusal)
   }
 
   /// TLS proved the peer.
   package var onEstablished: (X509Identity) -> Void = { _ in }
+  /// TLS is up, and the peer is one that has no certificate yet.
+  package var onJoining: () -> Void = {}
   package var onEffect: (FabricEffect) -> Void = { _ in }
   /// Once, after everything else.
   package var onEnd: (End) -> Void = { _ in }
@@ -30,6 +35,7 @@ package final class FabricLink {
   private let connection: UVConnection
   private let session: TLSSession
   package private(set) var machine: FabricMachine
+  private let limits: FabricLimits
   private let timer: UVTimer
   private var end: End?
   /// Known before the last bytes have been written.
@@ -38,11 +44,16 @@ package final class FabricLink {
   private var burst = 0
   private let pacer: UVTimer
   private var isWorking = false
+  /// TLS said who, or that, the peer is.
+  private var wasProved = false
+  private var peerEnded = false
   private var events: [FabricEvent] = []
 
   package var peer: X509Identity? { session.peer }
   package var peerAddress: SocketAddress? { connection.peerAddress }
   package var isOpen: Bool { end == nil && machine.isOpen }
+  /// On its way out; what is asked on it now gets no answer.
+  package var isEnding: Bool { end != nil }
   package var queuedBytes: Int { connection.queuedBytes }
 
   /// Calls `address`; `handshakeTimeout` counts from here.
@@ -53,6 +64,19 @@ package final class FabricLink {
     let connection = try UVConnection(on: loop, to: address, handlers: .init())
     try self.init(
       connection, .connecting, TLSSession(context, .connecting, expecting: expectation), limits, handshakeTimeout)
+    connection.handlers.connected = { [self] in
+      connection.startReading()
+      run(session.start())
+    }
+  }
+
+  /// Calls `address` as somebody who has no certificate yet; the server must fit `pin`.
+  package convenience init(
+    joining address: SocketAddress, on loop: UVLoop, pin: TLSPin, speaking spoken: TLSProtocol = .join,
+    limits: FabricLimits, handshakeTimeout: Duration = handshakeTimeout
+  ) throws(UVError) {
+    let connection = try UVConnection(on: loop, to: address, handlers: .init())
+    try self.init(connection, .connecting, TLSSession(joining: pin, speaking: spoken), limits, handshakeTimeout)
     connection.handlers.connected = { [self] in
       connection.startReading()
       run(session.start())
@@ -75,6 +99,7 @@ package final class FabricLink {
   ) throws(UVError) {
     self.connection = connection
     self.session = session
+    self.limits = limits
     machine = FabricMachine(side, limits: limits)
     var (fire, pace): (() -> Void, () -> Void) = ({}, {})
     do throws(UVError) {
@@ -92,7 +117,10 @@ package final class FabricLink {
     timer.start(after: handshakeTimeout)
     connection.queuedBytesMax = 16 << 20
     connection.handlers.received = { [self] bytes in run(session.feed(bytes)) }
-    connection.handlers.ended = { [self] in run(session.transportEnded()) }
+    connection.handlers.ended = { [self] in
+      peerEnded = true
+      run(session.transportEnded())
+    }
     connection.handlers.closed = { [self] error in closed(error) }
   }
 
@@ -127,9 +155,16 @@ package final class FabricLink {
   }
 
   /// Says goodbye and closes.
-  package func close() {
+  package func close(_ goodbye: FabricGoodbye = .stopping) {
     guard end == nil else { return }
-    if session.isEstablished { handle(.close) } else { run(session.abort(.orderly)) }
+    if session.isEstablished { handle(.leave(goodbye)) } else { run(session.abort(.orderly)) }
+  }
+
+  /// Ends it by a name of this side's.
+  func refuse(_ refusal: FabricRefusal) {
+    guard end == nil else { return }
+    reason = reason ?? .refused(refusal)
+    close(.refused)
   }
 
   private func perform(_ effect: FabricEffect) {
@@ -148,13 +183,23 @@ package final class FabricLink {
       switch effect {
       case .send(let bytes): write(bytes)
       case .established(let identity):
+        wasProved = true
         onEstablished(identity)
-        handle(.started)
-        handle(.room(Self.queueBytes))
+        begin()
+      case .joining:
+        wasProved = true
+        machine = FabricMachine(.accepting, limits: .joining(helloTimeout: limits.helloTimeout))
+        onJoining()
+        begin()
       case .plain(let bytes): handle(.received(bytes))
       case .closed(let cause): finish(reason ?? .tls(cause))
       }
     }
+  }
+
+  private func begin() {
+    handle(.started)
+    handle(.room(Self.queueBytes))
   }
 
   /// Each write that leaves tells the machine how much more may wait.
@@ -193,8 +238,15 @@ package final class FabricLink {
     end = reason
     timer.close()
     pacer.close()
-    // What was written last, alerts and goodbyes, still leaves; the other side's close or the loop's stop ends it.
-    if connection.isConnected { connection.closeAfterWrites() } else { connection.close() }
+    // What was written last, alerts and goodbyes, still leaves, and a member's goodbye is read by the other side before
+    // anything that could look like a cut. A stranger is not waited for.
+    if wasProved, !peerEnded {
+      connection.closeAfterPeer()
+    } else if connection.isConnected {
+      connection.closeAfterWrites()
+    } else {
+      connection.close()
+    }
   }
 
   private func closed(_ error: UVError?) {
@@ -205,12 +257,13 @@ package final class FabricLink {
     }
     // Streams that are still open end here, whatever ended the connection. Of a peer that was never proved nothing is
     // told but the end.
-    if session.peer == nil { _ = machine.handle(.transportEnded, at: Self.now()) }
+    if !wasProved { _ = machine.handle(.transportEnded, at: Self.now()) }
     for effect in machine.handle(.transportEnded, at: Self.now()) { onEffect(effect) }
     let last = onEnd
     onEnd = { _ in }
     onEffect = { _ in }
     onEstablished = { _ in }
+    onJoining = {}
     last(end!)
   }
 }

@@ -5,7 +5,7 @@ import Formats
 extension FabricMachine {
   mutating func receive(_ bytes: [UInt8], at now: FabricInstant, _ effects: inout [FabricEffect]) {
     guard phase != .idle else { return close(.disorder, &effects) }
-    heard = now
+    pingsMissed = 0
     var all = pending[...]
     all += bytes
     pending = []
@@ -25,11 +25,13 @@ extension FabricMachine {
 
   private mutating func take(_ frame: FabricFrame, at now: FabricInstant, _ effects: inout [FabricEffect]) {
     if case .hello(let least, let greatest, let window) = frame {
-      return greet(least, greatest, window, &effects)
+      return greet(least, greatest, window, at: now, &effects)
     }
+    // Whoever does not want us says so before its hello.
+    if case .goodbye(let reason) = frame { return close(Self.closure(FabricGoodbye(reason)), &effects) }
     guard phase == .open else { return close(.disorder, &effects) }
     switch frame {
-    case .hello: break
+    case .hello, .goodbye: break
     case .open(let id, let opening, let data, let ends): opened(id, opening, data, ends, at: now, &effects)
     case .data(let id, let data, let ends):
       if isKnown(id, &effects) { arrived(id, data, ends, &effects) }
@@ -38,24 +40,37 @@ extension FabricMachine {
       streams[id]!.credit += Int(bytes)
       guard streams[id]!.credit <= Int(FabricFrame.windowBytes.upperBound) else { return close(.overrun, &effects) }
       queue(id)
-    case .reset(let id, _):
+    case .reset(let id, let reason):
       guard isKnown(id, &effects), streams[id] != nil else { return }
       remove(id)
-      effects.append(.ended(id, .cancelledByPeer))
+      effects.append(.ended(id, FabricReset(reason) == .refused ? .refusedByPeer : .cancelledByPeer))
     case .ping(let word): control.append(.pong(word))
     case .pong(let word):
+      // Answers may take longer than the interval; an older one than a dead peer would have is none of ours.
       let sent = Int64(bitPattern: word)
-      if sent == pinged, now >= sent { roundTrip = now - sent }
-    case .goodbye: close(.peer, &effects)
+      let age = Int64(limits.pingsMissedMax + 1) * limits.pingInterval
+      if sent <= pinged, sent <= now, sent > now - age { roundTrip = now - sent }
     }
   }
 
-  private mutating func greet(_ least: UInt16, _ greatest: UInt16, _ window: UInt32, _ effects: inout [FabricEffect]) {
+  private static func closure(_ reason: FabricGoodbye) -> FabricClosure {
+    switch reason {
+    case .stopping: .peer
+    case .idle: .peerIdle
+    case .renewing: .peerRenews
+    case .refused: .peerRefuses
+    }
+  }
+
+  private mutating func greet(
+    _ least: UInt16, _ greatest: UInt16, _ window: UInt32, at now: FabricInstant, _ effects: inout [FabricEffect]
+  ) {
     guard phase == .hello else { return close(.disorder, &effects) }
     let version = min(greatest, limits.versions.upperBound)
     guard version >= least, limits.versions.contains(version) else { return close(.version, &effects) }
     peerWindow = Int(window)
     phase = .open
+    ping(at: now)
     effects.append(.ready(version: version))
   }
 

@@ -69,9 +69,9 @@ extension FabricMachine {
   }
 
   /// Nothing of the stream follows in either direction; the peer is told if it knows of the stream.
-  mutating func cancel(_ id: StreamID) {
+  mutating func cancel(_ id: StreamID, _ reason: FabricReset) {
     guard let stream = streams[id] else { return }
-    if !stream.opens { control.append(.reset(stream: id, reason: 0)) }
+    if !stream.opens { control.append(.reset(stream: id, reason: reason.rawValue)) }
     remove(id)
   }
 

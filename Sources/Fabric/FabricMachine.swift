@@ -25,8 +25,9 @@ package struct FabricMachine {
   var ownStreams = 0
   var lastPeerStream: StreamID = 0
   var peerWindow = 0
-  var heard: FabricInstant = 0
   var pinged: FabricInstant = 0
+  /// Pings since the peer was last heard.
+  var pingsMissed = 0
   var helloBy: FabricInstant = 0
   var earliestDeadline = FabricInstant.max
   /// What the next opened stream is called.
@@ -52,7 +53,7 @@ package struct FabricMachine {
     switch phase {
     case .idle, .closed: nil
     case .hello: helloBy
-    case .open: min(earliestDeadline, pinged + limits.pingInterval, heard + limits.silenceMax)
+    case .open: min(earliestDeadline, pinged + limits.pingInterval)
     }
   }
 
@@ -67,11 +68,11 @@ package struct FabricMachine {
     case .send(let id, let data, let ends): send(id, data, ends, &effects)
     case .wantRoom(let id): wantRoom(id, &effects)
     case .consumed(let id, let count): consume(id, count)
-    case .cancel(let id): cancel(id)
+    case .cancel(let id): cancel(id, .givenUp)
+    case .refuse(let id): cancel(id, .refused)
     case .tick: tick(at: now, &effects)
-    case .close:
-      effects.append(.transmit(FabricFrame.goodbye(reason: 0).encode()))
-      close(.here, &effects)
+    case .close: leave(.stopping, &effects)
+    case .leave(let reason): leave(reason, &effects)
     case .transportEnded: close(.transport, &effects)
     }
     if phase != .closed { pump(&effects) }
@@ -81,7 +82,7 @@ package struct FabricMachine {
   private mutating func start(at now: FabricInstant) {
     guard phase == .idle else { return }
     phase = .hello
-    (heard, pinged, helloBy) = (now, now, now + limits.helloTimeout)
+    (pinged, helloBy) = (now, now + limits.helloTimeout)
     control.append(
       .hello(least: limits.versions.lowerBound, greatest: limits.versions.upperBound, window: limits.window))
   }
@@ -91,22 +92,32 @@ package struct FabricMachine {
     case .idle, .closed: return
     case .hello: if now >= helloBy { close(.helloTimeout, &effects) }
     case .open:
-      guard now < heard + limits.silenceMax else { return close(.silent, &effects) }
       if now >= pinged + limits.pingInterval {
-        pinged = now
-        control.append(.ping(UInt64(bitPattern: now)))
+        guard pingsMissed < limits.pingsMissedMax else { return close(.silent, &effects) }
+        ping(at: now)
       }
       if now >= earliestDeadline { expire(at: now, &effects) }
     }
   }
 
+  mutating func ping(at now: FabricInstant) {
+    pinged = now
+    pingsMissed += 1
+    control.append(.ping(UInt64(bitPattern: now)))
+  }
+
   private mutating func expire(at now: FabricInstant, _ effects: inout [FabricEffect]) {
     for (id, stream) in streams.sorted(by: { $0.key < $1.key }) {
       guard let deadline = stream.deadline, deadline <= now else { continue }
-      cancel(id)
+      cancel(id, .givenUp)
       effects.append(.ended(id, .deadline))
     }
     earliestDeadline = streams.values.compactMap(\.deadline).min() ?? .max
+  }
+
+  private mutating func leave(_ reason: FabricGoodbye, _ effects: inout [FabricEffect]) {
+    effects.append(.transmit(FabricFrame.goodbye(reason: reason.rawValue).encode()))
+    close(.here, &effects)
   }
 
   mutating func close(_ reason: FabricClosure, _ effects: inout [FabricEffect]) {

@@ -6,6 +6,8 @@
 package struct NodeError: Error, Sendable, Equatable, CustomStringConvertible {
   package enum Code: String, Sendable {
     case notFound, exists, invalid, refused, unavailable, io
+    /// Another node holds the account.
+    case elsewhere
   }
 
   package var code: Code

@@ -23,6 +23,10 @@ package enum TLSClosure: String, Error, Sendable, Hashable, CaseIterable {
   case wrongRole
   /// Somebody else than the one whom we called.
   case wrongPeer
+  /// The served chain does not contain the pinned authority.
+  case wrongPin
+  /// The peer wants something else of this port, or says nothing of what it wants.
+  case foreignProtocol
   /// The peer refused us with an alert.
   case refusedByPeer
   /// More bytes than any handshake needs.

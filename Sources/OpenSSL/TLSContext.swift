@@ -25,7 +25,8 @@ package final class TLSContext {
   /// Seconds since 1970: when to renew is up to the owner.
   package let validity: ClosedRange<Int64>
 
-  package init(_ credentials: TLSCredentials) throws(X509Error) {
+  /// `servesJoins`: whether its servers speak to peers that have no certificate yet.
+  package init(_ credentials: TLSCredentials, servesJoins: Bool = false) throws(X509Error) {
     let certificate = try X509Certificate(pem: credentials.certificate)
     let key = try X509Key(pem: credentials.key)
     guard let identity = certificate.identity else {
@@ -33,17 +34,11 @@ package final class TLSContext {
     }
     self.identity = identity
     validity = certificate.validity
-    guard let handle = SSL_CTX_new(TLS_method()) else { preconditionFailure("out of memory") }
-    self.handle = handle
+    handle = Self.bare()
     defer { ERR_clear_error() }
-    must(komora_tls13_only(handle), "set_min_proto_version")
-    must(SSL_CTX_set_ciphersuites(handle, "TLS_AES_256_GCM_SHA384:TLS_CHACHA20_POLY1305_SHA256"), "set_ciphersuites")
-    must(komora_set_groups(handle, "X25519:P-256"), "set1_groups_list")
-    must(komora_set_signatures(handle, "ed25519:ecdsa_secp256r1_sha256"), "set1_sigalgs_list")
-    must(SSL_CTX_set_num_tickets(handle, 0), "set_num_tickets")
-    komora_keep_little(handle)
+    TLSProtocol.choose(for: handle, servesJoins: servesJoins)
     SSL_CTX_set_verify(handle, SSL_VERIFY_PEER | SSL_VERIFY_FAIL_IF_NO_PEER_CERT, nil)
-    // Leaf and authority, nothing between.
+    // Leaf and authority, nothing between. OpenSSL serves the leaf with the authority that it finds in the store.
     SSL_CTX_set_verify_depth(handle, 0)
     guard SSL_CTX_use_certificate(handle, certificate.handle) == 1, SSL_CTX_use_PrivateKey(handle, key.handle) == 1,
       SSL_CTX_check_private_key(handle) == 1
@@ -56,4 +51,17 @@ package final class TLSContext {
   }
 
   deinit { SSL_CTX_free(handle) }
+
+  /// TLS 1.3 as we speak it, without a certificate and trusting nobody.
+  static func bare() -> OpaquePointer {
+    guard let handle = SSL_CTX_new(TLS_method()) else { preconditionFailure("out of memory") }
+    defer { ERR_clear_error() }
+    must(komora_tls13_only(handle), "set_min_proto_version")
+    must(SSL_CTX_set_ciphersuites(handle, "TLS_AES_256_GCM_SHA384:TLS_CHACHA20_POLY1305_SHA256"), "set_ciphersuites")
+    must(komora_set_groups(handle, "X25519:P-256"), "set1_groups_list")
+    must(komora_set_signatures(handle, "ed25519:ecdsa_secp256r1_sha256"), "set1_sigalgs_list")
+    must(SSL_CTX_set_num_tickets(handle, 0), "set_num_tickets")
+    komora_keep_little(handle)
+    return handle
+  }
 }

@@ -10,6 +10,8 @@ import COpenSSL
 package enum TLSEffect: Equatable, Sendable {
   case send([UInt8])
   case established(X509Identity)
+  /// A peer that showed no certificate, on the protocol for those who have none yet.
+  case joining
   case plain([UInt8])
   /// The last effect of a session.
   case closed(TLSClosure)
@@ -30,13 +32,18 @@ package struct TLSExpectation: Sendable {
 package final class TLSSession {
   package enum Side: Sendable { case connecting, accepting }
   private enum Phase { case handshake, established, closed }
+  private enum Trust {
+    /// Members under the context's authorities.
+    case members(TLSContext, TLSExpectation)
+    /// The server of a joiner.
+    case pin(TLSPin, TLSProtocol)
+  }
 
   /// A handshake of ours has less than 4 KiB in each direction.
   package static let handshakeBytesMax = 32 << 10
 
   private let handle: OpaquePointer
-  private let context: TLSContext
-  private let expectation: TLSExpectation
+  private let trust: Trust
   private let input = X509Memory()
   private let output = X509Memory()
   private var phase = Phase.handshake
@@ -45,11 +52,27 @@ package final class TLSSession {
   /// Seconds since 1970 until which the peer's certificate is valid; a session should not outlive it.
   package private(set) var peerValidUntil: Int64?
 
-  package init(_ context: TLSContext, _ side: Side, expecting expectation: TLSExpectation) {
-    self.context = context
-    self.expectation = expectation
+  package convenience init(_ context: TLSContext, _ side: Side, expecting expectation: TLSExpectation) {
     guard let handle = SSL_new(context.handle) else { preconditionFailure("out of memory") }
+    if side == .connecting { TLSProtocol.fabric.offer(by: handle) }
+    self.init(handle, side, .members(context, expectation))
+  }
+
+  /// The side of a joiner, which has no certificate; its server must fit `pin`. Members refuse it on any other protocol
+  /// than `join`.
+  package convenience init(joining pin: TLSPin, speaking spoken: TLSProtocol = .join) {
+    let context = TLSContext.bare()
+    defer { SSL_CTX_free(context) }
+    // OpenSSL finds no authority; the pin judges the chain before a byte of ours is sent.
+    SSL_CTX_set_verify(context, SSL_VERIFY_NONE, nil)
+    guard let handle = SSL_new(context) else { preconditionFailure("out of memory") }
+    spoken.offer(by: handle)
+    self.init(handle, .connecting, .pin(pin, spoken))
+  }
+
+  private init(_ handle: OpaquePointer, _ side: Side, _ trust: Trust) {
     self.handle = handle
+    self.trust = trust
     // SSL owns one reference of each from here on, ours are further ones.
     BIO_up_ref(input.handle)
     BIO_up_ref(output.handle)
@@ -113,14 +136,17 @@ package final class TLSSession {
         guard SSL_get_error(handle, result) == SSL_ERROR_WANT_READ else { return close(failure()) }
         return outgoing()
       }
-      if let reason = judge() {
+      let judged = judge()
+      guard case .success(let identity) = judged else {
         // No alert fits a peer whose certificate is in order; the goodbye lets it know at once.
         SSL_shutdown(handle)
-        return close(reason)
+        if case .failure(let reason) = judged { return close(reason) }
+        return close(.damaged)
       }
       effects += outgoing()
       phase = .established
-      effects.append(.established(peer!))
+      peer = identity
+      effects.append(identity.map { .established($0) } ?? .joining)
     }
     effects += read()
     return effects
@@ -150,19 +176,32 @@ package final class TLSSession {
     }
   }
 
-  /// Nil when the peer is whom we expect. The chain, its purpose and its dates were OpenSSL's part.
-  private func judge() -> TLSClosure? {
+  /// Who the peer is; nil for one that joins. The chain of a member, its purpose and its dates were OpenSSL's part.
+  private func judge() -> Result<X509Identity?, TLSClosure> {
+    let spoken = TLSProtocol(selectedBy: handle)
+    switch trust {
+    case .pin(let pin, let wanted):
+      guard spoken == wanted else { return .failure(.foreignProtocol) }
+      return pin.judge(TLSPin.chain(of: handle)).map { $0 }
+    case .members(let context, let expectation):
+      // The server has chosen it, so it serves joins.
+      if spoken == .join { return .success(nil) }
+      guard spoken == .fabric else { return .failure(.foreignProtocol) }
+      return judge(context, expectation).map { $0 }
+    }
+  }
+
+  private func judge(_ context: TLSContext, _ expectation: TLSExpectation) -> Result<X509Identity, TLSClosure> {
     guard SSL_get_verify_result(handle) == X509_V_OK, let shown = SSL_get1_peer_certificate(handle) else {
-      return .noCertificate
+      return .failure(.noCertificate)
     }
     let certificate = X509Certificate(adopting: shown)
-    guard let identity = certificate.identity else { return .malformedIdentity }
-    if identity.cluster != context.identity.cluster { return .foreignCluster }
-    if !expectation.roles.contains(identity.role) { return .wrongRole }
-    if let id = expectation.id, identity.id != id { return .wrongPeer }
-    peer = identity
+    guard let identity = certificate.identity else { return .failure(.malformedIdentity) }
+    if identity.cluster != context.identity.cluster { return .failure(.foreignCluster) }
+    if !expectation.roles.contains(identity.role) { return .failure(.wrongRole) }
+    if let id = expectation.id, identity.id != id { return .failure(.wrongPeer) }
     peerValidUntil = certificate.validity.upperBound
-    return nil
+    return .success(identity)
   }
 
   private func outgoing() -> [TLSEffect] {

@@ -38,15 +38,23 @@ package final class X509Authority {
   package func issue(
     _ request: String, for identity: X509Identity, validity: ClosedRange<Int64>
   ) throws(X509Error) -> X509Certificate {
+    try issue(
+      request, subject: identity.id.description, usage: identity.role == .node ? .server : .client,
+      alternatives: "URI:\(identity.uri)", validity)
+  }
+
+  /// `alternatives` is in OpenSSL's own notation and was checked by the caller; empty is none.
+  func issue(
+    _ request: String, subject: String, usage: X509Usage, alternatives: String, _ validity: ClosedRange<Int64>
+  ) throws(X509Error) -> X509Certificate {
     try X509Request.withPublicKey(request) { publicKey throws(X509Error) in
-      let leaf = Self.blank(subject: identity.id.description, publicKey: publicKey, validity)
+      let leaf = Self.blank(subject: subject, publicKey: publicKey, validity)
       must(X509_set_issuer_name(leaf.handle, X509_get_subject_name(certificate.handle)), "X509_set_issuer_name")
       for (nid, value) in [
         (NID_basic_constraints, "critical,CA:FALSE"), (NID_key_usage, "critical,digitalSignature"),
-        (NID_ext_key_usage, identity.role == .node ? "serverAuth,clientAuth" : "clientAuth"),
-        (NID_subject_key_identifier, "hash"), (NID_authority_key_identifier, "keyid:always"),
-        (NID_subject_alt_name, "URI:\(identity.uri)"),
-      ] { Self.extend(leaf, by: certificate, nid, value) }
+        (NID_ext_key_usage, usage.extended), (NID_subject_key_identifier, "hash"),
+        (NID_authority_key_identifier, "keyid:always"), (NID_subject_alt_name, alternatives),
+      ] where !value.isEmpty { Self.extend(leaf, by: certificate, nid, value) }
       precondition(X509_sign(leaf.handle, key.handle, key.digest) > 0, "OpenSSL: X509_sign failed")
       return leaf
     }

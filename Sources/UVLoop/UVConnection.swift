@@ -37,6 +37,8 @@ package final class UVConnection: UVHandle {
   private var failure: UVError?
   /// Runs while the last writes may still leave.
   private var closing: UVTimer?
+  /// The peer's end is waited for, not only the own writes.
+  private var isLingering = false
 
   init(on loop: UVLoop) throws(UVError) {
     try super.init(UV_TCP, on: loop) { raw, memory in uv_tcp_init(raw, memory.assumingMemoryBound(to: uv_tcp_t.self)) }
@@ -177,7 +179,7 @@ package final class UVConnection: UVHandle {
     completion?(status == 0 ? nil : UVError(status, "write"))
     guard isOpen else { return }
     if status < 0 { return fail(UVError(status, "write")) }
-    if closing != nil, queuedBytes == 0 { return close() }
+    if closing != nil, !isLingering, queuedBytes == 0 { return close() }
     if isRefusing, queuedBytes <= queuedBytesMax / 2 {
       isRefusing = false
       handlers.drained()
@@ -207,6 +209,24 @@ package final class UVConnection: UVHandle {
     }
     timer.start(after: patience)
     closing = timer
+  }
+
+  /// Ends this side's half after what is queued and closes when the peer has ended its own, at the latest after
+  /// `patience`. What still arrives is read and dropped: a close over unread bytes resets the connection, and the peer
+  /// might never read what was said last.
+  package func closeAfterPeer(patience: Duration = .seconds(1)) {
+    loop.assertCurrent()
+    guard isOpen, closing == nil else { return }
+    guard isConnected, let timer = try? UVTimer(on: loop, onFire: { [weak self] _ in self?.close() }) else {
+      return close()
+    }
+    handlers.received = { _ in }
+    handlers.ended = { [weak self] in self?.close() }
+    isLingering = true
+    closing = timer
+    timer.start(after: patience)
+    shutdown()
+    startReading()
   }
 
   private func fail(_ error: UVError) {

@@ -91,7 +91,10 @@ package final class UVLoop: SerialExecutor {
     return core
   }
 
+  /// The runtime lends the executor without a reference, and the job may drop the last one: a late job is run right here.
   private func add(_ work: Work) {
+    let kept = Unmanaged.passRetained(self)
+    defer { kept.release() }
     let runHere = inbox.with { state in
       state.work.append(work)
       guard state.phase == .ended else {

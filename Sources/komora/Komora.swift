@@ -12,7 +12,7 @@ package struct Komora: AsyncParsableCommand {
     abstract: "Storage and backup of business accounts: isolated, encrypted, restorable from any day.",
     version: Version.text,
     subcommands: [
-      DevCommand.self, NodeCommand.self, AccountCommand.self, KeyCommand.self, ImportCommand.self,
+      DevCommand.self, NodeCommand.self, ClusterCommand.self, AccountCommand.self, KeyCommand.self, ImportCommand.self,
       SnapshotCommand.self, RestoreCommand.self, VerifyCommand.self, KeysCommand.self, DoctorCommand.self,
       ReadDatabaseCommand.self,
     ])

@@ -138,7 +138,7 @@ final class EtcdCluster {
   }
 
   /// Ports that were free a moment ago, all held at once while they are chosen.
-  private static func freePorts(_ count: Int) -> [Int] {
+  static func freePorts(_ count: Int) -> [Int] {
     var held: [Int32] = []
     defer { for descriptor in held { close(descriptor) } }
     return (0..<count).map { _ in

@@ -104,7 +104,8 @@ struct EndpointTests {
       $0.roles = [.node, .client]
     }
     #expect(await code(client, 6, openAddress, 1, [1]) == nil)
-    #expect(await code(client, 6, openAddress, 3, [1]) == .cancelled)
+    #expect(await code(client, 6, openAddress, 3, [1]) == .refused)
+    #expect(await open.counters.refused == ["method": 1])
     #expect(await b.counters.linksEnded["tls.wrongRole"] == 1)
     await open.close()
     #expect([.lost, .unreachable].contains(await code(client, 6, openAddress, 1, [1])))

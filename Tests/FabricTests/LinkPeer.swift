@@ -17,6 +17,7 @@ actor LinkPeer {
   }
   private var waiters: [Waiter] = []
   private var listener: UVListener?
+  private var mute: [UVConnection] = []
   var links: [FabricLink] = []
   var raw: UVConnection?
   var rawConnected = false
@@ -64,6 +65,25 @@ actor LinkPeer {
       try FabricLink(
         calling: address, on: loop, context: try TLSContext(credentials), expecting: expecting, limits: limits,
         handshakeTimeout: handshakeTimeout))
+  }
+
+  /// Calls without a certificate.
+  func join(_ address: SocketAddress, pin: [UInt8], speaking spoken: TLSProtocol = .join) throws {
+    watch(
+      try FabricLink(
+        joining: address, on: loop, pin: TLSPin(authority: pin), speaking: spoken,
+        limits: .joining(helloTimeout: 20_000_000_000)))
+  }
+
+  /// Takes connections and never says a word.
+  func listenMute() throws -> SocketAddress {
+    listener = try UVListener(on: loop, bind: .loopback()) { self.mute.append($0) }
+    return listener!.address!
+  }
+
+  func closeMute() {
+    listener?.close()
+    for connection in mute { connection.close() }
   }
 
   /// A connection that speaks no TLS by itself.
@@ -130,6 +150,8 @@ struct Infrastructure: Sendable {
     let authority = try X509Authority.make(name: "test", validity: (Self.now - 60)...(Self.now + 3600))
     self.authority = TLSCredentials(authorities: [], certificate: authority.certificate.pem, key: authority.key.pem)
   }
+
+  var pin: [UInt8] { get throws { try X509Certificate(pem: authority.certificate).fingerprint } }
 
   func credentials(
     _ number: UInt64, role: X509Identity.Role = .node, expired: Bool = false, seconds: Int64 = 3600,

@@ -17,6 +17,7 @@ struct AdminService: Sendable {
     addKeyRoutes(to: router)
     addBackupRoutes(to: router)
     addTokenRoutes(to: router)
+    addClusterRoutes(to: router)
     router.get("node") { request, context in
       try access.administrator(.read, request, context)
       let configuration = node.configuration

@@ -36,6 +36,7 @@ struct APIError: Error {
       case .refused: .forbidden
       case .unavailable: .serviceUnavailable
       case .io: .internalServerError
+      case .elsewhere: .misdirectedRequest
       }
     self.init(status, code: error.code.rawValue, error.message)
     if error.isRetryable { retryAfterSeconds = 1 }

@@ -37,12 +37,19 @@ struct Access: Sendable {
     let record = try? node.account(named: context.parameters.get("account") ?? "")
     let hidden = APIError(.notFound, HranaError("NOT_FOUND", "there is no such account, or the token does not open it"))
     guard let record, record.isActive else { throw hidden }
+    let held = { () throws(APIError) in
+      do throws(NodeError) { try node.checkHeld(record) } catch {
+        throw APIError(.misdirectedRequest, HranaError("NOT_APPLIED_ELSEWHERE", error.message))
+      }
+    }
     switch principal {
     case .account(let id, let keyID):
       guard id == record.id else { throw hidden }
+      try held()
       return DatabaseGrant(account: id, credential: "key \(keyID)")
     case .admin(let name, _):
       guard principal.allows(.data) else { throw hidden }
+      try held()
       return DatabaseGrant(account: record.id, credential: "administrator \(name)")
     }
   }

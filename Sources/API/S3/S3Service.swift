@@ -58,6 +58,9 @@ struct S3Service: HTTPResponder {
       return try listBuckets(checked)
     }
     guard checked.bucket == checked.account.name, checked.account.isActive else { throw S3Error.accessDenied }
+    do throws(NodeError) { try node.checkHeld(checked.account) } catch {
+      throw S3Error(.misdirectedRequest, "PermanentRedirect", error.message)
+    }
     return checked.key.isEmpty ? try await bucket(checked) : try await object(checked)
   }
 

@@ -50,6 +50,8 @@ package struct AccountRecord: Sendable, Equatable {
   package var state: AccountState
   package var options: AccountOptions
   package var home: String
+  /// The node that holds its shard; nil in a store that never knew more than one.
+  package var primary: NodeID?
 
   package var timezone: String { options.timezone }
   package var residency: [String] { options.residency }

@@ -11,6 +11,8 @@ struct StoredAccount: Codable {
   var state: AccountState
   var home: String
   var options: AccountOptions
+  /// The node that holds it; missing in a store that knew one node only.
+  var primary: String?
 
   init(_ record: AccountRecord) {
     name = record.name
@@ -19,10 +21,12 @@ struct StoredAccount: Codable {
     state = record.state
     home = record.home
     options = record.options
+    primary = record.primary.map { "\($0)" }
   }
 
   func record(id: AccountID) -> AccountRecord {
     AccountRecord(
-      id: id, name: name, createdAt: createdAt, deletedAt: deletedAt, state: state, options: options, home: home)
+      id: id, name: name, createdAt: createdAt, deletedAt: deletedAt, state: state, options: options, home: home,
+      primary: primary.flatMap(NodeID.init(_:)))
   }
 }

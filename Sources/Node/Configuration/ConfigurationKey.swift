@@ -8,6 +8,8 @@ package struct ConfigurationKey: Sendable {
     /// A whole number in this range, without a unit: counts only.
     case count(ClosedRange<Int>)
     case duration
+    /// A duration, or `profile` for the one that goes with another key.
+    case optionalDuration
     case size
     case timeOfDay
     case address

@@ -80,6 +80,7 @@ struct ConfigurationReader {
       case .boolean: ["true": .boolean(true), "false": .boolean(false)][text]
       case .count(let range): Int(text).flatMap { range.contains($0) ? .number($0) : nil }
       case .duration: Quantity.duration(text).map { .duration($0) }
+      case .optionalDuration: text == "profile" ? .text(text) : Quantity.duration(text).map { .duration($0) }
       case .size: Quantity.size(text).map { .number($0) }
       case .timeOfDay: Quantity.timeOfDay(text).map { .number($0) }
       case .address: ListenAddress(text).map { .address($0) }
@@ -102,6 +103,7 @@ struct ConfigurationReader {
     case .boolean: "true or false"
     case .count(let range): "a whole number from \(range.lowerBound) to \(range.upperBound)"
     case .duration: "a duration such as \(Quantity.durationExamples)"
+    case .optionalDuration: "\"profile\" or a duration such as \(Quantity.durationExamples)"
     case .size: "a size such as \(Quantity.sizeExamples)"
     case .timeOfDay: "a time of day such as \"02:30\""
     case .address: "an address such as \"127.0.0.1:7400\" or \"[::1]:7400\""

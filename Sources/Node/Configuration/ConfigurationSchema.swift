@@ -1,7 +1,7 @@
 // Every key of a node's configuration. What is not here is refused; what is here is documented by its own entry.
 
 package enum ConfigurationSchema {
-  package static let keys: [ConfigurationKey] = node + security + timers + limits
+  package static let keys: [ConfigurationKey] = node + security + timers + fabric + limits
 
   static let sections: [String] = keys.reduce(into: []) { if !$0.contains($1.section) { $0.append($1.section) } }
 
@@ -17,21 +17,25 @@ package enum ConfigurationSchema {
     .init("listen.api", .address, "127.0.0.1:7400", "HTTPS: admin API and SQL"),
     .init("listen.s3", .address, "127.0.0.1:7401", "HTTPS: S3"),
     .init("listen.fabric", .address, "127.0.0.1:7402", "between nodes; unused by a node that stands alone"),
-    .init("cluster.name", .text, "komora", "name of the cluster"),
-    .init("cluster.seeds", .texts, "", "fabric addresses of other nodes; empty: this node stands alone"),
+    .init("cluster.name", .text, "komora", "name of the cluster: 1 to 63 of a-z, 0-9 and -"),
+    .init("cluster.seeds", .texts, "", "fabric addresses to ask first, beside those that the node remembers"),
+    .init("cluster.advertise", .text, nil, "IP address that other nodes and clients use; default: those of [listen]"),
     .init("control.engine", .choice(["embedded", "etcd"]), "embedded", "where what must be agreed on is kept"),
-    .init("control.endpoints", .texts, "", "addresses of etcd"),
-    .init("control.managed", .boolean, "false", "whether the node configures an etcd member of its own"),
+    .init("control.endpoints", .texts, "", "URLs of an etcd that stands outside, such as https://10.0.0.9:2379"),
+    .init("control.managed", .boolean, "false", "whether the nodes of the cluster run etcd themselves"),
+    .init("control.ca", .text, nil, "certificate of the outside etcd's CA, PEM"),
+    .init("control.cert", .text, nil, "certificate for the outside etcd, PEM"),
+    .init("control.key", .text, nil, "its key, PEM"),
     .init("paths.archive", .text, nil, "directory of the archive; default: archive, beside node.data"),
     .init("paths.temporary", .text, nil, "directory of temporary files; default: tmp, beside node.data"),
     .init("paths.keys", .text, nil, "directory of keys; default: keys, beside node.data"),
   ]
 
   private static let security: [ConfigurationKey] = [
-    .init("tls.ca", .text, nil, "certificate of the fabric's CA, PEM"),
-    .init("tls.cert", .text, nil, "this node's certificate for the fabric, PEM"),
+    .init("tls.ca", .text, nil, "certificate of the fabric's CA, PEM; default: the cluster's own"),
+    .init("tls.cert", .text, nil, "this node's certificate for the fabric, PEM; default: issued by the cluster"),
     .init("tls.key", .text, nil, "its key, PEM"),
-    .init("tls.api_cert", .text, nil, "certificate chain for the API and S3 ports, PEM"),
+    .init("tls.api_cert", .text, nil, "certificate chain for the API and S3 ports, PEM; default: issued by the cluster"),
     .init("tls.api_key", .text, nil, "its key, PEM"),
     .init(
       "keys.provider", .choice(["file", "passphrase", "command"]), "file", "where the key-encryption key comes from"),
@@ -52,6 +56,27 @@ package enum ConfigurationSchema {
     .init("timers.transaction_timeout", .duration, "60s", "longest interactive transaction"),
     .init("timers.transaction_idle", .duration, "10s", "longest pause inside one"),
     .init("timers.upload_idle", .duration, "60s", "longest pause of an upload or download"),
+  ]
+
+  /// Membership's profile gives every timer below that is left at "profile".
+  private static let fabric: [ConfigurationKey] = [
+    .init("timers.membership", .choice(["lan", "wan"]), "lan", "wan: nodes whose round trips are over 100 ms"),
+    .init("timers.probe_period", .optionalDuration, "profile", "one member is probed per period"),
+    .init("timers.probe_timeout", .optionalDuration, "profile", "longest direct answer; at most half the period"),
+    .init("timers.gossip_period", .optionalDuration, "profile", "how often news are passed on"),
+    .init("timers.push_pull_period", .optionalDuration, "profile", "how often two members compare everything"),
+    .init("timers.reconnect_period", .optionalDuration, "profile", "how often a dead member is tried again"),
+    .init("timers.leave_linger", .optionalDuration, "profile", "how long a node that goes says so"),
+    .init("timers.handshake_timeout", .duration, "5s", "longest handshake between nodes"),
+    .init("timers.question_timeout", .duration, "5s", "longest answer of another node"),
+    .init("timers.health_sample", .duration, "1s", "how often a node measures its own health"),
+    .init("timers.control_timeout", .duration, "5s", "longest answer of the control store"),
+    .init("timers.control_wait", .duration, "60s", "how long a start waits for the control store"),
+    .init("timers.caretaker_lease", .duration, "10s", "how soon another node takes the cluster's chores over"),
+    .init("timers.caretaker_interval", .duration, "1s", "how often the chores are looked at"),
+    .init("timers.datagram_key_rotation", .duration, "24h", "age at which the datagrams' key is replaced"),
+    .init("timers.certificate_life", .duration, "90d", "of a node's certificate; renewed after two thirds"),
+    .init("timers.invitation_life", .duration, "15min", "of a join token; 15min at most"),
   ]
 
   private static let limits: [ConfigurationKey] = [

@@ -1,6 +1,7 @@
 // From keys and values to the structure, with the rules that reach over several keys.
 
 import Foundation
+import Membership
 
 extension NodeConfiguration {
   /// `directory` is where relative paths count from.
@@ -12,7 +13,6 @@ extension NodeConfiguration {
     guard let data = values.path("node.data") else {
       throw ConfigurationError("`node.data` is missing: name the directory of this node's data", source: source)
     }
-    try Self.refuseCluster(values, source)
     let base = URL(fileURLWithPath: data).deletingLastPathComponent().path
     self.init(directory: base)
     paths.data = data
@@ -26,8 +26,18 @@ extension NodeConfiguration {
     zone = values.text("node.zone")
     listen = Listen(
       api: values.address("listen.api"), s3: values.address("listen.s3"), fabric: values.address("listen.fabric"))
-    tls = TLSFiles(apiCertificate: values.path("tls.api_cert"), apiKey: values.path("tls.api_key"))
+    tls = TLSFiles(
+      authority: values.path("tls.ca"), certificate: values.path("tls.cert"), key: values.path("tls.key"),
+      apiCertificate: values.path("tls.api_cert"), apiKey: values.path("tls.api_key"))
+    cluster = Cluster(
+      name: values.text("cluster.name"), seeds: values.texts("cluster.seeds"),
+      advertise: values.optionalText("cluster.advertise"))
+    control = Control(
+      engine: values.text("control.engine") == "etcd" ? .etcd : .embedded, endpoints: values.texts("control.endpoints"),
+      isManaged: values.boolean("control.managed"), authority: values.path("control.ca"),
+      certificate: values.path("control.cert"), key: values.path("control.key"))
     readTimers(values)
+    readFabricTimers(values)
     readLimits(values)
     try checkRelations(source)
   }
@@ -43,6 +53,26 @@ extension NodeConfiguration {
     timers.transactionTimeout = values.duration("timers.transaction_timeout")
     timers.transactionIdle = values.duration("timers.transaction_idle")
     timers.uploadIdle = values.duration("timers.upload_idle")
+  }
+
+  private mutating func readFabricTimers(_ values: Values) {
+    fabric.isWide = values.text("timers.membership") == "wan"
+    fabric.probePeriod = values.optionalDuration("timers.probe_period")
+    fabric.probeTimeout = values.optionalDuration("timers.probe_timeout")
+    fabric.gossipPeriod = values.optionalDuration("timers.gossip_period")
+    fabric.pushPullPeriod = values.optionalDuration("timers.push_pull_period")
+    fabric.reconnectPeriod = values.optionalDuration("timers.reconnect_period")
+    fabric.leaveLinger = values.optionalDuration("timers.leave_linger")
+    fabric.handshakeTimeout = values.duration("timers.handshake_timeout")
+    fabric.questionTimeout = values.duration("timers.question_timeout")
+    fabric.healthSample = values.duration("timers.health_sample")
+    fabric.controlTimeout = values.duration("timers.control_timeout")
+    fabric.controlWait = values.duration("timers.control_wait")
+    fabric.caretakerLease = values.duration("timers.caretaker_lease")
+    fabric.caretakerInterval = values.duration("timers.caretaker_interval")
+    fabric.datagramKeyRotation = values.duration("timers.datagram_key_rotation")
+    fabric.certificateLife = values.duration("timers.certificate_life")
+    fabric.invitationLife = values.duration("timers.invitation_life")
   }
 
   private mutating func readLimits(_ values: Values) {
@@ -69,15 +99,36 @@ extension NodeConfiguration {
     guard name.utf8.count <= 63, !name.isEmpty,
       name.allSatisfy({ $0.isASCII && ($0.isLetter || $0.isNumber || $0 == "-") })
     else { throw ConfigurationError("`node.name` wants 1 to 63 letters, digits and hyphens", source: source) }
+    try checkCluster(source)
   }
 
-  private static func refuseCluster(_ values: Values, _ source: String) throws(ConfigurationError) {
-    guard values.texts("cluster.seeds").isEmpty, values.texts("control.endpoints").isEmpty,
-      values.text("control.engine") == "embedded", !values.boolean("control.managed")
-    else {
+  private func checkCluster(_ source: String) throws(ConfigurationError) {
+    for (key, text) in [("cluster.name", cluster.name), ("node.region", region)] {
+      guard (1...63).contains(text.utf8.count),
+        text.utf8.allSatisfy({ (97...122).contains($0) || (48...57).contains($0) || $0 == 45 })
+      else { throw ConfigurationError("`\(key)` wants 1 to 63 of a-z, 0-9 and -", source: source) }
+    }
+    if let problem = fabric.swim.problem { throw ConfigurationError("in [timers], \(problem)", source: source) }
+    guard fabric.invitationLife <= .seconds(900) else {
+      throw ConfigurationError("`timers.invitation_life` is at most \"15min\"", source: source)
+    }
+    guard fabric.caretakerLease >= .seconds(1), fabric.caretakerInterval * 3 <= fabric.caretakerLease else {
       throw ConfigurationError(
-        "this version runs one node alone: leave `cluster.seeds` empty and `control.engine` \"embedded\"",
+        "`timers.caretaker_lease` is at least \"1s\" and three times `timers.caretaker_interval`", source: source)
+    }
+    let isOutside = !control.endpoints.isEmpty
+    guard control.engine == .etcd ? isOutside != control.isManaged : !isOutside && !control.isManaged else {
+      throw ConfigurationError(
+        "[control] wants engine = \"etcd\" with either managed = true or endpoints, or engine = \"embedded\" alone",
         source: source)
+    }
+    if isOutside, control.authority == nil || control.certificate == nil || control.key == nil {
+      throw ConfigurationError(
+        "`control.endpoints` want `control.ca`, `control.cert` and `control.key`: etcd is used with client certificates "
+          + "only", source: source)
+    }
+    if [tls.authority, tls.certificate, tls.key].contains(where: { ($0 == nil) != (tls.authority == nil) }) {
+      throw ConfigurationError("`tls.ca`, `tls.cert` and `tls.key` belong together", source: source)
     }
   }
 
@@ -123,6 +174,14 @@ extension NodeConfiguration {
     }
     func duration(_ path: String) -> Duration {
       guard case .duration(let duration) = reader[path] else { preconditionFailure("\(path) has no duration") }
+      return duration
+    }
+    func optionalText(_ path: String) -> String? {
+      guard case .text(let text) = reader[path], !text.isEmpty else { return nil }
+      return text
+    }
+    func optionalDuration(_ path: String) -> Duration? {
+      guard case .duration(let duration) = reader[path] else { return nil }
       return duration
     }
     func address(_ path: String) -> ListenAddress {

@@ -22,7 +22,20 @@ extension NodeConfiguration {
     if let certificate = tls.apiCertificate, let key = tls.apiKey {
       lines += ["", "[tls]", "api_cert = \(Self.quote(certificate))", "api_key = \(Self.quote(key))"]
     }
-    return lines.joined(separator: "\n") + "\n"
+    return (lines + clusterLines).joined(separator: "\n") + "\n"
+  }
+
+  private var clusterLines: [String] {
+    guard control.engine == .etcd else { return [] }
+    var lines = ["", "[cluster]", "name = \(Self.quote(cluster.name))"]
+    if let address = cluster.advertise { lines.append("advertise = \(Self.quote(address))") }
+    lines += ["", "[control]", "engine = \"etcd\""]
+    guard !control.isManaged else { return lines + ["managed = true"] }
+    lines.append("endpoints = [\(control.endpoints.map(Self.quote).joined(separator: ", "))]")
+    for (key, path) in [("ca", control.authority), ("cert", control.certificate), ("key", control.key)] {
+      if let path { lines.append("\(key) = \(Self.quote(path))") }
+    }
+    return lines
   }
 
   /// A TOML basic string.

@@ -11,6 +11,9 @@ package struct NodeConfiguration: Sendable, Equatable {
   package var zone = ""
   package var listen = Listen()
   package var tls = TLSFiles()
+  package var cluster = Cluster()
+  package var control = Control()
+  package var fabric = FabricTimers()
   package var keys: KeySource
   package var adminTokenFile: String?
   package var paths: Paths
@@ -23,15 +26,41 @@ package struct NodeConfiguration: Sendable, Equatable {
     package var fabric = ListenAddress(host: "127.0.0.1", port: 7402)
   }
 
-  /// PEM files for the API and S3 ports.
+  /// PEM files: for the fabric (all three or none), and for the API and S3 ports.
   package struct TLSFiles: Sendable, Equatable {
+    package var authority: String?
+    package var certificate: String?
+    package var key: String?
     package var apiCertificate: String?
     package var apiKey: String?
 
-    package init(apiCertificate: String? = nil, apiKey: String? = nil) {
+    package init(
+      authority: String? = nil, certificate: String? = nil, key: String? = nil, apiCertificate: String? = nil,
+      apiKey: String? = nil
+    ) {
+      self.authority = authority
+      self.certificate = certificate
+      self.key = key
       self.apiCertificate = apiCertificate
       self.apiKey = apiKey
     }
+  }
+
+  package struct Cluster: Sendable, Equatable {
+    package var name = "komora"
+    package var seeds: [String] = []
+    /// An IP address.
+    package var advertise: String?
+  }
+
+  package struct Control: Sendable, Equatable {
+    package enum Engine: Sendable { case embedded, etcd }
+    package var engine = Engine.embedded
+    package var endpoints: [String] = []
+    package var isManaged = false
+    package var authority: String?
+    package var certificate: String?
+    package var key: String?
   }
 
   package enum KeySource: Sendable, Equatable {

@@ -26,6 +26,8 @@ package enum AdminScope: String, Sendable, Codable, CaseIterable, Comparable {
   case backup
   /// Use SQL and recordings of every account.
   case data
+  /// Let nodes in and out, turn keys, and take the recovery kit.
+  case cluster
   /// Make and revoke administrators' tokens.
   case tokens
 

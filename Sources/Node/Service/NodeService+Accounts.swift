@@ -6,7 +6,6 @@
 
 package import Base
 import ControlStores
-import OpenSSL
 import ShardStore
 import Threads
 
@@ -14,6 +13,14 @@ extension NodeService {
   package func createAccount(
     name: String, _ options: AccountOptions = AccountOptions()
   ) async throws(NodeError) -> AccountRecord {
+    if let cluster, let other = try await cluster.place(name, options) {
+      return try await createAccount(name: name, options, on: other)
+    }
+    return try await createAccountHere(name: name, options)
+  }
+
+  /// On this node, whatever placement would say.
+  func createAccountHere(name: String, _ options: AccountOptions) async throws(NodeError) -> AccountRecord {
     let record = try await reserve(name: name, options, as: .creating)
     do {
       try await engine.createAccount(record.id)
@@ -26,22 +33,23 @@ extension NodeService {
   }
 
   package func account(named name: String) throws(NodeError) -> AccountRecord {
-    guard let record = directory.with({ $0[name: name]?.record }) else {
+    guard let record = control.view.with({ $0[name: name]?.record }) else {
       throw NodeError(.notFound, "there is no account of that name: see `komora account list`")
     }
     return record
   }
 
-  package func account(_ id: AccountID) -> AccountRecord? { directory.with { $0[id]?.record } }
+  package func account(_ id: AccountID) -> AccountRecord? { control.view.with { $0[id]?.record } }
 
   /// By name; without deleted ones.
   package func accounts() -> [AccountRecord] {
-    directory.with { $0.accounts.values.map(\.record) }.filter { $0.state != .deleted }.sorted { $0.name < $1.name }
+    control.view.with { $0.accounts.values.map(\.record) }.filter { $0.state != .deleted }.sorted { $0.name < $1.name }
   }
 
   /// With the position that was published last.
   package func status(ofAccount name: String) async throws(NodeError) -> AccountStatus {
     let record = try account(named: name)
+    if !isHere(record) { return try await statusElsewhere(record) }
     guard record.isActive else {
       return AccountStatus(record: record, primary: configuration.name, standbys: [], position: .start)
     }
@@ -56,6 +64,7 @@ extension NodeService {
   /// Its keys end at once. Its archive stays for the retention and can be restored under a name.
   package func deleteAccount(named name: String) async throws(NodeError) {
     let record = try account(named: name)
+    if !isHere(record) { return try await deleteElsewhere(record) }
     guard record.state == .active || record.state == .deleting else {
       throw NodeError(.refused, "the account is being made or restored: wait for that to end")
     }
@@ -76,66 +85,58 @@ extension NodeService {
 
   // MARK: records
 
-  /// Stores a new record; the name is taken from then on.
+  /// Stores a new record, on this node; the name is taken from then on.
   func reserve(
     name: String, _ options: AccountOptions, as state: AccountState
   ) async throws(NodeError) -> AccountRecord {
     try AccountName.check(name)
     try options.check()
-    return try await change { () throws(NodeError) in
-      guard self.directory.with({ $0[name: name] }) == nil else {
+    let record = AccountRecord(
+      id: randomID(), name: name, createdAt: clock.now, deletedAt: nil, state: state, options: options,
+      home: options.home ?? configuration.region, primary: nodeID)
+    return try await control.change { view throws(NodeError) in
+      guard view[name: name] == nil else {
         throw NodeError(.exists, "an account of that name exists already: choose another name")
       }
-      let record = AccountRecord(
-        id: self.randomID(), name: name, createdAt: self.clock.now, deletedAt: nil, state: state, options: options,
-        home: options.home ?? self.configuration.region)
-      try self.put(record, if: .absent(ControlKeys.account(record.id)))
-      return record
+      let (names, mark) = view.addingName(.accounts)
+      let key = ControlKeys.account(record.id)
+      let put = ControlChange.put(key, try ControlKeys.encode(StoredAccount(record)))
+      return PlannedChange(conditions: [.absent(key), names], changes: [put, mark], value: record)
     }
   }
 
   func setState(_ id: AccountID, _ state: AccountState) async throws(NodeError) -> AccountRecord {
-    try await change { () throws(NodeError) in
-      guard let (record, revision) = self.directory.with({ $0[id].map { ($0.record, $0.revision) } }) else {
-        throw NodeError(.notFound, "the account is gone")
-      }
-      var changed = record
+    let now = clock.now
+    return try await control.change { view throws(NodeError) in
+      guard let account = view[id] else { throw NodeError(.notFound, "the account is gone") }
+      var changed = account.record
       changed.state = state
-      if state == .deleted { changed.deletedAt = self.clock.now }
-      try self.put(changed, if: ControlCondition(ControlKeys.account(id), at: revision))
-      return changed
+      if state == .deleted { changed.deletedAt = now }
+      let key = ControlKeys.account(id)
+      return PlannedChange(
+        conditions: [ControlCondition(key, at: account.revision)],
+        changes: [.put(key, try ControlKeys.encode(StoredAccount(changed)))], value: changed)
     }
   }
 
   /// Removes the record of an account that never was, or is gone.
   func forget(_ id: AccountID) async throws(NodeError) {
-    try await change { () throws(NodeError) in
-      _ = try self.commit([.delete(ControlKeys.account(id))])
-      self.directory.with { $0.remove(id) }
+    try await control.change { view throws(NodeError) in
+      PlannedChange(changes: view[id] == nil ? [] : [.delete(ControlKeys.account(id))], value: ())
     }
   }
 
   private func beginDeletion(_ id: AccountID) async throws(NodeError) {
-    try await change { () throws(NodeError) in
-      guard let (record, revision) = self.directory.with({ $0[id].map { ($0.record, $0.revision) } }) else { return }
-      var changed = record
+    try await control.change { view throws(NodeError) in
+      guard let account = view[id] else { return PlannedChange(changes: [], value: ()) }
+      var changed = account.record
       changed.state = .deleting
-      let keys = self.directory.with { $0.credentials.keys.values.filter { $0.record.account == id } }
-      var changes: [ControlChange] = [
-        .put(ControlKeys.account(id), try ControlKeys.encode(StoredAccount(changed)))
-      ]
-      changes += keys.map { .delete(ControlKeys.key($0.record.id)) }
-      let next = try self.commit(changes, if: [ControlCondition(ControlKeys.account(id), at: revision)])
-      self.directory.with { directory in
-        directory.put(changed, revision: next)
-        for key in keys { directory.credentials.removeKey(key.record.id) }
-      }
+      let key = ControlKeys.account(id)
+      let keys = view.credentials.keys.values.filter { $0.record.account == id }
+      let removals = keys.map { ControlChange.delete(ControlKeys.key($0.record.id)) }
+      return PlannedChange(
+        conditions: [ControlCondition(key, at: account.revision)],
+        changes: [.put(key, try ControlKeys.encode(StoredAccount(changed)))] + removals, value: ())
     }
-  }
-
-  private func put(_ record: AccountRecord, if condition: ControlCondition) throws(NodeError) {
-    let value = try ControlKeys.encode(StoredAccount(record))
-    let revision = try commit([.put(ControlKeys.account(record.id), value)], if: [condition])
-    directory.with { $0.put(record, revision: revision) }
   }
 }

@@ -1,4 +1,4 @@
-// Tokens, keys and who a request comes from. A revocation is stored and then removed from memory before the call
+// Tokens, keys and who a request comes from. A revocation is stored and gone from memory before the call
 // returns: no later request passes with it.
 
 import Base
@@ -14,12 +14,12 @@ extension NodeService {
     if let bootstrapTokenHash, constantTimeEqual(bootstrapTokenHash, hash) {
       return .admin(name: "bootstrap", scopes: [.all])
     }
-    return directory.with { $0.credentials.principal(tokenHash: hash, now: clock.now) }
+    return control.view.with { $0.credentials.principal(tokenHash: hash, now: clock.now) }
   }
 
   /// An access key is a name, not a secret: what proves its holder is the signature.
   package func s3Key(accessKey: String) -> S3Key? {
-    directory.with { directory in
+    control.view.with { directory in
       guard let key = directory.credentials.keys[accessKey], let account = directory[key.record.account]?.record else {
         return nil
       }
@@ -36,11 +36,14 @@ extension NodeService {
     let record = KeyRecord(id: accessKey, account: account.id, label: label, createdAt: clock.now)
     let stored = StoredKey(
       account: "\(account.id)", label: label, createdAt: record.createdAt, secretKey: secretKey, tokenHash: hash.hex)
-    try await change { () throws(NodeError) in
-      _ = try self.commit(
-        [.put(ControlKeys.key(accessKey), try ControlKeys.encode(stored))], if: [.absent(ControlKeys.key(accessKey))])
-      let secret = SecretBytes(Array(secretKey.utf8))
-      self.directory.with { $0.credentials.add(.init(record: record, secret: secret, tokenHash: hash)) }
+    try await control.change { view throws(NodeError) in
+      guard let account = view[record.account], account.record.isActive else {
+        throw NodeError(.refused, "the account is not active")
+      }
+      let key = ControlKeys.key(accessKey)
+      let lives = ControlCondition(ControlKeys.account(record.account), at: account.revision)
+      return PlannedChange(
+        conditions: [.absent(key), lives], changes: [.put(key, try ControlKeys.encode(stored))], value: ())
     }
     return NewKey(record: record, secretKey: secretKey, token: token)
   }
@@ -48,18 +51,17 @@ extension NodeService {
   /// Oldest first.
   package func keys(account name: String) throws(NodeError) -> [KeyRecord] {
     let account = try account(named: name)
-    return directory.with { $0.credentials.keys.values.map(\.record) }.filter { $0.account == account.id }
+    return control.view.with { $0.credentials.keys.values.map(\.record) }.filter { $0.account == account.id }
       .sorted { ($0.createdAt, $0.id) < ($1.createdAt, $1.id) }
   }
 
   package func revokeKey(account name: String, accessKey: String) async throws(NodeError) {
     let account = try account(named: name)
-    try await change { () throws(NodeError) in
-      guard self.directory.with({ $0.credentials.keys[accessKey]?.record.account }) == account.id else {
+    try await control.change { view throws(NodeError) in
+      guard view.credentials.keys[accessKey]?.record.account == account.id else {
         throw NodeError(.notFound, "the account has no such key: see `komora key list`")
       }
-      _ = try self.commit([.delete(ControlKeys.key(accessKey))])
-      self.directory.with { $0.credentials.removeKey(accessKey) }
+      return PlannedChange(changes: [.delete(ControlKeys.key(accessKey))], value: ())
     }
   }
 
@@ -82,26 +84,25 @@ extension NodeService {
       expiresAt: now + duration.wholeMicroseconds)
     let stored = StoredAdminToken(
       name: name, scopes: scopes.sorted(), createdAt: now, expiresAt: record.expiresAt, tokenHash: hash.hex)
-    try await change { () throws(NodeError) in
-      _ = try self.commit([.put(ControlKeys.admin(record.id), try ControlKeys.encode(stored))])
-      self.directory.with { $0.credentials.add(.init(record: record, tokenHash: hash)) }
+    try await control.change { _ throws(NodeError) in
+      let put = ControlChange.put(ControlKeys.admin(record.id), try ControlKeys.encode(stored))
+      return PlannedChange(changes: [put], value: ())
     }
     return NewAdminToken(record: record, token: token)
   }
 
   /// Oldest first, expired ones too.
   package func adminTokens() -> [AdminTokenRecord] {
-    directory.with { $0.credentials.admins.values.map(\.record) }
+    control.view.with { $0.credentials.admins.values.map(\.record) }
       .sorted { ($0.createdAt, $0.id) < ($1.createdAt, $1.id) }
   }
 
   package func revokeAdminToken(id: String) async throws(NodeError) {
-    try await change { () throws(NodeError) in
-      guard self.directory.with({ $0.credentials.admins[id] }) != nil else {
+    try await control.change { view throws(NodeError) in
+      guard view.credentials.admins[id] != nil else {
         throw NodeError(.notFound, "there is no such token: see `komora token list`")
       }
-      _ = try self.commit([.delete(ControlKeys.admin(id))])
-      self.directory.with { $0.credentials.removeAdmin(id) }
+      return PlannedChange(changes: [.delete(ControlKeys.admin(id))], value: ())
     }
   }
 }

@@ -16,6 +16,7 @@ extension NodeService {
   package func startSnapshot(account name: String) throws(NodeError) -> JobID {
     let account = try account(named: name)
     guard account.isActive else { throw NodeError(.refused, "the account is not active") }
+    try checkHeld(account)
     return try startSnapshot(account, .manual)
   }
 
@@ -60,7 +61,7 @@ extension NodeService {
   package func startRestore(_ request: RestoreRequest) throws(NodeError) -> JobID {
     let source = try archivedAccount(request.account)
     try AccountName.check(request.target)
-    if directory.with({ $0[name: request.target] }) != nil {
+    if control.view.with({ $0[name: request.target] }) != nil {
       throw NodeError(.exists, "an account named like the target exists already: choose another name for --as")
     }
     return try jobs.start(.restore, account: request.account, sharing: false) { reporter in
@@ -104,9 +105,10 @@ extension NodeService {
   }
 
   private func archivedAccount(_ name: String) throws(NodeError) -> AccountRecord {
-    guard let record = directory.with({ $0.archived(name) }) else {
+    guard let record = control.view.with({ $0.archived(name) }) else {
       throw NodeError(.notFound, "there is no account of that name: see `komora account list`")
     }
+    try checkHeld(record)
     return record
   }
 }

@@ -5,6 +5,7 @@ import Base
 import ControlStores
 import Disk
 import OpenSSL
+import Logging
 package import ShardStore
 import Threads
 
@@ -13,38 +14,67 @@ extension NodeService {
   package static func open(
     _ configuration: NodeConfiguration, clock: any StoreClock = SystemClock(), backups: (any AccountBackups)? = nil
   ) async throws(NodeError) -> NodeService {
-    let control = WorkPool(name: "control", threads: 1)
     let parts: Parts
     do {
-      parts = try await control.perform { try Self.openParts(configuration, clock, control, backups) }
+      parts = try await blocking { try Self.openParts(configuration, clock, backups) }
     } catch {
-      await control.finish {}
       throw NodeError(describing: error)
     }
-    let node = NodeService(parts)
-    try await node.finishInterrupted()
-    node.describeMetrics()
-    node.startSchedule()
-    return node
+    do {
+      let control = try await Self.openControl(parts)
+      let node: NodeService
+      do { node = try NodeService(parts, control) } catch {
+        await control.close()
+        throw error
+      }
+      do {
+        try await node.begin()
+        return node
+      } catch {
+        await node.close()
+        throw error
+      }
+    } catch {
+      let engine = parts.engine
+      try? await blocking { engine.close() }
+      parts.lock.release()
+      throw NodeError(describing: error)
+    }
+  }
+
+  private func begin() async throws {
+    try await adopt()
+    if let cluster {
+      serveAccounts(cluster)
+      try await cluster.start()
+    }
+    try await finishInterrupted()
+    describeMetrics()
+    startSchedule()
   }
 
   private static func openParts(
-    _ configuration: NodeConfiguration, _ clock: any StoreClock, _ control: WorkPool,
-    _ replacement: (any AccountBackups)?
+    _ configuration: NodeConfiguration, _ clock: any StoreClock, _ replacement: (any AccountBackups)?
   ) throws -> Parts {
     let disk = RealDisk()
     let paths = configuration.paths
     for path in [paths.data, paths.archive, paths.temporary, paths.keys] { try disk.makeDurableDirectory(path) }
     let lock = try DirectoryLock(directory: paths.data)
-    let controlPath = paths.data + "/control.sqlite"
-    let isNew = try disk.info(controlPath) == nil
-    let accounts = paths.data + "/accounts"
-    if isNew, try disk.info(accounts) != nil, try !disk.list(accounts).isEmpty {
-      throw NodeError(.io, "\(controlPath) is missing though there are accounts: put back the file that was there")
+    let isInCluster = try disk.info(ClusterMaterial.path(paths)) != nil
+    if !isInCluster, configuration.control.engine == .etcd {
+      throw NodeError(
+        .refused, "[control] engine is \"etcd\", but this node belongs to no cluster yet: run `komora cluster init` on "
+          + "the first node, `komora cluster join` on every other, with this configuration")
     }
-    let kek = try KeyEncryptionSource.open(configuration.keys, directory: paths.keys, disk: disk, creating: isNew)
-    let store = try EmbeddedControlStore(path: controlPath, kek: kek)
-    if isNew { try disk.syncDirectory(paths.data) }
+    let isNew = try disk.info(controlPath(configuration)) == nil
+    let accounts = paths.data + "/accounts"
+    if isNew, !isInCluster, try disk.info(accounts) != nil, try !disk.list(accounts).isEmpty {
+      throw NodeError(
+        .io, "\(controlPath(configuration)) is missing though there are accounts: put back the file that was there")
+    }
+    let kek = try KeyEncryptionSource.open(
+      configuration.keys, directory: paths.keys, disk: disk, creating: isNew && !isInCluster)
+    let material = try ClusterMaterial.load(disk, ClusterMaterial.path(paths), kek)
     let nodeID = try Self.nodeID(disk, paths.data + "/node")
     let metrics = MetricsRegistry()
     let engine = try Engine.open(
@@ -54,8 +84,101 @@ extension NodeService {
       ?? LiveBackups(engine: engine, disk: disk, archive: paths.archive, keyEncryption: kek)
     return Parts(
       configuration: configuration, engine: engine, metrics: metrics, nodeID: nodeID, clock: clock,
-      keyEncryption: kek, store: store, backups: backups, directory: try Self.load(store),
-      bootstrapTokenHash: try Self.bootstrapTokenHash(configuration, disk), control: control, lock: lock)
+      keyEncryption: kek, backups: backups, bootstrapTokenHash: try Self.bootstrapTokenHash(configuration, disk),
+      material: material, lock: lock)
+  }
+
+  static func controlPath(_ configuration: NodeConfiguration) -> String { configuration.paths.data + "/control.sqlite" }
+
+  // MARK: control store
+
+  private static func openControl(_ parts: Parts) async throws -> ControlDirectory {
+    guard let material = parts.material else {
+      let (path, kek) = (controlPath(parts.configuration), parts.keyEncryption)
+      let store = try await blocking {
+        let disk = RealDisk()
+        let isNew = try disk.info(path) == nil
+        let embedded = try EmbeddedControlStore(path: path, kek: kek)
+        if isNew { try disk.syncDirectory(parts.configuration.paths.data) }
+        return try LocalControlStore(embedded)
+      }
+      return try await ControlDirectory.open(store) { try? await blocking { store.close() } }
+    }
+    let configuration = parts.configuration
+    let etcd = try await blocking { try EtcdFiles.client(material, configuration, RealDisk()) }
+    let store = try EtcdControlStore(etcd, root: material.controlRoot)
+    do {
+      try await reach(store, within: configuration.fabric.controlWait)
+      try await moveEmbedded(parts, to: store, material)
+      return try await ControlDirectory.open(store) { await store.close() }
+    } catch {
+      await store.close()
+      throw error
+    }
+  }
+
+  /// Waits until etcd has a quorum: it may start later than this node does.
+  private static func reach(_ store: EtcdControlStore, within limit: Duration) async throws {
+    let logger = Logger(label: "control")
+    let end = ContinuousClock.now + limit
+    while true {
+      do throws(ControlStoreError) {
+        _ = try await store.entry(ClusterService.ringKey)
+        return
+      } catch {
+        guard error.code == .unavailable || error.code == .unknown, ContinuousClock.now < end else {
+          throw NodeError(
+            error.code == .refused ? .refused : .unavailable,
+            "the control store does not serve this node: \(error.message); look at etcd, then start the node again")
+        }
+        logger.notice("waiting for the control store", metadata: ["reason": "\(error.message)"])
+      }
+      try await Task.sleep(for: .milliseconds(250))
+    }
+  }
+
+  /// What this node knew while it stood alone goes into the cluster's store, once.
+  private static func moveEmbedded(_ parts: Parts, to store: EtcdControlStore, _ material: ClusterMaterial) async throws {
+    let (path, kek) = (controlPath(parts.configuration), parts.keyEncryption)
+    guard try await blocking({ try RealDisk().info(path) != nil }) else { return }
+    let source: EmbeddedControlStore
+    do {
+      source = try await blocking { try EmbeddedControlStore.resumingMove(path: path, kek: kek) }
+    } catch let error as ControlStoreError where error.code == .refused {
+      // Moved already: the file stays as a copy of that moment and refuses to be opened.
+      return
+    }
+    let migration = ControlStoreMigration(from: source, to: store, named: "the cluster \(material.clusterName)")
+    do {
+      let report = try await migration.run()
+      Logger(label: "control").notice("control store moved", metadata: ["entries": "\(report.entries)"])
+    } catch {
+      try? await blocking { source.close() }
+      throw error
+    }
+    try await blocking { source.close() }
+  }
+
+  /// Accounts that were made before this store knew of nodes belong to the node that has their shards.
+  private func adopt() async throws(NodeError) {
+    let held = Set(engine.accounts())
+    let own = nodeID
+    let orphans = control.view.with { view in
+      view.accounts.values.map(\.record).filter { $0.primary == nil && (held.contains($0.id) || cluster == nil) }
+    }
+    for orphan in orphans {
+      try await control.change { view throws(NodeError) in
+        guard let account = view[orphan.id], account.record.primary == nil else {
+          return PlannedChange(changes: [], value: ())
+        }
+        var record = account.record
+        record.primary = own
+        let key = ControlKeys.account(orphan.id)
+        return PlannedChange(
+          conditions: [ControlCondition(key, at: account.revision)],
+          changes: [.put(key, try ControlKeys.encode(StoredAccount(record)))], value: ())
+      }
+    }
   }
 
   static func engineConfiguration(_ configuration: NodeConfiguration, _ id: NodeID) -> EngineConfiguration {
@@ -94,39 +217,10 @@ extension NodeService {
     return hash
   }
 
-  private static func load(_ store: EmbeddedControlStore) throws -> AccountDirectory {
-    var directory = AccountDirectory()
-    for entry in try store.range(prefix: ControlKeys.accounts) {
-      let stored: StoredAccount = try ControlKeys.decode(entry)
-      let id = AccountID(String(entry.key.dropFirst(ControlKeys.accounts.count)))
-      guard let id else { throw NodeError(.io, "the control store has an account without an id") }
-      directory.put(stored.record(id: id), revision: entry.revision)
-    }
-    for entry in try store.range(prefix: ControlKeys.keys) {
-      let stored: StoredKey = try ControlKeys.decode(entry)
-      guard let account = AccountID(stored.account), let hash = [UInt8](hex: stored.tokenHash) else {
-        throw NodeError(.io, "the control store has a key of no account")
-      }
-      let record = KeyRecord(
-        id: String(entry.key.dropFirst(ControlKeys.keys.count)), account: account, label: stored.label,
-        createdAt: stored.createdAt)
-      directory.credentials.add(
-        .init(record: record, secret: SecretBytes(Array(stored.secretKey.utf8)), tokenHash: hash))
-    }
-    for entry in try store.range(prefix: ControlKeys.admins) {
-      let stored: StoredAdminToken = try ControlKeys.decode(entry)
-      let record = AdminTokenRecord(
-        id: String(entry.key.dropFirst(ControlKeys.admins.count)), name: stored.name, scopes: Set(stored.scopes),
-        createdAt: stored.createdAt, expiresAt: stored.expiresAt)
-      directory.credentials.add(.init(record: record, tokenHash: [UInt8](hex: stored.tokenHash) ?? []))
-    }
-    return directory
-  }
-
   /// Accounts that were being made are taken away, deletions go on.
   private func finishInterrupted() async throws(NodeError) {
-    let records = directory.with { $0.accounts.values.map(\.record) }
-    for record in records {
+    let records = control.view.with { $0.accounts.values.map(\.record) }
+    for record in records where record.primary == nodeID {
       switch record.state {
       case .creating, .restoring:
         // What was never finished may have no shard.
@@ -148,7 +242,7 @@ extension NodeService {
 
   /// The text of `/metrics`, with figures that are looked up when asked.
   package func metricsText(openMetrics: Bool = false) -> String {
-    let states = directory.with { $0.accounts.values.map(\.record.state) }
+    let states = control.view.with { $0.accounts.values.map(\.record.state) }
     for state in [AccountState.active, .creating, .restoring, .deleting, .deleted] {
       let count = states.count { $0 == state }
       metrics.gauge("komora_accounts", [("state", state.rawValue)]).set(Double(count))

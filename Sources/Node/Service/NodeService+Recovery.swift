@@ -11,6 +11,17 @@ package enum RecoveryRecipient: Sendable {
   /// An age recipient, `age1…`.
   case age(String)
   case passphrase(String)
+
+  func checked() throws(NodeError) -> RecoveryFile.Recipient {
+    switch self {
+    case .age(let text): return .age(text)
+    case .passphrase(let text):
+      guard text.utf8.count >= 12 else {
+        throw NodeError(.invalid, "a recovery passphrase has at least 12 bytes: it may be attacked for years")
+      }
+      return .passphrase(SecretBytes(Array(text.utf8)))
+    }
+  }
 }
 
 extension NodeService {
@@ -19,15 +30,8 @@ extension NodeService {
   ) async throws(NodeError) -> [UInt8] {
     let account = try account(named: name)
     guard account.isActive else { throw NodeError(.refused, "the account is not active") }
-    let target: RecoveryFile.Recipient
-    switch recipient {
-    case .age(let text): target = .age(text)
-    case .passphrase(let text):
-      guard text.utf8.count >= 12 else {
-        throw NodeError(.invalid, "a recovery passphrase has at least 12 bytes: it may be attacked for years")
-      }
-      target = .passphrase(SecretBytes(Array(text.utf8)))
-    }
+    try checkHeld(account)
+    let target = try recipient.checked()
     let (engine, now) = (engine, clock.now)
     do {
       let file = try await blocking {

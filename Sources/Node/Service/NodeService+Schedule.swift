@@ -26,13 +26,13 @@ extension NodeService {
   package func runDue() async -> [JobID] {
     let now = clock.now
     var started: [JobID] = []
-    for account in accounts() where account.isActive {
+    for account in accounts() where account.isActive && isHere(account) {
       guard isDue(account, now) else { continue }
-      let attempt = directory.with { $0.lastAttempt[account.id] }
+      let attempt = control.view.with { $0.lastAttempt[account.id] }
       guard now - (attempt ?? .min / 2) >= Self.retryMicroseconds else { continue }
       // The archive is read only here: once a day for an account whose snapshots succeed, and after a restart.
       let newest = (try? await backups.snapshots(of: account.id))?.last?.createdAt
-      directory.with { directory in
+      control.view.with { directory in
         directory.lastAttempt[account.id] = now
         directory.lastSnapshot[account.id] = newest
       }
@@ -45,13 +45,13 @@ extension NodeService {
   private func isDue(_ account: AccountRecord, _ now: UnixMicroseconds) -> Bool {
     SnapshotSchedule(from: configuration.timers.snapshotFrom, to: configuration.timers.snapshotTo).isDue(
       now: now, account: account.id, timezone: account.timezone,
-      lastSnapshot: directory.with { $0.lastSnapshot[account.id] }, createdAt: account.createdAt)
+      lastSnapshot: control.view.with { $0.lastSnapshot[account.id] }, createdAt: account.createdAt)
   }
 
   private func expireArchives(_ now: UnixMicroseconds) async {
     let oldest = now - configuration.timers.retention.wholeMicroseconds
-    let gone = directory.with { $0.accounts.values.map(\.record) }
-      .filter { $0.state == .deleted && ($0.deletedAt ?? now) < oldest }
+    let gone = control.view.with { $0.accounts.values.map(\.record) }
+      .filter { isHere($0) && $0.state == .deleted && ($0.deletedAt ?? now) < oldest }
     for account in gone {
       do {
         try await backups.removeArchive(of: account.id)

@@ -1,6 +1,9 @@
 // Where `komora dev` keeps what below its directory.
 
-struct DevLayout {
+import Foundation
+import Node
+
+struct DevLayout: Sendable {
   let root: String
 
   var lock: String { root + "/dev.lock" }
@@ -8,6 +11,11 @@ struct DevLayout {
   var caKey: String { root + "/ca/ca.key" }
   var server: String { root + "/ca/server.pem" }
   var serverKey: String { root + "/ca/server.key" }
+
+  /// The region in a node's configuration.
+  static func region(_ path: String) throws(ConfigurationError) -> String {
+    try NodeConfiguration.load(file: path, environment: [:]).region
+  }
 
   func node(_ name: String) -> Node { Node(root: root + "/" + name) }
 

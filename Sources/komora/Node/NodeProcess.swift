@@ -55,7 +55,7 @@ struct NodeProcess {
     case .notFound: .notFound
     case .exists, .refused: .refused
     case .invalid: .usage
-    case .unavailable: .unavailable
+    case .unavailable, .elsewhere: .unavailable
     case .io: .failed
     }
   }

@@ -1,0 +1,79 @@
+// A node's certificates are renewed after two thirds of their life. Links that stand go on under the old ones, and are
+// made again one by one under the new.
+
+import Base
+import Disk
+import Fabric
+import Logging
+import OpenSSL
+import Threads
+import UVLoop
+
+extension ClusterService {
+  func keepCertificate() async {
+    while !Task.isCancelled {
+      if let due = renewalDue, due <= parts.clock.now {
+        do throws(NodeError) {
+          try await renewCertificates()
+        } catch {
+          logger.warning("certificate not renewed yet", metadata: ["reason": "\(error.message)"])
+        }
+      }
+      try? await Task.sleep(for: min(configuration.fabric.certificateLife / 100, .seconds(60)))
+    }
+  }
+
+  /// Two thirds of the way through the certificate's life; nil for one that the operator gave.
+  private var renewalDue: UnixMicroseconds? {
+    guard configuration.tls.certificate == nil,
+      let certificate = try? X509Certificate(pem: material.with { $0.identity.certificate })
+    else { return nil }
+    let life = certificate.notAfter - certificate.notBefore
+    return (certificate.notBefore + life * 2 / 3) * 1_000_000
+  }
+
+  /// Asks the issuers in turn; an issuer makes its own.
+  func renewCertificates() async throws(NodeError) {
+    guard let own = control.view.with({ $0[self.nodeID]?.record }) else {
+      throw NodeError(.unavailable, "this node is not in the control store yet")
+    }
+    let keys = OwnKeys()
+    let issued = try await issue(keys.requests, own)
+    do {
+      try await changeMaterial { $0.take(issued, keys) }
+      let (configuration, node, renewed) = (configuration, nodeID, material.with { $0 })
+      try await blocking {
+        _ = try EtcdFiles.client(renewed, configuration, RealDisk())
+        try EtcdFiles.writeMember(renewed, configuration, RealDisk(), node: node, membership: nil)
+      }
+      let credentials = renewed.credentials
+      try await endpoint.use(credentials)
+      await endpoint.renewLinks(spread: .milliseconds(100))
+    } catch {
+      throw NodeError(describing: error)
+    }
+    parts.metrics.counter("komora_cluster_certificates_renewed_total").increment()
+    logger.notice("certificates renewed")
+  }
+
+  private func issue(
+    _ requests: CertificateRequests, _ own: NodeRecord
+  ) async throws(NodeError) -> IssuedCertificates {
+    if material.with({ $0.authorities != nil }) { return try certificates(requests, for: own) }
+    let issuers = control.view.with { view in
+      view.nodes.values.map(\.record).filter { $0.isIssuer && $0.id != nodeID && $0.state != .removed }
+    }
+    var reason = "the cluster has no issuer: restore one from the recovery kit"
+    for issuer in issuers.sorted(by: { $0.name < $1.name }) {
+      guard let address = SocketAddress(issuer.fabric) else { continue }
+      do throws(FabricError) {
+        let answer = try await endpoint.ask(
+          issuer.id, at: address, method: FabricMethod.renew.rawValue, ClusterJSON.encode(requests),
+          deadline: configuration.fabric.questionTimeout)
+        if let issued: IssuedCertificates = ClusterJSON.decode(answer) { return issued }
+        reason = "the answer of \(issuer.name) cannot be read"
+      } catch { reason = "\(issuer.name) does not answer: \(error.message)" }
+    }
+    throw NodeError(.unavailable, reason)
+  }
+}

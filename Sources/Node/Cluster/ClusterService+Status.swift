@@ -1,0 +1,133 @@
+// What `cluster status` and `what-if` are made from.
+
+import Base
+import Control
+import ControlStores
+import Formats
+import Membership
+import OpenSSL
+import Threads
+import UVLoop
+
+extension ClusterService {
+  func status() async -> ClusterStatus {
+    let view = control.view.with { $0 }
+    let members = Dictionary(uniqueKeysWithValues: await membership.members.map { ($0.node, $0) })
+    let counts = view.accounts.values.reduce(into: [NodeID: Int]()) { counts, account in
+      if let primary = account.record.primary, account.record.state != .deleted { counts[primary, default: 0] += 1 }
+    }
+    var nodes: [ClusterStatus.Node] = []
+    for record in view.nodes.values.map(\.record) {
+      var node = await describe(record, members[record.id])
+      node.accountsCount = counts[record.id] ?? 0
+      if record.state != .removed || node.health == .alive { nodes.append(node) }
+    }
+    nodes.sort { ($0.record.region, $0.record.name) < ($1.record.region, $1.record.name) }
+    let material = material.with { $0 }
+    let caretaker = view.cluster[Self.caretakerKey].flatMap { entry in
+      entry.value.count == 16 ? view[NodeID(bytes: entry.value)]?.record.name : nil
+    }
+    return ClusterStatus(
+      name: material.clusterName, id: material.clusterID.hex, node: configuration.name, nodes: nodes,
+      caretaker: caretaker, committedTime: committedTime,
+      control: ClusterStatus.Control(
+        isManaged: material.control.isManaged, endpoints: material.control.endpoints,
+        roundTrip: await controlRoundTrip()),
+      datagramKeyGeneration: material.ring.generation,
+      certificateEnds: (try? X509Certificate(pem: material.identity.certificate)).map { $0.notAfter * 1_000_000 },
+      lastChange: lastNews)
+  }
+
+  private func describe(_ record: NodeRecord, _ member: Member?) async -> ClusterStatus.Node {
+    let isSelf = record.id == nodeID
+    let health = isSelf ? await membership.ownHealth : member?.health
+    return ClusterStatus.Node(
+      record: record, health: isSelf ? .alive : member.map { ClusterStatus.Health($0.standing) } ?? .unknown,
+      incarnation: isSelf ? await membership.incarnation : member?.incarnation ?? 0,
+      roundTrip: member?.roundTrip.map { .nanoseconds($0.smoothed.nanoseconds) },
+      loadPermille: Int(health?.loadPermille ?? 0), diskFillPermille: Int(health?.diskFillPermille ?? 0),
+      isDegraded: health?.flags.contains(.degraded) ?? false, accountsCount: 0)
+  }
+
+  private func controlRoundTrip() async -> Duration? {
+    let (store, clock) = (control.store, ContinuousClock())
+    let start = clock.now
+    return (try? await store.entry(Self.ringKey)) == nil ? nil : start.duration(to: clock.now)
+  }
+
+  // MARK: placement's picture
+
+  func placementNodes() async -> [PlacementNode] {
+    let status = await status()
+    let members = Dictionary(uniqueKeysWithValues: await membership.members.map { ($0.node, $0) })
+    return status.nodes.map { node in
+      let health: PlacementNode.Health =
+        switch node.health {
+        case .alive: .alive
+        case .suspect: .suspect
+        case .dead, .left, .unknown: .dead(since: members[node.record.id]?.since ?? MembershipService.now)
+        }
+      return PlacementNode(
+        id: node.record.id, name: node.record.name, region: node.record.region, zone: node.record.zone,
+        state: node.record.state == .draining ? .draining : node.record.state == .removed ? .removed : .active,
+        health: health, loadPermille: node.loadPermille, diskFillPermille: node.diskFillPermille,
+        accountsCount: node.accountsCount)
+    }
+  }
+
+  /// Where a new account goes; nil for this node.
+  func place(_ name: String, _ options: AccountOptions) async throws(NodeError) -> NodeRecord? {
+    var random = SystemRandom()
+    // One voter, until there is replication; its region and residency hold.
+    let rules = PlacementRules(
+      goal: .none, homeRegion: options.home ?? configuration.region, residency: options.residency)
+    let placement = Placement(nodes: await placementNodes())
+    let primary: NodeID
+    do throws(PlacementError) {
+      primary = try placement.choose(AccountID(from: &random), rules).primary
+    } catch {
+      throw NodeError(.refused, error.message)
+    }
+    guard primary != nodeID else { return nil }
+    return control.view.with { $0[primary]?.record }
+  }
+
+  /// Which nodes carry the control store.
+  func controlMembers(_ nodes: [PlacementNode]) -> ControlMembers {
+    let access = material.with { $0.control }
+    guard access.isManaged else { return .elsewhere }
+    let carriers = control.view.with { view in
+      view.nodes.values.map(\.record).filter { record in
+        guard let fabric = SocketAddress(record.fabric) else { return false }
+        return access.endpoints.contains(ClusterAddresses.etcd(fabric).client)
+      }
+    }
+    return .nodes(carriers.map(\.id))
+  }
+
+  func placedAccounts() -> [PlacedAccount] {
+    control.view.with { view in
+      view.accounts.values.filter { $0.record.state == .active }.compactMap { account in
+        guard let primary = account.record.primary, let node = view[primary]?.record else { return nil }
+        return PlacedAccount(
+          id: account.record.id,
+          // What holds, not what is wished for: one voter survives nothing.
+          rules: PlacementRules(
+            goal: .none, homeRegion: account.record.options.home, residency: account.record.residency),
+          voters: [Voter(node: primary, region: node.region)], primary: primary)
+      }
+    }
+  }
+}
+
+extension ClusterStatus.Health {
+  init(_ standing: Member.Standing) {
+    self =
+      switch standing {
+      case .alive: .alive
+      case .suspect: .suspect
+      case .dead: .dead
+      case .left: .left
+      }
+  }
+}

@@ -1,0 +1,101 @@
+// etcd's files on this node: what its client needs, and what a member of the managed cluster needs.
+//
+// The node only writes them. A unit of its own runs the member, so that it survives the node's end.
+
+import AtRest
+import Base
+import ControlStores
+import Disk
+import Foundation
+import OpenSSL
+import UVLoop
+
+enum EtcdFiles {
+  /// What a member was told when it was added; kept so that renewed certificates are written beside the same words.
+  struct Membership: Codable {
+    struct Peer: Codable {
+      var name: String
+      var url: String
+    }
+    /// Nil for the first one.
+    var member: UInt64?
+    var cluster: [Peer]
+  }
+
+  static func memberDirectory(_ configuration: NodeConfiguration) -> String { configuration.paths.data + "/etcd" }
+  private static func clientDirectory(_ configuration: NodeConfiguration) -> String {
+    configuration.paths.keys + "/etcd-client"
+  }
+  private static func membershipPath(_ configuration: NodeConfiguration) -> String {
+    memberDirectory(configuration) + "/member.json"
+  }
+
+  /// How this node speaks to the control store; the client's files are written first.
+  static func client(
+    _ material: ClusterMaterial, _ configuration: NodeConfiguration, _ disk: any Disk
+  ) throws -> EtcdConfiguration {
+    let directory = clientDirectory(configuration)
+    try disk.makeDurableDirectory(directory)
+    let control = material.control
+    for (name, bytes) in [
+      ("ca.pem", Array(control.authority.utf8)), ("client.pem", Array(control.client.certificate.utf8)),
+      ("client.key", control.client.key.copy),
+    ] {
+      let path = directory + "/" + name
+      if try disk.info(path) != nil, try disk.readAll(path, limit: 64 << 10) == bytes { continue }
+      try disk.replaceFile(path, bytes)
+    }
+    var etcd = EtcdConfiguration(
+      endpoints: control.endpoints, authorityPath: directory + "/ca.pem", certificatePath: directory + "/client.pem",
+      keyPath: directory + "/client.key", prefix: "/komora/\(material.clusterID.hex)/")
+    etcd.requestTimeout = configuration.fabric.controlTimeout
+    return etcd
+  }
+
+  /// Makes this node's member, or writes its renewed certificates. `membership` nil: what it was told before.
+  /// - Returns: false when this node has no member.
+  @discardableResult
+  static func writeMember(
+    _ material: ClusterMaterial, _ configuration: NodeConfiguration, _ disk: any Disk, node: NodeID,
+    membership told: Membership?
+  ) throws -> Bool {
+    guard let own = material.etcdMember else { return false }
+    let path = membershipPath(configuration)
+    let membership: Membership
+    if let told {
+      membership = told
+      try disk.makeDurableDirectory(memberDirectory(configuration))
+      try disk.replaceFile(path, ClusterJSON.encode(told))
+    } else {
+      guard try disk.info(path) != nil,
+        let stored: Membership = ClusterJSON.decode(try disk.readAll(path, limit: 64 << 10))
+      else { return false }
+      membership = stored
+    }
+    let files = EtcdMemberFiles(directory: memberDirectory(configuration))
+    let addresses = try ClusterAddresses(configuration)
+    let member = EtcdMemberConfiguration(
+      name: "\(node)", clientAddress: addresses.etcdClient, peerAddress: addresses.etcdPeer,
+      dataDirectory: files.dataDirectory(member: membership.member), files: files.paths,
+      initialCluster: membership.cluster.map { ($0.name, $0.url) },
+      initialState: membership.member == nil ? .new : .existing, token: material.clusterID.hex)
+    try files.write(
+      member,
+      EtcdMemberFiles.Certificates(
+        clientAuthority: material.control.authority, serverCertificate: own.server.certificate,
+        serverKey: own.server.key, peerAuthority: own.peerAuthority, peerCertificate: own.peer.certificate,
+        peerKey: own.peer.key))
+    return true
+  }
+}
+
+extension ClusterAddresses {
+  /// Managed etcd listens behind the fabric's port.
+  var etcdClient: String { "\(fabric.with(port: fabric.port + 1))" }
+  var etcdPeer: String { "\(fabric.with(port: fabric.port + 2))" }
+
+  /// `https://…` of any node's member, from its record's fabric address.
+  static func etcd(_ fabric: SocketAddress) -> (client: String, peer: String) {
+    ("https://\(fabric.with(port: fabric.port + 1))", "https://\(fabric.with(port: fabric.port + 2))")
+  }
+}

@@ -1,0 +1,19 @@
+// What one node asks another, by number. Numbers are never used twice, so that neighbouring releases talk.
+
+enum FabricMethod: UInt16 {
+  /// Both sides' full state of the membership.
+  case pushPull = 1
+  /// Microseconds since 1970 on the answerer's clock, 8 bytes.
+  case clock = 2
+  /// A certificate request for the asker's own identity; the issuer's answer is the certificate.
+  case renew = 3
+  /// Position and standing of an account that the answerer holds.
+  case account = 4
+  /// To make, or to delete, an account on the answerer.
+  case createAccount = 6
+  case deleteAccount = 7
+  /// To start a member of the control store.
+  case controlMember = 5
+  /// Of a node that has no certificate yet, with an invitation.
+  case join = 65535
+}

@@ -1,0 +1,239 @@
+// This node's door to the control store: the view that follows it, and changes that agree with it.
+//
+// One watch feeds the view, in the store's order. A change is planned on the view, made as a transaction that compares
+// the revisions that the plan rests on, and awaited in the view before it is reported: so who was told of a change sees
+// it, and a revocation has ended before its call returns. When another node was faster, the plan is made again on what
+// that one left. An answer that was lost is looked up before anything is said.
+
+import Base
+import ControlStores
+import Logging
+import Threads
+
+/// What a change would do to the store, if nothing that it rests on has changed.
+struct PlannedChange<T: Sendable>: Sendable {
+  var conditions: [ControlCondition] = []
+  var changes: [ControlChange]
+  var value: T
+}
+
+final class ControlDirectory: Sendable {
+  private struct Progress {
+    var revision: Int64
+    var waiting: [(revision: Int64, number: Int, continuation: CheckedContinuation<Bool, Never>)] = []
+    var next = 0
+    var isClosed = false
+  }
+
+  let store: any ControlStore
+  let view: Lock<ControlView>
+  private let progress: Lock<Progress>
+  private let gate = SerialGate()
+  private let follower = Lock<Task<Void, Never>?>(nil)
+  private let subscribers = Lock<[@Sendable (ControlEvent) -> Void]>([])
+  private let closeStore: @Sendable () async -> Void
+  private let logger = Logger(label: "control")
+
+  private static let attemptsMax = 8
+  private static let entriesMax = 1 << 22
+  private static let seenWithin = Duration.seconds(5)
+
+  /// Reads the whole store. `closing` ends the store when the directory is closed.
+  static func open(
+    _ store: any ControlStore, closing: @escaping @Sendable () async -> Void
+  ) async throws(NodeError) -> ControlDirectory {
+    let range: ControlRange
+    do throws(ControlStoreError) {
+      range = try await store.entries(prefix: "", limit: entriesMax)
+    } catch {
+      throw NodeError(error)
+    }
+    let directory = ControlDirectory(store, try ControlView(range.entries), range.revision, closing)
+    directory.follow()
+    return directory
+  }
+
+  private init(
+    _ store: any ControlStore, _ first: ControlView, _ revision: Int64, _ closing: @escaping @Sendable () async -> Void
+  ) {
+    self.store = store
+    view = Lock(first)
+    progress = Lock(Progress(revision: revision))
+    closeStore = closing
+  }
+
+  func close() async {
+    let task = follower.with { $0.take() }
+    task?.cancel()
+    let waiting = progress.with { p in
+      p.isClosed = true
+      defer { p.waiting = [] }
+      return p.waiting
+    }
+    for waiter in waiting { waiter.continuation.resume(returning: false) }
+    await closeStore()
+    await task?.value
+  }
+
+  /// `body` hears every event after the view has taken it in; after the watch was broken for long, of keys that may not
+  /// have changed too.
+  func subscribe(_ body: @escaping @Sendable (ControlEvent) -> Void) { subscribers.with { $0.append(body) } }
+
+  // MARK: changing
+
+  /// Plans, makes and awaits a change; plans again when another node was faster.
+  func change<T: Sendable>(
+    _ plan: @escaping @Sendable (ControlView) throws(NodeError) -> PlannedChange<T>
+  ) async throws(NodeError) -> T {
+    do {
+      return try await gate.run { try await self.make(plan) }
+    } catch {
+      throw NodeError(describing: error)
+    }
+  }
+
+  private func make<T: Sendable>(
+    _ plan: @Sendable (ControlView) throws(NodeError) -> PlannedChange<T>
+  ) async throws(NodeError) -> T {
+    for _ in 0..<Self.attemptsMax {
+      let planned = try plan(view.with { $0 })
+      guard !planned.changes.isEmpty else { return planned.value }
+      let outcome: ControlOutcome
+      do throws(ControlStoreError) {
+        outcome = try await store.transact(if: planned.conditions, then: planned.changes, lease: nil)
+      } catch {
+        guard error.code == .unknown else { throw NodeError(error) }
+        outcome = try await lookUp(planned.changes)
+      }
+      let isSeen = await reached(outcome.revision)
+      guard outcome.succeeded else { continue }
+      guard isSeen else {
+        throw NodeError(.unavailable, "the change was made, but this node cannot see it yet: look before trying again")
+      }
+      return planned.value
+    }
+    throw NodeError(.unavailable, "other nodes change the same thing all the time: try again in a moment")
+  }
+
+  /// Was a transaction made whose answer is lost? It was when what it put is there.
+  private func lookUp(_ changes: [ControlChange]) async throws(NodeError) -> ControlOutcome {
+    do throws(ControlStoreError) {
+      var revision: Int64 = 0
+      for change in changes {
+        let entry = try await store.entry(change.key)
+        switch change {
+        case .put(_, let value): if entry?.value != value { return ControlOutcome(succeeded: false, revision: 0) }
+        case .delete: if entry != nil { return ControlOutcome(succeeded: false, revision: 0) }
+        }
+        revision = max(revision, entry?.revision ?? 0)
+      }
+      return ControlOutcome(succeeded: true, revision: revision)
+    } catch {
+      throw NodeError(.unavailable, "the change may have been made: look before trying again (\(error.message))")
+    }
+  }
+
+  /// True when the view has come so far; false after a while, and at the end.
+  private func reached(_ revision: Int64) async -> Bool {
+    let number = progress.with { p in
+      p.next += 1
+      return p.next
+    }
+    let alarm = Task {
+      try? await Task.sleep(for: Self.seenWithin)
+      self.giveUp(number)
+    }
+    defer { alarm.cancel() }
+    return await withCheckedContinuation { continuation in
+      let now: Bool? = progress.with { p in
+        if p.revision >= revision { return true }
+        if p.isClosed { return false }
+        p.waiting.append((revision, number, continuation))
+        return nil
+      }
+      if let now { continuation.resume(returning: now) }
+    }
+  }
+
+  private func giveUp(_ number: Int) {
+    let waiter = progress.with { p in
+      p.waiting.firstIndex { $0.number == number }.map { p.waiting.remove(at: $0) }
+    }
+    waiter?.continuation.resume(returning: false)
+  }
+
+  // MARK: following
+
+  private func follow() {
+    let task = Task {
+      var pause = Duration.milliseconds(20)
+      while !Task.isCancelled {
+        do {
+          let from = progress.with { $0.revision } + 1
+          for try await events in store.watch(prefix: "", from: from) {
+            take(events)
+            pause = .milliseconds(20)
+          }
+        } catch let error as ControlStoreError where error.code == .compacted {
+          await reload()
+        } catch {
+          logger.info("control store watch ended", metadata: ["reason": "\(error)"])
+        }
+        try? await Task.sleep(for: pause)
+        pause = min(pause * 2, .seconds(1))
+      }
+    }
+    follower.with { $0 = task }
+  }
+
+  private func take(_ events: [ControlEvent]) {
+    for event in events { apply(event) }
+    advance(to: events.map(\.revision).max() ?? 0)
+    tell(events)
+  }
+
+  private func apply(_ event: ControlEvent) {
+    do throws(NodeError) {
+      try view.with { view throws(NodeError) in try view.apply(event) }
+    } catch {
+      logger.error("control entry not understood", metadata: ["reason": "\(error.message)"])
+    }
+  }
+
+  /// The store has forgotten what came in between: everything is read again.
+  private func reload() async {
+    do throws(ControlStoreError) {
+      let range = try await store.entries(prefix: "", limit: Self.entriesMax)
+      view.with { view in
+        if let fresh = try? ControlView(range.entries, replacing: view) { view = fresh }
+      }
+      advance(to: range.revision)
+      tell(range.entries.map { .put($0) })
+    } catch {
+      logger.info("control store cannot be read", metadata: ["reason": "\(error.message)"])
+    }
+  }
+
+  private func tell(_ events: [ControlEvent]) {
+    for subscriber in subscribers.with({ $0 }) { for event in events { subscriber(event) } }
+  }
+
+  private func advance(to revision: Int64) {
+    let done = progress.with { p in
+      p.revision = max(p.revision, revision)
+      let done = p.waiting.filter { $0.revision <= p.revision }
+      p.waiting.removeAll { $0.revision <= p.revision }
+      return done
+    }
+    for waiter in done { waiter.continuation.resume(returning: true) }
+  }
+}
+
+extension ControlEvent {
+  var revision: Int64 {
+    switch self {
+    case .put(let entry): entry.revision
+    case .deleted(_, let revision): revision
+    }
+  }
+}

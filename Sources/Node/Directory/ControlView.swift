@@ -1,0 +1,121 @@
+// Everything that the control store holds, in memory: accounts, credentials, nodes, the cluster's own entries.
+//
+// It is a fold over the store's entries and events, in their order, and nothing else changes it; anybody may read it.
+// Names are unique among accounts that are not deleted, and among nodes that are not removed.
+
+import Base
+import ControlStores
+import OpenSSL
+
+struct ControlView {
+  struct Account {
+    var record: AccountRecord
+    /// Of its entry in the control store.
+    var revision: Int64
+  }
+
+  struct Node {
+    var record: NodeRecord
+    var revision: Int64
+  }
+
+  private(set) var accounts: [AccountID: Account] = [:]
+  private var byName: [String: AccountID] = [:]
+  private(set) var nodes: [NodeID: Node] = [:]
+  private(set) var credentials = CredentialIndex()
+  /// Entries of the cluster itself, below `cluster/`, by key.
+  private(set) var cluster: [String: ControlEntry] = [:]
+  /// Of the entries that new names are checked against: whoever adds a name compares it.
+  private(set) var namesRevision: [String: Int64] = [:]
+  /// The newest snapshot that the schedule knows of.
+  var lastSnapshot: [AccountID: UnixMicroseconds] = [:]
+  /// When the schedule last started one, or looked into the archive for one.
+  var lastAttempt: [AccountID: UnixMicroseconds] = [:]
+
+  subscript(_ id: AccountID) -> Account? { accounts[id] }
+  subscript(name name: String) -> Account? { byName[name].flatMap { accounts[$0] } }
+  subscript(_ id: NodeID) -> Node? { nodes[id] }
+
+  /// The node that has this name now.
+  func node(named name: String) -> Node? { nodes.values.first { $0.record.name == name && $0.record.state != .removed } }
+
+  /// The account whose archive `name` means: the living one, else the one deleted last.
+  func archived(_ name: String) -> AccountRecord? {
+    if let living = self[name: name] { return living.record }
+    return accounts.values.map(\.record).filter { $0.name == name && $0.state == .deleted }
+      .max { ($0.deletedAt ?? 0) < ($1.deletedAt ?? 0) }
+  }
+
+  /// Says that a transaction adds a name of this kind: it fails when another one did so meanwhile.
+  func addingName(_ kind: ControlKeys.NameKind) -> (ControlCondition, ControlChange) {
+    let key = ControlKeys.names(kind)
+    return (ControlCondition(key, at: namesRevision[key] ?? 0), .put(key, []))
+  }
+
+  // MARK: folding
+
+  /// A view of a whole store; what only this node knows is taken over from `former`.
+  init(_ entries: [ControlEntry] = [], replacing former: ControlView? = nil) throws(NodeError) {
+    for entry in entries { try apply(.put(entry)) }
+    lastSnapshot = former?.lastSnapshot ?? [:]
+    lastAttempt = former?.lastAttempt ?? [:]
+  }
+
+  /// A value of an unknown form is an error, and changes nothing.
+  mutating func apply(_ event: ControlEvent) throws(NodeError) {
+    let key = event.key
+    switch ControlKeys.Place(key) {
+    case .account(let id): try apply(event, account: id)
+    case .key(let id): try apply(event, key: id)
+    case .admin(let id): try apply(event, admin: id)
+    case .node(let id):
+      if case .put(let entry) = event {
+        let stored: StoredNode = try ControlKeys.decode(entry)
+        nodes[id] = Node(record: try stored.record(id: id), revision: entry.revision)
+      } else {
+        nodes[id] = nil
+      }
+    case .names:
+      if case .put(let entry) = event { namesRevision[key] = entry.revision } else { namesRevision[key] = nil }
+    case .cluster:
+      if case .put(let entry) = event { cluster[key] = entry } else { cluster[key] = nil }
+    case .other: break
+    }
+  }
+
+  private mutating func apply(_ event: ControlEvent, account id: AccountID) throws(NodeError) {
+    let stored: StoredAccount?
+    if case .put(let entry) = event { stored = try ControlKeys.decode(entry) } else { stored = nil }
+    if let former = accounts[id], byName[former.record.name] == id { byName[former.record.name] = nil }
+    guard let stored, case .put(let entry) = event else {
+      accounts[id] = nil
+      return
+    }
+    let record = stored.record(id: id)
+    accounts[id] = Account(record: record, revision: entry.revision)
+    if record.state != .deleted { byName[record.name] = id }
+  }
+
+  private mutating func apply(_ event: ControlEvent, key id: String) throws(NodeError) {
+    guard case .put(let entry) = event else { return credentials.removeKey(id) }
+    let stored: StoredKey = try ControlKeys.decode(entry)
+    guard let account = AccountID(stored.account), let hash = [UInt8](hex: stored.tokenHash) else {
+      throw NodeError(.io, "the control store has a key of no account")
+    }
+    let record = KeyRecord(id: id, account: account, label: stored.label, createdAt: stored.createdAt)
+    credentials.removeKey(id)
+    credentials.add(.init(record: record, secret: SecretBytes(Array(stored.secretKey.utf8)), tokenHash: hash))
+  }
+
+  private mutating func apply(_ event: ControlEvent, admin id: String) throws(NodeError) {
+    guard case .put(let entry) = event else { return credentials.removeAdmin(id) }
+    let stored: StoredAdminToken = try ControlKeys.decode(entry)
+    guard let hash = [UInt8](hex: stored.tokenHash) else {
+      throw NodeError(.io, "the control store has a token without its hash")
+    }
+    let record = AdminTokenRecord(
+      id: id, name: stored.name, scopes: Set(stored.scopes), createdAt: stored.createdAt, expiresAt: stored.expiresAt)
+    credentials.removeAdmin(id)
+    credentials.add(.init(record: record, tokenHash: hash))
+  }
+}

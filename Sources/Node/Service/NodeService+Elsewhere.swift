@@ -1,0 +1,159 @@
+// Accounts whose shard another node holds: placed there when they are made, looked up and deleted there.
+//
+// Rows and recordings are not passed on: who asks is told which node to ask.
+
+import Base
+import Control
+import Fabric
+import Formats
+import OpenSSL
+import ShardStore
+import Threads
+import UVLoop
+
+/// What one node tells another about an account that it holds.
+private struct AccountStanding: Codable {
+  var epoch: UInt64
+  var index: UInt64
+  /// Of the chain, hexadecimal.
+  var checksum: String
+}
+
+private struct AccountWish: Codable {
+  var name: String
+  var options: AccountOptions
+}
+
+/// An answer, or why there is none.
+private struct AccountAnswer: Codable {
+  var refusal: String?
+  var code: String?
+  var account: String?
+  var standing: AccountStanding?
+}
+
+extension NodeService {
+  func isHere(_ record: AccountRecord) -> Bool { record.primary == nil || record.primary == nodeID }
+
+  /// Throws `.elsewhere`, naming the node to ask, when another node holds the account.
+  package func checkHeld(_ record: AccountRecord) throws(NodeError) {
+    guard let primary = record.primary, primary != nodeID else { return }
+    guard let node = control.view.with({ $0[primary]?.record }) else {
+      throw NodeError(.elsewhere, "the account is held by a node that the cluster no longer knows: restore it")
+    }
+    throw NodeError(.elsewhere, "the account is held by \(node.name): ask \(node.url)")
+  }
+
+  // MARK: asking
+
+  func createAccount(
+    name: String, _ options: AccountOptions, on node: NodeRecord
+  ) async throws(NodeError) -> AccountRecord {
+    let answer = try await ask(node, .createAccount, ClusterJSON.encode(AccountWish(name: name, options: options)))
+    guard let id = answer.account.flatMap(AccountID.init(_:)) else {
+      throw NodeError(.unavailable, "the answer of \(node.name) cannot be read: look whether the account is there")
+    }
+    return try await control.change { view throws(NodeError) in
+      // It was made behind a transaction that this view may not have seen yet.
+      guard let account = view[id] else {
+        return PlannedChange(
+          changes: [],
+          value: AccountRecord(
+            id: id, name: name, createdAt: self.clock.now, deletedAt: nil, state: .active, options: options,
+            home: options.home ?? node.region, primary: node.id))
+      }
+      return PlannedChange(changes: [], value: account.record)
+    }
+  }
+
+  func statusElsewhere(_ record: AccountRecord) async throws(NodeError) -> AccountStatus {
+    let node = try holder(of: record)
+    let answer = try? await ask(node, .account, record.id.bytes)
+    var position = Position.start
+    if let standing = answer?.standing, let bits = UInt128(standing.checksum, radix: 16) {
+      position = Position(epoch: standing.epoch, index: standing.index, checksum: Checksum(bits: bits))
+    }
+    return AccountStatus(record: record, primary: node.name, standbys: [], position: position)
+  }
+
+  func deleteElsewhere(_ record: AccountRecord) async throws(NodeError) {
+    _ = try await ask(try holder(of: record), .deleteAccount, record.id.bytes)
+  }
+
+  private func holder(of record: AccountRecord) throws(NodeError) -> NodeRecord {
+    guard let node = record.primary.flatMap({ id in control.view.with { $0[id]?.record } }) else {
+      throw NodeError(.elsewhere, "the account is held by a node that the cluster no longer knows: restore it")
+    }
+    return node
+  }
+
+  private func ask(
+    _ node: NodeRecord, _ method: FabricMethod, _ question: [UInt8]
+  ) async throws(NodeError) -> AccountAnswer {
+    guard let cluster, let address = SocketAddress(node.fabric) else {
+      throw NodeError(.unavailable, "\(node.name) cannot be reached from here")
+    }
+    let bytes: [UInt8]
+    do throws(FabricError) {
+      bytes = try await cluster.endpoint.ask(
+        node.id, at: address, method: method.rawValue, question, deadline: configuration.timers.requestTimeout)
+    } catch {
+      throw NodeError(.unavailable, "\(node.name) does not answer (\(error.message)): ask it directly at \(node.url)")
+    }
+    guard let answer: AccountAnswer = ClusterJSON.decode(bytes) else {
+      throw NodeError(.unavailable, "the answer of \(node.name) cannot be read: it runs another release")
+    }
+    if let refusal = answer.refusal {
+      throw NodeError(answer.code.flatMap(NodeError.Code.init(rawValue:)) ?? .unavailable, refusal)
+    }
+    return answer
+  }
+
+  // MARK: answering
+
+  func serveAccounts(_ cluster: ClusterService) {
+    cluster.dispatch.set { handlers in
+      handlers.answers[FabricMethod.account.rawValue] = { [weak self] question, _ in
+        await self?.answer { node throws(NodeError) in
+          let record = try node.own(question)
+          let position = try await node.status(ofAccount: record.name).position
+          return AccountAnswer(
+            standing: AccountStanding(
+              epoch: position.epoch, index: position.index, checksum: String(position.checksum.bits, radix: 16)))
+        }
+      }
+      handlers.answers[FabricMethod.createAccount.rawValue] = { [weak self] question, _ in
+        await self?.answer { node throws(NodeError) in
+          guard let wish: AccountWish = ClusterJSON.decode(question) else {
+            throw NodeError(.invalid, "the request cannot be read")
+          }
+          return AccountAnswer(account: "\(try await node.createAccountHere(name: wish.name, wish.options).id)")
+        }
+      }
+      handlers.answers[FabricMethod.deleteAccount.rawValue] = { [weak self] question, _ in
+        await self?.answer { node throws(NodeError) in
+          try await node.deleteAccount(named: try node.own(question).name)
+          return AccountAnswer()
+        }
+      }
+    }
+  }
+
+  private func answer(
+    _ body: @Sendable (NodeService) async throws(NodeError) -> AccountAnswer
+  ) async -> [UInt8]? {
+    do throws(NodeError) {
+      return ClusterJSON.encode(try await body(self))
+    } catch {
+      return ClusterJSON.encode(AccountAnswer(refusal: error.message, code: error.code.rawValue))
+    }
+  }
+
+  /// The account of a question's 16 bytes, if this node holds it.
+  private func own(_ question: [UInt8]) throws(NodeError) -> AccountRecord {
+    guard question.count == 16, let record = account(AccountID(bytes: question)), record.primary == nodeID else {
+      throw NodeError(.notFound, "this node does not hold the account")
+    }
+    return record
+  }
+}
