@@ -66,8 +66,7 @@ let package = Package(
       dependencies: [
         "Base", "Formats", "SQLite", "AtRest", "OpenSSL", "Threads",
         product("AsyncHTTPClient", "async-http-client"), product("NIOCore", "swift-nio"),
-        product("NIOFoundationCompat", "swift-nio"), product("NIOHTTP1", "swift-nio"), product("NIOPosix", "swift-nio"),
-        product("NIOSSL", "swift-nio-ssl"),
+        product("NIOHTTP1", "swift-nio"), product("NIOPosix", "swift-nio"), product("NIOSSL", "swift-nio-ssl"),
       ],
       swiftSettings: house),
     .target(
@@ -126,7 +125,7 @@ let package = Package(
       name: "Torture",
       dependencies: [
         "CZstd", "ControlStores", "Base", "Formats", "Threads", "Disk", "SQLite", "AtRest", "OpenSSL", "ShardStore",
-        "Backup", "Simulator",
+        "Backup", "Simulator", "Fabric", "UVLoop",
       ], path: "Tests/komora-torture/Torture", swiftSettings: house),
     .executableTarget(
       name: "komora-torture", dependencies: ["Torture"], path: "Tests/komora-torture/Command", swiftSettings: house),

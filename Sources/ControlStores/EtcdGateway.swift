@@ -6,7 +6,6 @@
 
 import AsyncHTTPClient
 import Foundation
-import Glibc
 import NIOCore
 import NIOPosix
 import Threads

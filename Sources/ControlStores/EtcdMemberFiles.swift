@@ -5,7 +5,6 @@
 // durable on return and readable by its owner only. What has not changed is not written.
 
 import Foundation
-import Glibc
 package import OpenSSL
 
 package struct EtcdMemberFiles: Sendable {

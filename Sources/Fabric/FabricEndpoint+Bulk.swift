@@ -6,7 +6,7 @@ import OpenSSL
 package import UVLoop
 
 extension FabricEndpoint {
-  static let bulkPieceBytes = 64 << 10
+  static let bulkPieceBytes = 128 << 10
 
   /// Fetches what `name` means to the method, from `offset` on; see `FabricDownload`. With a `validator` the bytes before
   /// the offset are known to be of that version.

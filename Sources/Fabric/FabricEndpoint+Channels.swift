@@ -52,7 +52,11 @@ extension FabricEndpoint {
     // The task ends with its stream.
     let isBulk = service.shape(of: method) == .bulk
     state.task = Task {
-      if isBulk { await serveBulk(channel, method, from: peer) } else { await service.serve(channel, method, from: peer) }
+      if isBulk {
+        await serveBulk(channel, method, from: peer)
+      } else {
+        await service.serve(channel, method, from: peer)
+      }
     }
   }
 
@@ -87,7 +91,8 @@ extension FabricEndpoint {
   /// What arrived before a break is still handed out, in order.
   private func next(_ channel: FabricChannelState) -> Result<[UInt8]?, FabricError>? {
     if !channel.inbox.isEmpty {
-      let bytes = channel.inbox.removeFirst()
+      let bytes = channel.inbox.count == 1 ? channel.inbox[0] : Array(channel.inbox.joined())
+      channel.inbox = []
       channel.link.handle(.consumed(channel.id, bytes.count))
       return .success(bytes)
     }

@@ -124,7 +124,7 @@ package actor FabricEndpoint {
   package func refuse(_ ids: Set<NodeID>) {
     removed = ids
     opener.refuse(ids)
-    for id in standings.keys.sorted() where ids.contains(id) { forget(id) }
+    for id in standings.keys.sorted() where ids.contains(id) { stopStanding(id) }
     for caller in [FabricCaller](callers.values) + retired.values where ids.contains(caller.id) {
       caller.link.refuse(.removed)
     }

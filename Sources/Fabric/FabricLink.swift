@@ -238,9 +238,9 @@ package final class FabricLink {
     end = reason
     timer.close()
     pacer.close()
-    // What was written last, alerts and goodbyes, still leaves, and a member's goodbye is read by the other side before
-    // anything that could look like a cut. A stranger is not waited for.
-    if wasProved, !peerEnded {
+    // What was written last, alerts and goodbyes, still leaves, and a member reads our goodbye before anything that could
+    // look like a cut. Nobody else is waited for.
+    if wasProved, !peerEnded, reason.isOurs {
       connection.closeAfterPeer()
     } else if connection.isConnected {
       connection.closeAfterWrites()
@@ -265,5 +265,15 @@ package final class FabricLink {
     onEstablished = { _ in }
     onJoining = {}
     last(end!)
+  }
+}
+
+extension FabricLink.End {
+  /// The other side is still there and is to hear why.
+  fileprivate var isOurs: Bool {
+    switch self {
+    case .fabric(.here), .fabric(.version), .refused: true
+    case .fabric, .tls, .transport: false
+    }
   }
 }

@@ -14,7 +14,7 @@ package struct Komora: AsyncParsableCommand {
     subcommands: [
       DevCommand.self, NodeCommand.self, ClusterCommand.self, AccountCommand.self, KeyCommand.self, ImportCommand.self,
       SnapshotCommand.self, RestoreCommand.self, VerifyCommand.self, KeysCommand.self, DoctorCommand.self,
-      ReadDatabaseCommand.self,
+      ReadDatabaseCommand.self, BesideInputCommand.self,
     ])
 
   /// Parses, runs, and ends the process with the exit code that the contract names.

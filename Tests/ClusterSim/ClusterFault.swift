@@ -20,6 +20,25 @@ enum ClusterFault: Sendable, CustomStringConvertible {
   /// A stream between them ends although both live.
   case streamClosed(Int, Int)
   case streamRefused(Int, Int)
+  /// The process dies between two effects, after so many more of them.
+  case crashBetweenEffects(Int, Int)
+  /// The process dies and starts again after so long.
+  case bounce(Int, Int64)
+  /// The primary of a shard is cut off while all its other voters start anew, or crash between two effects.
+  case coup(shard: Int, Int64)
+  /// The disk is gone: another node takes its place.
+  case loseDisk(Int)
+  /// The logs are gone, the rest of the disk is not.
+  case emptyLog(Int)
+  case localWriteFails(Int)
+  case stallLog(Int, Int64)
+  case cutStore([Int], Int64)
+  case downStore(Int64)
+  case slowStore(Int64)
+  case compactStore
+  case breakWatches
+  case handOver(shard: Int)
+  case changeVoters(shard: Int)
   /// What a node measures about itself changes.
   case sample(Int, lagMilliseconds: Int, diskFillPermille: Int)
 
@@ -37,12 +56,33 @@ enum ClusterFault: Sendable, CustomStringConvertible {
     case .streamClosed: "stream closed"
     case .streamRefused: "stream refused"
     case .sample: "sample"
+    case .crashBetweenEffects: "crash at an effect"
+    case .bounce: "crash and quick restart"
+    case .coup: "primary cut off, voters restarted"
+    case .loseDisk: "lost disk"
+    case .emptyLog: "emptied log"
+    case .localWriteFails: "failed write"
+    case .stallLog: "stalled log"
+    case .cutStore: "control store cut off"
+    case .downStore: "control store down"
+    case .slowStore: "control store slow"
+    case .compactStore: "control store compacted"
+    case .breakWatches: "watches broken"
+    case .handOver: "hand-over"
+    case .changeVoters: "change of voters"
     }
   }
 
   var description: String {
     switch self {
-    case .powerFailure: name
+    case .powerFailure, .compactStore, .breakWatches: name
+    case .crashBetweenEffects(let n, let count): "\(name) \(n) after \(count)"
+    case .handOver(let shard), .changeVoters(let shard): "\(name) of shard \(shard)"
+    case .coup(let shard, let time): "\(name) of shard \(shard) \(time / 1_000_000) ms"
+    case .loseDisk(let n), .emptyLog(let n), .localWriteFails(let n): "\(name) \(n)"
+    case .bounce(let n, let time), .stallLog(let n, let time): "\(name) \(n) \(time / 1_000_000) ms"
+    case .cutStore(let nodes, let time): "\(name) \(nodes) \(time / 1_000_000) ms"
+    case .downStore(let time), .slowStore(let time): "\(name) \(time / 1_000_000) ms"
     case .crash(let n), .restart(let n), .leave(let n): "\(name) \(n)"
     case .pause(let n, let time), .starve(let n, let time), .slowDisk(let n, let time):
       "\(name) \(n) \(time / 1_000_000) ms"

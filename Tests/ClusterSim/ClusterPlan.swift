@@ -13,6 +13,8 @@ package struct ClusterPlan: Sendable {
   package var conditions = VirtualNetwork.Conditions()
   /// Do neighbours notice at once that a process died, as a stream tells them?
   package var hints = false
+  /// Nil: membership alone.
+  package var ownership: OwnershipPlan?
   var faults: [(at: Int64, fault: ClusterFault)] = []
   /// Faults end here, in nanoseconds.
   package var end: Int64 = 0
@@ -82,6 +84,7 @@ package struct ClusterPlan: Sendable {
       "plan: \(regions.count) members in regions \(regions), \(profile), \(conditions)"
         + (hints ? ", streams give hints" : "")
         + ", reserve \(configuration.incarnationReserve), faults until \(end / Self.second) s"
-    ] + faults.map { "plan: \($0.at / 1_000_000) ms \($0.fault)" }
+    ] + (ownership.map { ["plan: shards \($0.listing)"] } ?? [])
+      + faults.map { "plan: \($0.at / 1_000_000) ms \($0.fault)" }
   }
 }

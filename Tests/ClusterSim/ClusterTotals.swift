@@ -17,7 +17,7 @@ package struct ClusterTotals: Sendable {
 
   /// Faults that took effect, those of the network included.
   package var faults: Int {
-    network.total + Self.required.reduce(0) { $0 + (counts[$1] ?? 0) }
+    network.total + (Self.required + Self.requiredOfOwnership).reduce(0) { $0 + (counts[$1] ?? 0) }
   }
 
   /// What every long run must have met.
@@ -27,6 +27,19 @@ package struct ClusterTotals: Sendable {
     "stream refused", "crash before an incarnation was durable",
   ]
 
-  package var missing: [String] { Self.required.filter { counts[$0] == nil } }
+  /// The same of runs with ownership.
+  package static let requiredOfOwnership = [
+    "crash at an effect", "crash between two effects", "crash and quick restart", "primary cut off, voters restarted",
+    "lost disk", "emptied log", "damaged log noticed", "failed write", "stalled log", "control store cut off",
+    "control store down", "control store slow", "control store compacted", "control store out of reach",
+    "watches broken", "watch late", "watch compacted", "answer lost", "answer late", "transaction made late",
+    "datagram corrupted",
+    "hand-over", "change of voters", "tail cut back", "crash before a promise was durable",
+    "crash before a record was durable", "crash of a primary",
+  ]
+
+  package func missing(joint: Bool) -> [String] {
+    (Self.required + (joint ? Self.requiredOfOwnership : [])).filter { counts[$0] == nil }
+  }
   package var listing: [String] { counts.sorted { $0.key < $1.key }.map { "\($0.key): \($0.value)" } }
 }

@@ -1,6 +1,7 @@
 // What happens when its instant has come.
 
 import Base
+import Control
 import Formats
 import Membership
 import Simulator
@@ -16,6 +17,7 @@ extension ClusterWorld {
     case .heal(let links): for link in links { network.heal(from: link.from, to: link.to) }
     case .fault(let i): happen(plan.faults[i].fault)
     case .start(let number): start(number)
+    case .owner(let event): happen(event)
     case .datagram(let to, _, _):
       if members[to].isUp, isPaused(to) {
         // A socket's buffer is finite.
@@ -50,6 +52,7 @@ extension ClusterWorld {
       members[number].isTimerDue = false
       step(number, .tick)
     }
+    resumeOwner(number)
     for event in waiting { deliver(event) }
   }
 
@@ -86,7 +89,10 @@ extension ClusterWorld {
       members[number].durable = max(members[number].durable, incarnation)
       members[number].syncing.removeAll { $0 == incarnation }
       step(number, .persisted(incarnation))
-    case .hint(let number, let about, let hint): step(number, .hint(hint, about: members[about].id))
+    case .hint(let number, let about, let hint):
+      step(number, .hint(hint, about: members[about].id))
+      ownerStep(number, .hint(hint == .closed ? .closed : .refused, about: members[about].id))
+    case .owner(let event): happen(event)
     case .timer, .resume, .starve, .heal, .fault, .start: break
     }
   }
@@ -143,8 +149,16 @@ extension ClusterWorld {
         note("\(number) hears \(news)")
         onNews(number, news, now)
         check { () throws(Violation) in try checkers?.heard(number, news, self) }
-      case .leaveFinished: members[number].driver = nil
+        switch news {
+        case .suspect(let member): ownerStep(number, .hint(.suspect, about: member.node))
+        case .dead(let member), .left(let member): ownerStep(number, .hint(.dead, about: member.node))
+        default: break
+        }
+      case .leaveFinished:
+        members[number].driver = nil
+        crashOwner(number)
       }
+      if effectCounts(number) { return }
     }
   }
 

@@ -47,11 +47,12 @@ extension ClusterWorld {
     case .sample(let number, let lag, let fill):
       guard members[number].isUp, !isPaused(number) else { return }
       step(number, .sample(HealthSample(diskFillPermille: fill, loopLag: .milliseconds(lag))))
+    default: guard happenToOwnership(fault) else { return }
     }
     totals.note(fault.name)
   }
 
-  private func cut(_ from: [Int], _ to: [Int], _ time: Int64) {
+  func cut(_ from: [Int], _ to: [Int], _ time: Int64) {
     var links: [(from: Int, to: Int)] = []
     for a in from {
       for b in to where a != b {
@@ -78,6 +79,7 @@ extension ClusterWorld {
       }
     }
     totals.network = network.counts
+    healOwnership()
     note("healed")
   }
 }

@@ -25,6 +25,8 @@ package struct SimulatedMember {
   var timer: UInt64 = 0
   var isTimerDue = false
   var inbox: [ClusterEvent] = []
+  /// A crash is due after so many more effects.
+  var effectsLeft: Int?
   package var datagramsSent = 0
   package var bytesSent = 0
 
@@ -59,4 +61,5 @@ enum ClusterEvent {
   case heal([(from: Int, to: Int)])
   case fault(Int)
   case start(Int)
+  case owner(OwnerEvent)
 }

@@ -20,9 +20,16 @@ final class HostileServer {
     def serve(raw):
         try:
             with context.wrap_socket(raw, server_side=True) as s:
-                s.recv(65536)
+                request = b""
+                while not request.endswith(b"}"):
+                    more = s.recv(65536)
+                    if not more:
+                        return
+                    request += more
                 mode = open(folder + "/mode").read()
-                if mode in ("body", "line"):
+                if mode == "honest":
+                    s.sendall(HEAD + b"content-length: 27\\r\\n\\r\\n" + b'{"header":{"revision":"1"}}')
+                elif mode in ("body", "line"):
                     s.sendall(HEAD + b"transfer-encoding: chunked\\r\\n\\r\\n")
                     while True:
                         s.sendall(b"10000\\r\\n" + b" " * 65536 + b"\\r\\n")
@@ -66,9 +73,14 @@ final class HostileServer {
     let out = Pipe()
     process.standardOutput = out
     try process.run()
-    guard let port = Int(String(decoding: out.fileHandleForReading.availableData, as: UTF8.self).dropLast()) else {
-      throw Failure()
+    // The line may come in pieces.
+    var said = Data()
+    while said.last != UInt8(ascii: "\n") {
+      let more = out.fileHandleForReading.availableData
+      guard !more.isEmpty else { throw Failure() }
+      said += more
     }
+    guard let port = Int(String(decoding: said.dropLast(), as: UTF8.self)) else { throw Failure() }
     configuration = EtcdConfiguration(
       endpoints: ["https://127.0.0.1:\(port)"], authorityPath: path + "/ca.crt", certificatePath: path + "/client.crt",
       keyPath: path + "/client.key")

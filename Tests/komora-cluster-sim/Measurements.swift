@@ -25,6 +25,7 @@ enum Measurements {
     case "wan": show(ClusterMeasurement.detection(9, .wan, regions: 3, deaths: 20, seed: 1))
     case "starvation": for (count, starved) in [(5, 5), (50, 50), (50, 10)] { starvation(count, starved, 3600) }
     case "starvation-500": starvation(500, 25, 120)
+    case "ownership": ownership()
     default:
       Swift.print("komora-cluster-sim: no measurement \(what)")
       return false
@@ -67,6 +68,28 @@ enum Measurements {
     Swift.print(
       "\(count) members, \(starved) starved, \(seconds) s: \(result.falseDeaths) false deaths, \(result.suspicions) "
         + "suspicions heard, \(result.stalls) stalls, \(round(result.rate)) datagrams per member and second")
+  }
+
+  private static func ownership() {
+    for (title, regions, hints) in [
+      ("killed, streams tell", 1, true), ("killed, only silence tells", 1, false),
+      ("three regions, streams tell", 3, true),
+    ] {
+      let result = OwnershipMeasurement.killed(regions: regions, hints: hints, deaths: 40, seed: 1)
+      show(title, result)
+    }
+    show("handed over", OwnershipMeasurement.handedOver(times: 40, seed: 1))
+    show("handed over between regions", OwnershipMeasurement.handedOver(regions: 3, times: 40, seed: 1))
+    let away = OwnershipMeasurement.withoutStore(seconds: 30, seed: 1)
+    Swift.print(
+      "control store away for 30 s: \(away.acknowledgedMeanwhile) writes acknowledged meanwhile, "
+        + "\(away.leadsBegun) new primaries")
+  }
+
+  private static func show(_ title: String, _ result: OwnershipMeasurement.Outages) {
+    Swift.print(
+      "\(title), \(result.times.count) times: no write for \(result.median / 1_000_000) ms, worst "
+        + "\(result.worst / 1_000_000) ms" + (result.violation.map { ", \($0)" } ?? ""))
   }
 
   private static func round(_ value: Double) -> Double { (value * 10).rounded() / 10 }

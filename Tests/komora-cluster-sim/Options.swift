@@ -1,25 +1,37 @@
 // The command line.
 
 import ClusterSim
-import Membership
 
 struct Options {
-  var seeds = 100
   var from = 1
-  var bug: (name: String, bug: PlantedBugs, seeds: Int)?
+  /// Membership alone: the runs of its own planted bugs.
+  var isMembershipOnly = false
+  /// What `--bug` names; all for `all`.
+  var bugs: [PlantedBug] = []
+  /// Given, or else as many as a bug's bound, or 100.
+  var seedsGiven: Int?
+  var jobs = 2
   var isVerbose = false
+  var isTraced = false
   var measures: String?
   var asksForHelp = false
 
   static var help: String {
     """
-    komora-cluster-sim [--seeds N] [--from M] [--bug NAME] [--verbose]    N runs from seed M on, 100 from 1 if not said
-    komora-cluster-sim --seed N                                           one run with its trace
-    komora-cluster-sim --measure WHAT                                  times of calm and of starved clusters
-    measures: detection detection-small hints regions memberlist wan starvation starvation-500
-    bugs: \(ClusterSimulation.bugs.map(\.name).joined(separator: " "))
+    komora-cluster-sim [--seeds N] [--from M] [--verbose]    N runs from seed M on, 100 from 1 if not said, on all cores
+    komora-cluster-sim --seed N                              one run: its plan, its verdict, and the trace when it fails
+    komora-cluster-sim --bug NAME [--seeds N] [--from M]     plants an error; fails unless a checker convicts it
+    komora-cluster-sim --bug all                             all of them, each within its number of seeds
+    komora-cluster-sim --measure WHAT                        times of calm and of starved clusters
+    --membership      membership alone, without ownership on top
+    --jobs N          at a time; 2 if not said
+    --trace           with --seed: the trace in any case
+    measures: ownership detection detection-small hints regions memberlist wan starvation starvation-500
+    bugs: \(PlantedBug.all.map(\.name).joined(separator: " "))
     """
   }
+
+  var seeds: Int { seedsGiven ?? 100 }
 
   struct Refused: Error, CustomStringConvertible { var description: String }
 
@@ -27,20 +39,24 @@ struct Options {
     var rest = arguments[...]
     while let argument = rest.popFirst() {
       switch argument {
-      case "--seeds": seeds = try Self.number(argument, &rest)
+      case "--seeds": seedsGiven = try Self.number(argument, &rest)
+      case "--jobs": jobs = max(1, try Self.number(argument, &rest))
+      case "--membership": isMembershipOnly = true
+      case "--trace": isTraced = true
       case "--from": from = try Self.number(argument, &rest)
       case "--seed":
         from = try Self.number(argument, &rest)
-        seeds = 1
+        seedsGiven = 1
         isVerbose = true
       case "--verbose": isVerbose = true
       case "--help", "-h": asksForHelp = true
       case "--measure": measures = rest.popFirst() ?? "detection"
       case "--bug":
-        guard let name = rest.popFirst(), let bug = ClusterSimulation.bugs.first(where: { $0.name == name }) else {
-          throw Refused(description: "--bug takes one of \(ClusterSimulation.bugs.map(\.name).joined(separator: ", "))")
+        let name = rest.popFirst()
+        bugs = PlantedBug.all.filter { name == "all" || $0.name == name }
+        guard !bugs.isEmpty else {
+          throw Refused(description: "--bug takes all or one of \(PlantedBug.all.map(\.name).joined(separator: ", "))")
         }
-        self.bug = bug
       default: throw Refused(description: "unknown argument \(argument)")
       }
     }

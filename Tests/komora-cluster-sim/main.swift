@@ -15,4 +15,4 @@ if options.asksForHelp {
   print(Options.help)
   exit(0)
 }
-exit(SeedRun(options).run() ? 0 : 1)
+exit(await SeedRun(options).run() ? 0 : 1)

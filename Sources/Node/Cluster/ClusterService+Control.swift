@@ -53,6 +53,11 @@ extension ClusterService {
       logger.notice("control member votes", metadata: ["member": "\(String(id, radix: 16))"])
     case .remove(let id):
       try await members.remove(id)
+      let urls = views.first { $0.member.id == id }?.member.peerURLs ?? []
+      if let node = nodes.first(where: { urls.contains($0.peerURL) && $0.isAlive }) {
+        // A member that was removed ends by itself; untold, its unit would start it again and again.
+        try await tell(node, EtcdFiles.Membership(member: id, cluster: []))
+      }
       logger.notice("control member removed", metadata: ["member": "\(String(id, radix: 16))"])
     case nil: break
     }
@@ -74,9 +79,13 @@ extension ClusterService {
 
   /// So that the node starts its member. Told twice, it writes the same.
   private func tell(_ node: EtcdMemberNode, _ member: UInt64, _ all: [EtcdMember]) async throws {
-    guard let id = NodeID(node.id) else { return }
     let cluster = EtcdMemberConfiguration.initialCluster(all, adding: member, named: node.id)
-    let told = EtcdFiles.Membership(member: member, cluster: cluster.map { .init(name: $0.name, url: $0.peerURL) })
+    try await tell(
+      node, EtcdFiles.Membership(member: member, cluster: cluster.map { .init(name: $0.name, url: $0.peerURL) }))
+  }
+
+  private func tell(_ node: EtcdMemberNode, _ told: EtcdFiles.Membership) async throws {
+    guard let id = NodeID(node.id) else { return }
     if id == nodeID { return try await startMember(told) }
     guard let record = control.view.with({ $0[id]?.record }), let address = SocketAddress(record.fabric) else { return }
     _ = try await endpoint.ask(
@@ -86,6 +95,7 @@ extension ClusterService {
 
   func startMember(_ told: EtcdFiles.Membership) async throws {
     let (material, configuration, node) = (material.with { $0 }, configuration, nodeID)
+    if told.cluster.isEmpty { return try await blocking { try EtcdFiles.removeMember(configuration, RealDisk()) } }
     let isMember = try await blocking {
       try EtcdFiles.writeMember(material, configuration, RealDisk(), node: node, membership: told)
     }

@@ -11,6 +11,7 @@ import UVLoop
 
 extension ClusterService {
   func status() async -> ClusterStatus {
+    let controlRoundTrip = await controlRoundTrip()
     let view = control.view.with { $0 }
     let members = Dictionary(uniqueKeysWithValues: await membership.members.map { ($0.node, $0) })
     let counts = view.accounts.values.reduce(into: [NodeID: Int]()) { counts, account in
@@ -32,7 +33,7 @@ extension ClusterService {
       caretaker: caretaker, committedTime: committedTime,
       control: ClusterStatus.Control(
         isManaged: material.control.isManaged, endpoints: material.control.endpoints,
-        roundTrip: await controlRoundTrip()),
+        roundTrip: controlRoundTrip),
       datagramKeyGeneration: material.ring.generation,
       certificateEnds: (try? X509Certificate(pem: material.identity.certificate)).map { $0.notAfter * 1_000_000 },
       lastChange: lastNews)
@@ -52,7 +53,16 @@ extension ClusterService {
   private func controlRoundTrip() async -> Duration? {
     let (store, clock) = (control.store, ContinuousClock())
     let start = clock.now
-    return (try? await store.entry(Self.ringKey)) == nil ? nil : start.duration(to: clock.now)
+    return await withTaskGroup(of: Duration?.self) { group in
+      group.addTask { (try? await store.entry(Self.ringKey)) == nil ? nil : start.duration(to: clock.now) }
+      group.addTask {
+        try? await Task.sleep(for: .seconds(1))
+        return nil
+      }
+      let first = await group.next() ?? nil
+      group.cancelAll()
+      return first
+    }
   }
 
   // MARK: placement's picture

@@ -52,6 +52,13 @@ enum EtcdFiles {
     return etcd
   }
 
+  /// This node carries no member any more: its unit shall not start one. What etcd has stored stays.
+  static func removeMember(_ configuration: NodeConfiguration, _ disk: any Disk) throws {
+    try EtcdMemberFiles(directory: memberDirectory(configuration)).removeConfiguration()
+    let path = membershipPath(configuration)
+    if try disk.info(path) != nil { try disk.remove(path) }
+  }
+
   /// Makes this node's member, or writes its renewed certificates. `membership` nil: what it was told before.
   /// - Returns: false when this node has no member.
   @discardableResult
@@ -74,11 +81,14 @@ enum EtcdFiles {
     }
     let files = EtcdMemberFiles(directory: memberDirectory(configuration))
     let addresses = try ClusterAddresses(configuration)
-    let member = EtcdMemberConfiguration(
+    var member = EtcdMemberConfiguration(
       name: "\(node)", clientAddress: addresses.etcdClient, peerAddress: addresses.etcdPeer,
       dataDirectory: files.dataDirectory(member: membership.member), files: files.paths,
       initialCluster: membership.cluster.map { ($0.name, $0.url) },
       initialState: membership.member == nil ? .new : .existing, token: material.clusterID.hex)
+    let timers = configuration.fabric
+    member.heartbeat = timers.controlHeartbeat ?? .milliseconds(timers.isWide ? 300 : 100)
+    member.election = timers.controlElection ?? .milliseconds(timers.isWide ? 3000 : 1000)
     try files.write(
       member,
       EtcdMemberFiles.Certificates(

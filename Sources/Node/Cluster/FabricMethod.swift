@@ -15,5 +15,5 @@ enum FabricMethod: UInt16 {
   /// To start a member of the control store.
   case controlMember = 5
   /// Of a node that has no certificate yet, with an invitation.
-  case join = 65535
+  case join = 0xffff
 }

@@ -72,6 +72,8 @@ package enum ConfigurationSchema {
     .init("timers.health_sample", .duration, "1s", "how often a node measures its own health"),
     .init("timers.control_timeout", .duration, "5s", "longest answer of the control store"),
     .init("timers.control_wait", .duration, "60s", "how long a start waits for the control store"),
+    .init("timers.control_heartbeat", .optionalDuration, "profile", "of a managed etcd: 100ms, or 300ms for wan"),
+    .init("timers.control_election", .optionalDuration, "profile", "of a managed etcd: 1s, or 3s for wan"),
     .init("timers.caretaker_lease", .duration, "10s", "how soon another node takes the cluster's chores over"),
     .init("timers.caretaker_interval", .duration, "1s", "how often the chores are looked at"),
     .init("timers.datagram_key_rotation", .duration, "24h", "age at which the datagrams' key is replaced"),

@@ -16,6 +16,8 @@ package struct FabricTimers: Sendable, Equatable {
   package var healthSample = Duration.seconds(1)
   package var controlTimeout = Duration.seconds(5)
   package var controlWait = Duration.seconds(60)
+  package var controlHeartbeat: Duration?
+  package var controlElection: Duration?
   package var caretakerLease = Duration.seconds(10)
   package var caretakerInterval = Duration.seconds(1)
   package var datagramKeyRotation = Duration.seconds(86_400)

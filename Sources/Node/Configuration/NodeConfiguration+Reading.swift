@@ -68,6 +68,8 @@ extension NodeConfiguration {
     fabric.healthSample = values.duration("timers.health_sample")
     fabric.controlTimeout = values.duration("timers.control_timeout")
     fabric.controlWait = values.duration("timers.control_wait")
+    fabric.controlHeartbeat = values.optionalDuration("timers.control_heartbeat")
+    fabric.controlElection = values.optionalDuration("timers.control_election")
     fabric.caretakerLease = values.duration("timers.caretaker_lease")
     fabric.caretakerInterval = values.duration("timers.caretaker_interval")
     fabric.datagramKeyRotation = values.duration("timers.datagram_key_rotation")

@@ -44,6 +44,13 @@ package enum Command {
       let outcome = await Canary().run()
       for line in outcome.lines { Child.tell(line) }
       return finish(outcome.passed, outcome.failed)
+    case "packets":
+      var packets = Packets()
+      if let inputs = options["inputs"].flatMap({ Int($0) }) { packets.inputs = inputs }
+      if let seed = options["seed"].flatMap({ UInt64($0) }) { packets.seed = seed }
+      let outcome = await packets.run()
+      for line in outcome.lines { Child.tell(line) }
+      return finish(outcome.passed, outcome.failed)
     case "enumerate": return await enumerate(options)
     default: return usage()
     }
@@ -56,6 +63,7 @@ package enum Command {
       komora-torture random [--kills 300] [--seed N] [--rate WRITES-PER-SECOND] [--keep]
       komora-torture flip [--stride N]
       komora-torture canary
+      komora-torture packets [--inputs 1000000] [--seed N]
       scenarios: \(Scenario.allCases.map(\.rawValue).joined(separator: " "))
       """)
     return 2
@@ -108,7 +116,7 @@ struct Options {
 
   /// A name that no command knows.
   var unknown: String? {
-    let known: Set = ["scenario", "mode", "stride", "keep", "kills", "seed", "rate", "help"]
+    let known: Set = ["scenario", "mode", "stride", "keep", "kills", "seed", "rate", "help", "inputs"]
     return flags.union(values.keys).subtracting(known).min()
   }
 
