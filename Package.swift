@@ -108,7 +108,8 @@ let package = Package(
       name: "ClusterSim", dependencies: ["Base", "Formats", "Membership", "Control", "Simulator"],
       path: "Tests/ClusterSim", swiftSettings: house),
     .executableTarget(
-      name: "komora-cluster-sim", dependencies: ["ClusterSim", "Membership", "Control", "Base"], path: "Tests/komora-cluster-sim",
+      name: "komora-cluster-sim", dependencies: ["ClusterSim", "Membership", "Control", "Base"],
+      path: "Tests/komora-cluster-sim",
       swiftSettings: house),
     .executableTarget(
       name: "komora-bench", dependencies: ["ShardStore", "Base", "Disk", "AtRest", "OpenSSL", "SQLite", "Threads"],

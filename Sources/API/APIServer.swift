@@ -125,7 +125,8 @@ package struct APIServer: Service {
       tls.shutdownTimeout = .nanoseconds(Int64(time.wholeNanoseconds / 20))
       return tls
     } catch {
-      throw NodeError(.invalid, "the API's certificate or its key cannot be read as PEM: see tls.api_cert and tls.api_key")
+      throw NodeError(
+        .invalid, "the API's certificate or its key cannot be read as PEM: see tls.api_cert and tls.api_key")
     }
   }
 }

@@ -9,7 +9,8 @@ struct VoterSetTests {
   private func node(_ n: UInt8) -> NodeID { NodeID(bytes: [UInt8](repeating: 0, count: 15) + [n]) }
 
   private func set(_ goal: SurvivalGoal, _ regions: [String]) -> VoterSet {
-    VoterSet(goal: goal, voters: regions.enumerated().map { Voter(node: node(UInt8($0.offset + 1)), region: $0.element) })
+    VoterSet(
+      goal: goal, voters: regions.enumerated().map { Voter(node: node(UInt8($0.offset + 1)), region: $0.element) })
   }
 
   @Test("a majority is a write set for the goal node, and needs two regions for the goal region")

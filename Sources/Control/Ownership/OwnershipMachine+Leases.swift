@@ -131,7 +131,12 @@ extension OwnershipMachine {
       peers[p].end(OwnershipClaim(account: claim.account, epoch: shards[i].vote.epoch))
       return false
     }
-    if claim.epoch > record.epoch { hearEpoch(i, claim.epoch, now) }
+    if claim.epoch > record.epoch {
+      hearEpoch(i, claim.epoch, now)
+    } else if record.primary == nil {
+      // Named, it seems; the watch is late.
+      readAgain(i, now)
+    }
     guard shards[i].vote == .settled(claim.epoch), record.epoch == claim.epoch, record.primary == holder,
       record.counts(node), !shards[i].isDamaged
     else { return false }

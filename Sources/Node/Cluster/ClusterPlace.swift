@@ -48,7 +48,8 @@ extension ClusterSetup {
       let own = "node.name = \"\(configuration.name)\", node.region = \"\(configuration.region)\""
       guard invitation.name == configuration.name, invitation.region == configuration.region else {
         throw NodeError(
-          .refused, "the join token is for \(invitation.name) in \(invitation.region), the configuration says \(own): "
+          .refused,
+          "the join token is for \(invitation.name) in \(invitation.region), the configuration says \(own): "
             + "use the one that belongs to it")
       }
       let accounts = configuration.paths.data + "/accounts"
@@ -64,7 +65,8 @@ extension ClusterSetup {
         let key = control.key
       else {
         throw NodeError(
-          .invalid, "the cluster's etcd stands outside: [control] wants endpoints, ca, cert and key, as on its other nodes")
+          .invalid,
+          "the cluster's etcd stands outside: [control] wants endpoints, ca, cert and key, as on its other nodes")
       }
       func text(_ path: String) throws -> String {
         String(decoding: try disk.readAll(path, limit: 64 << 10), as: UTF8.self)

@@ -83,7 +83,8 @@ extension ClusterService {
     let isDue = wanted != nil || age >= configuration.fabric.datagramKeyRotation.wholeMicroseconds
     guard let next = ring.next(at: parts.clock.now, isDue: isDue) else { return }
     let isNewKey = next.contents.keys.count > contents.keys.count
-    let changes = [ControlChange.put(Self.ringKey, next.contents.encode())]
+    let changes =
+      [ControlChange.put(Self.ringKey, next.contents.encode())]
       + (isNewKey && wanted != nil ? [.delete(Self.rotationKey)] : [])
     do throws(NodeError) {
       try await control.change { now throws(NodeError) in

@@ -31,7 +31,8 @@ extension ClusterService {
       }
       guard held == 0 || acceptingLoss else {
         throw NodeError(
-          .refused, "\(record.name) holds \(held) accounts: drain it first, or give up what it holds with --accept-loss")
+          .refused, "\(record.name) holds \(held) accounts: drain it first, or give up what it holds with --accept-loss"
+        )
       }
       record.state = .removed
     }

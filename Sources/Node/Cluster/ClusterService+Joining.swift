@@ -32,7 +32,8 @@ extension ClusterService {
       expiresAt: expiresAt)
     try await control.change { view throws(NodeError) in
       if let other = view.node(named: name), other.record.state != .joining {
-        throw NodeError(.exists, "the cluster has a node named \(name) already: choose another name, or remove it first")
+        throw NodeError(
+          .exists, "the cluster has a node named \(name) already: choose another name, or remove it first")
       }
       return PlannedChange(
         changes: [.put(ControlKeys.invitation(id), try ControlKeys.encode(stored))], value: ())
@@ -78,7 +79,8 @@ extension ClusterService {
       return ClusterJSON.encode(JoinAnswer(grant: grant))
     } catch {
       parts.metrics.counter("komora_cluster_joins_refused_total").increment()
-      logger.notice("join refused", metadata: ["from": "\(address.map { "\($0)" } ?? "?")", "reason": "\(error.message)"])
+      logger.notice(
+        "join refused", metadata: ["from": "\(address.map { "\($0)" } ?? "?")", "reason": "\(error.message)"])
       return ClusterJSON.encode(JoinAnswer(refusal: error.message))
     }
   }
@@ -86,7 +88,8 @@ extension ClusterService {
   /// Uses the token up, writes the node's record, and issues what the node needs: all or nothing of the first two.
   private func admit(_ request: JoinRequest) async throws(NodeError) -> JoinGrant {
     let unknown = NodeError(
-      .refused, "the join token is not valid: it works once and for 15 minutes; make another with `komora cluster invite`")
+      .refused,
+      "the join token is not valid: it works once and for 15 minutes; make another with `komora cluster invite`")
     guard [UInt8](hex: request.invitation)?.count == 16 else { throw unknown }
     let entry: ControlEntry?
     do throws(ControlStoreError) {

@@ -105,7 +105,8 @@ final class ClusterService: Sendable {
     do {
       _ = try await endpoint.start()
     } catch {
-      throw NodeError(.refused, "\(addresses.listen) cannot be used for the fabric (\(error)): choose another [listen] fabric")
+      throw NodeError(
+        .refused, "\(addresses.listen) cannot be used for the fabric (\(error)): choose another [listen] fabric")
     }
     serve()
     try await register()

@@ -52,7 +52,8 @@ package enum ClusterSetup {
   private static func makeCluster(_ configuration: NodeConfiguration, _ kit: ClusterContents?) throws -> Report {
     guard configuration.control.engine == .etcd else {
       throw NodeError(
-        .invalid, "a cluster needs [control] engine = \"etcd\", with managed = true or the endpoints of an etcd: "
+        .invalid,
+        "a cluster needs [control] engine = \"etcd\", with managed = true or the endpoints of an etcd: "
           + "write that into the configuration first")
     }
     let place = try Place(configuration)
@@ -70,7 +71,8 @@ package enum ClusterSetup {
     let isManaged = place.configuration.control.isManaged
     var authorities = ClusterMaterial.Authorities(fabricKey: fabric.key.pem)
     if isManaged {
-      authorities.etcdClients = try X509Authority.make(name: "Komora \(name) etcd", kind: .p256, validity: validity).pair
+      authorities.etcdClients = try X509Authority.make(name: "Komora \(name) etcd", kind: .p256, validity: validity)
+        .pair
       authorities.etcdPeers = try X509Authority.make(
         name: "Komora \(name) etcd peers", kind: .p256, validity: validity
       ).pair

@@ -35,7 +35,8 @@ package enum ConfigurationSchema {
     .init("tls.ca", .text, nil, "certificate of the fabric's CA, PEM; default: the cluster's own"),
     .init("tls.cert", .text, nil, "this node's certificate for the fabric, PEM; default: issued by the cluster"),
     .init("tls.key", .text, nil, "its key, PEM"),
-    .init("tls.api_cert", .text, nil, "certificate chain for the API and S3 ports, PEM; default: issued by the cluster"),
+    .init(
+      "tls.api_cert", .text, nil, "certificate chain for the API and S3 ports, PEM; default: issued by the cluster"),
     .init("tls.api_key", .text, nil, "its key, PEM"),
     .init(
       "keys.provider", .choice(["file", "passphrase", "command"]), "file", "where the key-encryption key comes from"),

@@ -95,7 +95,7 @@ final class ControlDirectory: Sendable {
   private func make<T: Sendable>(
     _ plan: @Sendable (ControlView) throws(NodeError) -> PlannedChange<T>
   ) async throws(NodeError) -> T {
-    for _ in 0..<Self.attemptsMax {
+    for attempt in 0..<Self.attemptsMax {
       let planned = try plan(view.with { $0 })
       guard !planned.changes.isEmpty else { return planned.value }
       let outcome: ControlOutcome
@@ -105,9 +105,12 @@ final class ControlDirectory: Sendable {
         guard error.code == .unknown else { throw NodeError(error) }
         outcome = try await lookUp(planned.changes)
       }
-      let isSeen = await reached(outcome.revision)
-      guard outcome.succeeded else { continue }
-      guard isSeen else {
+      guard outcome.succeeded else {
+        // The store may serve others too, whose changes never come here: so not for long.
+        _ = await reached(outcome.revision, within: .milliseconds(25 << attempt))
+        continue
+      }
+      guard await reached(outcome.revision, within: Self.seenWithin) else {
         throw NodeError(.unavailable, "the change was made, but this node cannot see it yet: look before trying again")
       }
       return planned.value
@@ -115,32 +118,42 @@ final class ControlDirectory: Sendable {
     throw NodeError(.unavailable, "other nodes change the same thing all the time: try again in a moment")
   }
 
-  /// Was a transaction made whose answer is lost? It was when what it put is there.
+  /// Was a transaction made whose answer is lost? It was when what it put is there, and what it deleted is not. A
+  /// deletion leaves no revision behind; one that comes after it does as well.
   private func lookUp(_ changes: [ControlChange]) async throws(NodeError) -> ControlOutcome {
     do throws(ControlStoreError) {
-      var revision: Int64 = 0
       for change in changes {
         let entry = try await store.entry(change.key)
         switch change {
         case .put(_, let value): if entry?.value != value { return ControlOutcome(succeeded: false, revision: 0) }
         case .delete: if entry != nil { return ControlOutcome(succeeded: false, revision: 0) }
         }
-        revision = max(revision, entry?.revision ?? 0)
       }
-      return ControlOutcome(succeeded: true, revision: revision)
+      return try await store.transact(if: [], then: [.put(ControlKeys.barrier, [])], lease: nil)
     } catch {
       throw NodeError(.unavailable, "the change may have been made: look before trying again (\(error.message))")
     }
   }
 
+  /// Waits until the view has everything that was there when this was called.
+  func catchUp() async throws(NodeError) {
+    let outcome: ControlOutcome
+    do throws(ControlStoreError) {
+      outcome = try await store.transact(if: [], then: [.put(ControlKeys.barrier, [])], lease: nil)
+    } catch {
+      throw NodeError(error)
+    }
+    _ = await reached(outcome.revision, within: Self.seenWithin)
+  }
+
   /// True when the view has come so far; false after a while, and at the end.
-  private func reached(_ revision: Int64) async -> Bool {
+  private func reached(_ revision: Int64, within limit: Duration) async -> Bool {
     let number = progress.with { p in
       p.next += 1
       return p.next
     }
     let alarm = Task {
-      try? await Task.sleep(for: Self.seenWithin)
+      try? await Task.sleep(for: limit)
       self.giveUp(number)
     }
     defer { alarm.cancel() }
@@ -187,14 +200,14 @@ final class ControlDirectory: Sendable {
   }
 
   private func take(_ events: [ControlEvent]) {
-    for event in events { apply(event) }
+    view.with { view in for event in events { apply(event, to: &view) } }
     advance(to: events.map(\.revision).max() ?? 0)
     tell(events)
   }
 
-  private func apply(_ event: ControlEvent) {
+  private func apply(_ event: ControlEvent, to view: inout ControlView) {
     do throws(NodeError) {
-      try view.with { view throws(NodeError) in try view.apply(event) }
+      try view.apply(event)
     } catch {
       logger.error("control entry not understood", metadata: ["reason": "\(error.message)"])
     }
@@ -204,11 +217,18 @@ final class ControlDirectory: Sendable {
   private func reload() async {
     do throws(ControlStoreError) {
       let range = try await store.entries(prefix: "", limit: Self.entriesMax)
+      let present = Set(range.entries.map(\.key))
+      let gone = view.with { $0.keys }.subtracting(present)
+      let events = gone.map { ControlEvent.deleted(key: $0, revision: range.revision) } + range.entries.map { .put($0) }
+      // Nobody sees it halfway; and what is not understood leaves the rest as good as it is.
+      var fresh = view.with { $0 }
+      for event in events { apply(event, to: &fresh) }
       view.with { view in
-        if let fresh = try? ControlView(range.entries, replacing: view) { view = fresh }
+        (fresh.lastSnapshot, fresh.lastAttempt) = (view.lastSnapshot, view.lastAttempt)
+        view = fresh
       }
       advance(to: range.revision)
-      tell(range.entries.map { .put($0) })
+      tell(events)
     } catch {
       logger.info("control store cannot be read", metadata: ["reason": "\(error.message)"])
     }

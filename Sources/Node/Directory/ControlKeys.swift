@@ -12,6 +12,8 @@ enum ControlKeys {
   static let nodes = "node/"
   static let invitations = "invitation/"
   static let cluster = "cluster/"
+  /// Put for its revision only: who has seen that one has seen everything before it.
+  static let barrier = "barrier"
   private static let names = "names/"
 
   enum NameKind: String {
@@ -65,9 +67,17 @@ enum ControlKeys {
     }
   }
 
+  private static let versionMax = 1
+  private struct Versioned: Decodable { var version: Int }
+
   static func decode<T: Decodable>(_ entry: ControlEntry, as _: T.Type = T.self) throws(NodeError) -> T {
     do {
-      return try JSONDecoder().decode(T.self, from: Data(entry.value))
+      let (decoder, data) = (JSONDecoder(), Data(entry.value))
+      // A newer form may look like this one, and would lose what it has more when it is written again.
+      guard try decoder.decode(Versioned.self, from: data).version <= versionMax else {
+        throw NodeError(.io, "a newer form")
+      }
+      return try decoder.decode(T.self, from: data)
     } catch {
       throw NodeError(.io, "the control store has a value of a form that this version does not know: \(entry.key)")
     }

@@ -37,7 +37,9 @@ struct ControlView {
   subscript(_ id: NodeID) -> Node? { nodes[id] }
 
   /// The node that has this name now.
-  func node(named name: String) -> Node? { nodes.values.first { $0.record.name == name && $0.record.state != .removed } }
+  func node(named name: String) -> Node? {
+    nodes.values.first { $0.record.name == name && $0.record.state != .removed }
+  }
 
   /// The account whose archive `name` means: the living one, else the one deleted last.
   func archived(_ name: String) -> AccountRecord? {
@@ -54,11 +56,17 @@ struct ControlView {
 
   // MARK: folding
 
-  /// A view of a whole store; what only this node knows is taken over from `former`.
-  init(_ entries: [ControlEntry] = [], replacing former: ControlView? = nil) throws(NodeError) {
+  /// A view of a whole store.
+  init(_ entries: [ControlEntry] = []) throws(NodeError) {
     for entry in entries { try apply(.put(entry)) }
-    lastSnapshot = former?.lastSnapshot ?? [:]
-    lastAttempt = former?.lastAttempt ?? [:]
+  }
+
+  /// Of all entries that it holds.
+  var keys: Set<String> {
+    var keys = Set(accounts.keys.map(ControlKeys.account)).union(nodes.keys.map(ControlKeys.node))
+    keys.formUnion(credentials.keys.keys.map(ControlKeys.key))
+    keys.formUnion(credentials.admins.keys.map(ControlKeys.admin))
+    return keys.union(cluster.keys).union(namesRevision.keys)
   }
 
   /// A value of an unknown form is an error, and changes nothing.

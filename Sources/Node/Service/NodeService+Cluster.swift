@@ -56,7 +56,9 @@ extension NodeService {
     func named(_ id: AccountID) -> String { names[id] ?? id.description }
     return DrainReport(
       node: record, accountsCount: accounts.count,
-      moves: plan.moves.map { "\(named($0.account)) to \($0.add.map { nodes[$0] ?? "\($0)" }.joined(separator: ", "))" },
+      moves: plan.moves.map {
+        "\(named($0.account)) to \($0.add.map { nodes[$0] ?? "\($0)" }.joined(separator: ", "))"
+      },
       stays: plan.stuck.map { "\(named($0.account)): \($0.reason.message)" })
   }
 
@@ -125,7 +127,8 @@ extension NodeService {
       do throws(DiskError) {
         return (try disk.readAll(certificate, limit: 1 << 20), try disk.readAll(key, limit: 1 << 20))
       } catch {
-        throw NodeError(.invalid, "the certificate of the API cannot be read (\(error)): see tls.api_cert and tls.api_key")
+        throw NodeError(
+          .invalid, "the certificate of the API cannot be read (\(error)): see tls.api_cert and tls.api_key")
       }
     }
     guard let pair = cluster?.material.with({ $0.api }) else {

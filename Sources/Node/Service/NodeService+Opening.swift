@@ -4,8 +4,8 @@ import AtRest
 import Base
 import ControlStores
 import Disk
-import OpenSSL
 import Logging
+import OpenSSL
 package import ShardStore
 import Threads
 
@@ -63,7 +63,8 @@ extension NodeService {
     let isInCluster = try disk.info(ClusterMaterial.path(paths)) != nil
     if !isInCluster, configuration.control.engine == .etcd {
       throw NodeError(
-        .refused, "[control] engine is \"etcd\", but this node belongs to no cluster yet: run `komora cluster init` on "
+        .refused,
+        "[control] engine is \"etcd\", but this node belongs to no cluster yet: run `komora cluster init` on "
           + "the first node, `komora cluster join` on every other, with this configuration")
     }
     let isNew = try disk.info(controlPath(configuration)) == nil
@@ -138,7 +139,8 @@ extension NodeService {
   }
 
   /// What this node knew while it stood alone goes into the cluster's store, once.
-  private static func moveEmbedded(_ parts: Parts, to store: EtcdControlStore, _ material: ClusterMaterial) async throws {
+  private static func moveEmbedded(_ parts: Parts, to store: EtcdControlStore, _ material: ClusterMaterial) async throws
+  {
     let (path, kek) = (controlPath(parts.configuration), parts.keyEncryption)
     guard try await blocking({ try RealDisk().info(path) != nil }) else { return }
     let source: EmbeddedControlStore

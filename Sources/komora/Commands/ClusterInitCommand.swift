@@ -3,8 +3,8 @@
 
 import ArgumentParser
 import AtRest
-import Foundation
 import Formats
+import Foundation
 import Node
 import OpenSSL
 
@@ -47,7 +47,8 @@ struct ClusterInitCommand: AsyncParsableCommand {
       throw CommandFailure(error)
     }
     if node.json { return Terminal.line(report.json.encoded(pretty: true)) }
-    Terminal.line("The node \(configuration.name) is \(report.isNew ? "now" : "already") of the cluster \(report.cluster).")
+    Terminal.line(
+      "The node \(configuration.name) is \(report.isNew ? "now" : "already") of the cluster \(report.cluster).")
     Terminal.line("CA for clients  \(report.authorityPath)")
     Terminal.line("Next:")
     if report.isManaged, kit == nil {

@@ -31,7 +31,8 @@ struct ClusterJoinCommand: AsyncParsableCommand {
       throw CommandFailure(error)
     }
     if node.json { return Terminal.line(report.json.encoded(pretty: true)) }
-    Terminal.line("The node \(configuration.name) is \(report.isNew ? "now" : "already") of the cluster \(report.cluster).")
+    Terminal.line(
+      "The node \(configuration.name) is \(report.isNew ? "now" : "already") of the cluster \(report.cluster).")
     Terminal.line("CA for clients  \(report.authorityPath)")
     Terminal.line("Next:\n  start the node:  systemctl enable --now komora-etcd.path komora")
   }

@@ -21,6 +21,7 @@ struct ClusterRemoveCommand: AsyncParsableCommand {
     }
     Terminal.line(
       connection.json
-        ? answer.encoded(pretty: true) : "\(node) is removed. To use its machine again, join it with empty directories.")
+        ? answer.encoded(pretty: true) : "\(node) is removed. To use its machine again, join it with empty directories."
+    )
   }
 }

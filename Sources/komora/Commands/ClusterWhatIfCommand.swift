@@ -40,6 +40,7 @@ struct ClusterWhatIfCommand: AsyncParsableCommand {
     let stopped = answer["writes_stopped"]?.list?.isEmpty == false ? names("writes_stopped") : "all"
     Terminal.line("writes go on    \(goesOn ? "yes, in all \(count) accounts" : "NO: \(stopped)")")
     let control = answer["control_keeps_majority"]?.boolean == true
-    Terminal.line("control store   \(control ? "keeps its majority" : "LOSES its majority: nothing can be moved or made")")
+    Terminal.line(
+      "control store   \(control ? "keeps its majority" : "LOSES its majority: nothing can be moved or made")")
   }
 }

@@ -11,7 +11,8 @@ struct DevCommand: AsyncParsableCommand {
   @Option(help: "The directory of everything; default: ~/.local/share/komora-dev.")
   var data: String?
 
-  @Option(help: "The first node's API port; S3 listens on the next one, the fabric on the one after. Node i: 10 i more.")
+  @Option(
+    help: "The first node's API port; S3 listens on the next one, the fabric on the one after. Node i: 10 i more.")
   var port = 7400
 
   @Option(help: "How many nodes: one stands alone, more are a cluster with an etcd of its own.")

@@ -70,7 +70,8 @@ struct DevPreparation {
       answer = .success(
         try await client.post(
           "/v1/cluster/invitations",
-          .object(["name": .text(configuration.name), "region": .text(configuration.region), "issuer": .boolean(true)])))
+          .object(["name": .text(configuration.name), "region": .text(configuration.region), "issuer": .boolean(true)]))
+      )
     } catch { answer = .failure(error) }
     await client.exchange.close()
     guard let token = try answer.get()["token"]?.text else {

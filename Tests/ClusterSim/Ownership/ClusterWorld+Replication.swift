@@ -190,6 +190,7 @@ extension ClusterWorld {
     let owner = ownership.owners[number]
     var log: ShardLog { owner.logs[shard] }
     if log.verified.epoch != epoch { owner.logs[shard].verified = (epoch, 0) }
+    owner.logs[shard].source = from
     guard previous <= log.entries.count, previous == 0 || log.entries[previous - 1].epoch == previousEpoch else {
       let last = min(previous - 1, log.entries.count)
       return transmit(number, from, shard, .refused(epoch: epoch, last: last))
@@ -240,7 +241,7 @@ extension ClusterWorld {
     if owner.leads[shard]?.epoch == epoch {
       owner.leads[shard]?.match[number] = index
       advanceCommit(number, shard)
-    } else if let primary = machine.record(account(shard))?.primary, let to = numbers[primary], to != number {
+    } else if let to = owner.logs[shard].source, to != number {
       transmit(number, to, shard, .acknowledged(epoch: epoch, index: index))
     }
   }

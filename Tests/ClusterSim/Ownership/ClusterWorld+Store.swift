@@ -38,7 +38,7 @@ extension ClusterWorld {
   }
 
   private func isMadeLate(_ number: Int) -> Bool {
-    guard let ownership else { return false }
+    guard let ownership, !ownership.isHealed else { return false }
     return ownership.madeLate.remove(number) != nil || ownership.plan.lateAnswersPermille / 3 > random.below(1000)
   }
 
@@ -71,12 +71,12 @@ extension ClusterWorld {
     case .watch(let revision): return beginWatch(number, life, request, revision)
     }
     var delay = storeDelay()
-    if ownership.plan.lostAnswersPermille > random.below(1000) {
+    if ownership.plan.lostAnswersPermille > random.below(1000), !ownership.isHealed {
       totals.note("answer lost")
       answer = .failed(isUnknown: true)
       delay += Int64(random.below(500)) * 1_000_000
       if case .transact = ask {} else { answer = .failed(isUnknown: false) }
-    } else if ownership.plan.lateAnswersPermille > random.below(1000) {
+    } else if ownership.plan.lateAnswersPermille > random.below(1000), !ownership.isHealed {
       // Often later than anybody waits for it.
       totals.note("answer late")
       delay += Int64(random.below(4_000)) * 1_000_000
@@ -115,7 +115,7 @@ extension ClusterWorld {
     guard let ownership else { return }
     let watcher = ownership.watchers[i]
     var delay = storeDelay()
-    if ownership.plan.watchDelay > 0, random.oneIn(4) {
+    if ownership.plan.watchDelay > 0, !ownership.isHealed, random.oneIn(4) {
       totals.note("watch late")
       delay += Int64(random.below(Int(ownership.plan.watchDelay)))
     }

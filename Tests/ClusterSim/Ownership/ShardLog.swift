@@ -26,6 +26,8 @@ struct ShardLog {
   var commit = 0
   /// So much of it agrees with the primary of this epoch.
   var verified: (epoch: Epoch, index: Int) = (0, 0)
+  /// Who sent what was verified.
+  var source: Int?
 
   var hasUnsynced: Bool { !writes.isEmpty }
   var place: LogPlace { LogPlace(epoch: durable.last?.epoch ?? 0, index: UInt64(durable.count)) }
