@@ -12,6 +12,7 @@
 import Base
 import Foundation
 import OpenSSL
+import Threads
 
 package struct ControlStoreMigration: Sendable {
   package struct Report: Sendable, Equatable {
@@ -51,13 +52,15 @@ package struct ControlStoreMigration: Sendable {
   }
 
   /// `.refused` when the target holds something else. Anything else may be tried again, also by another process.
-  /// Blocks on the source's disk between its steps.
   package func run() async throws(ControlStoreError) -> Report {
-    let identity = try source.moveIdentity().hex
+    let identity = try await onDisk { source throws(ControlStoreError) in try source.moveIdentity().hex }
     // Looked at before the file refuses changes: a wrong target leaves everything as it was.
     let seen = try await look(identity)
-    try source.beginMove(to: targetName)
-    let entries = try source.movableEntries()
+    let targetName = targetName
+    let entries = try await onDisk { source throws(ControlStoreError) in
+      try source.beginMove(to: targetName)
+      return try source.movableEntries()
+    }
     var report = Report(entries: entries.count, hash: Self.hash(entries), puts: 0)
     let wanted = Marker(state: .begun, source: identity, count: entries.count, hash: report.hash.hex)
     if seen.marker?.state != .complete {
@@ -73,8 +76,25 @@ package struct ControlStoreMigration: Sendable {
         "\(targetName) was moved to from this control store before, with other content: \(source.path) is an older copy"
       )
     }
-    try source.completeMove(to: targetName)
+    try await onDisk { source throws(ControlStoreError) in try source.completeMove(to: targetName) }
     return report
+  }
+
+  /// Runs `body` on a thread that may block.
+  private func onDisk<T: Sendable>(
+    _ body: @escaping @Sendable (EmbeddedControlStore) throws(ControlStoreError) -> T
+  ) async throws(ControlStoreError) -> T {
+    let source = source
+    let result = await withCheckedContinuation { (done: CheckedContinuation<Result<T, ControlStoreError>, Never>) in
+      _ = Threads.Thread(name: "move") {
+        do throws(ControlStoreError) {
+          done.resume(returning: .success(try body(source)))
+        } catch {
+          done.resume(returning: .failure(error))
+        }
+      }
+    }
+    return try result.get()
   }
 
   // MARK: the marker

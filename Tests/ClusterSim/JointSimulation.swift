@@ -46,11 +46,11 @@ package enum JointSimulation {
   /// The errors that the ownership machine can be told to make, by name, with the seeds within which each is found.
   package static let bugs: [(name: String, bug: OwnershipBugs, seeds: Int)] = [
     ("adopt-early", .adoptEarly, 100), ("adopt-before-persisted", .useBeforePersisted, 20),
-    ("forget-promise", .forgetPromise, 100), ("drop-lease-check", .dropLeaseCheck, 100),
-    ("trust-late-watch", .trustLateWatch, 100), ("continue-epoch", .continueEpoch, 100),
-    ("skip-own-record", .skipOwnRecord, 100), ("promote-with-too-few", .promoteWithTooFew, 100),
-    ("ignore-previous-voters", .ignorePrevious, 100), ("skip-restart-wait", .skipRestartWait, 100),
-    ("lease-from-receipt", .leaseFromReceipt, 100), ("ignore-damage", .ignoreDamage, 100),
-    ("resume-after-unknown", .resumeAfterUnknown, 100), ("tell-ended-once", .tellEndedOnce, 100),
+    ("forget-promise", .forgetPromise, 50), ("drop-lease-check", .dropLeaseCheck, 20),
+    ("trust-late-watch", .trustLateWatch, 50), ("continue-epoch", .continueEpoch, 50),
+    ("skip-own-record", .skipOwnRecord, 50), ("promote-with-too-few", .promoteWithTooFew, 50),
+    ("ignore-previous-voters", .ignorePrevious, 50), ("skip-restart-wait", .skipRestartWait, 150),
+    ("lease-from-receipt", .leaseFromReceipt, 150), ("ignore-damage", .ignoreDamage, 150),
+    ("resume-after-unknown", .resumeAfterUnknown, 150), ("tell-ended-once", .tellEndedOnce, 150),
   ]
 }

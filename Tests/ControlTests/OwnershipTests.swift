@@ -194,6 +194,18 @@ struct OwnershipTests {
     #expect(scene.machine.record(scene.account)?.epoch == 2)
   }
 
+  @Test("a claim in an epoch whose primary is not known yet makes the voter read the record again")
+  func earlyClaim() {
+    var scene = Scene()
+    scene.list([scene.record(3, primary: nil)])
+    scene.step(.fenced(scene.account, 3, .start))
+    scene.wait(scene.configuration.grantLength + .milliseconds(10))
+    scene.step(.persisted(OwnershipPromise(account: scene.account, epoch: 3, floor: .start)))
+    scene.hear(.beat(.init(life: 1, sequence: 1, claims: [scene.claim(3)])), from: 2)
+    #expect(scene.replies(to: 2).first?.accepted == [])
+    #expect(scene.effects.contains { if case .request(_, .get(scene.account)) = $0 { true } else { false } })
+  }
+
   @Test("a primary without beats is given up after its lease, and at once after a hint")
   func lapse() {
     var scene = granting()

@@ -26,8 +26,8 @@ extension ClusterService {
       if lease != nil { await chores.run() }
       try? await Task.sleep(for: configuration.fabric.caretakerInterval)
     }
-    // The next one need not wait.
-    if let lease { try? await control.store.revoke(lease) }
+    // The next one need not wait. This task is cancelled; a request of its own would be too.
+    if let lease { await Task { [control] in try? await control.store.revoke(lease) }.value }
   }
 
   /// The lease when this node is the caretaker.
