@@ -30,6 +30,9 @@ package final class EtcdControlStore: ControlStore {
     sealer = SealerPool(root: root)
   }
 
+  /// The certificate and the key were written anew.
+  package func renewCertificates() throws(ControlStoreError) { try gateway.renewCertificates() }
+
   /// Ends open requests and watches.
   package func close() async { await gateway.close() }
 

@@ -11,7 +11,7 @@ import NIOPosix
 import Threads
 
 final class EtcdGateway: Sendable {
-  let transport: any EtcdTransport
+  private let current: Lock<any EtcdTransport>
   let configuration: EtcdConfiguration
   /// In the order in which they are to be tried.
   private let order: Lock<[String]>
@@ -23,10 +23,29 @@ final class EtcdGateway: Sendable {
     try Self.check(configuration.endpoints)
     self.configuration = configuration
     order = Lock(configuration.endpoints)
-    if let transport { self.transport = transport } else { self.transport = try EtcdHTTPTransport(configuration) }
+    let first: any EtcdTransport
+    if let transport { first = transport } else { first = try EtcdHTTPTransport(configuration) }
+    current = Lock(first)
   }
 
+  var transport: any EtcdTransport { current.with { $0 } }
+
   func close() async { await transport.close() }
+
+  /// Reads certificate and key again. Requests that begin later use them; what is under way has its time to end, and
+  /// watches begin again.
+  func renewCertificates() throws(ControlStoreError) {
+    let next = try EtcdHTTPTransport(configuration)
+    let former = current.with { transport in
+      defer { transport = next }
+      return transport
+    }
+    let grace = configuration.requestTimeout + .seconds(2)
+    Task {
+      try? await Task.sleep(for: grace)
+      await former.close()
+    }
+  }
 
   var endpoints: [String] { order.with { $0 } }
 

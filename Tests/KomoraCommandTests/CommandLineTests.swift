@@ -24,9 +24,45 @@ struct CommandLineTests {
       "restore --offline --archive D --recovery F --passphrase-file P --expect 1.2 --out O", "verify a b --json",
       "keys rotate --config F", "doctor", "account list --url https://h:1 --token t --ca F",
       "account list --token-file -",
+      "dev --nodes 3 --regions eu,us,ap", "dev --nodes 5 --regions eu,us --port 7400", "dev --nodes 32 --port 7400",
+      "dev --nodes 1 --port 65531", "dev --regions eu",
     ])
   func taken(_ line: String) throws {
     _ = try Komora.parseAsRoot(line.split(separator: " ").map(String.init))
+  }
+
+  @Test(
+    "the commands of a cluster are taken",
+    arguments: [
+      "cluster init --config F", "cluster init --config F --json", "cluster init --config F --kit K --identity I",
+      "cluster init --config F --kit K --passphrase-file -", "cluster invite --name eu-2 --region eu",
+      "cluster invite --name eu-2 --region eu --issuer --out T --json", "cluster join --config F --token-file T",
+      "cluster join --config F --token-file -", "cluster join --config F --token kj_x --json", "cluster status",
+      "cluster status --watch --interval 0.5", "cluster status --json --url https://h:1", "cluster drain eu-1",
+      "cluster undrain eu-1 --json", "cluster remove eu-1", "cluster remove eu-1 --accept-loss",
+      "cluster what-if --lose eu-1", "cluster what-if --lose eu-1 --lose region=us --json", "cluster rotate-keys",
+      "cluster renew-certificates --json", "cluster recovery-kit --recipient age1x --out K",
+      "cluster recovery-kit --passphrase-file P --out K",
+    ])
+  func clusterTaken(_ line: String) throws {
+    _ = try Komora.parseAsRoot(line.split(separator: " ").map(String.init))
+  }
+
+  @Test(
+    "wrong use of a cluster's commands is refused before anything is done",
+    arguments: [
+      "cluster frobnicate", "cluster init", "cluster init --config F --kit K",
+      "cluster init --config F --identity I", "cluster init --config F --kit K --identity I --passphrase-file P",
+      "cluster invite --name eu-2", "cluster invite --region eu", "cluster join --config F",
+      "cluster join --token-file T", "cluster join --config F --token kj_x --token-file T",
+      "cluster status --interval 0", "cluster status --interval x", "cluster drain", "cluster undrain",
+      "cluster remove", "cluster what-if", "cluster what-if eu-1", "cluster recovery-kit --out K",
+      "cluster recovery-kit --recipient a --passphrase-file P --out K", "cluster recovery-kit --recipient a",
+      "dev --nodes 0", "dev --nodes 33", "dev --nodes x", "dev --nodes 2 --port 65531", "dev --regions eu,",
+      "dev --regions EU", "dev --regions e.u",
+    ])
+  func clusterRefused(_ line: String) {
+    #expect(throws: (any Error).self) { try Komora.parseAsRoot(line.split(separator: " ").map(String.init)) }
   }
 
   @Test(

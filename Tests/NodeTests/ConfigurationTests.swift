@@ -103,8 +103,29 @@ struct ConfigurationTests {
     #expect(refusal("[node]\ndata = \"d\"\n[timers]\nretention = \"1h\"\n") != nil)
     #expect(
       refusal("[node]\ndata = \"d\"\n[keys]\nprovider = \"passphrase\"\n")?.message.contains("passphrase_file") == true)
-    #expect(
-      refusal("[node]\ndata = \"d\"\n[cluster]\nseeds = [\"10.0.0.1:7402\"]\n")?.message.contains("alone") == true)
+  }
+
+  @Test("what a cluster wants is read, and its rules hold")
+  func cluster() throws {
+    let start = "[node]\ndata = \"d\"\n"
+    let outside = "endpoints = [\"https://h:2379\"]\nca = \"c\"\ncert = \"d\"\nkey = \"k\"\n"
+    let managed = try read(
+      start + "[cluster]\nname = \"prod-1\"\nseeds = [\"10.0.0.1:7402\"]\nadvertise = \"10.0.0.2\"\n"
+        + "[control]\nengine = \"etcd\"\nmanaged = true\n")
+    #expect(managed.control.engine == .etcd && managed.control.isManaged && managed.cluster.name == "prod-1")
+    #expect(managed.cluster.seeds == ["10.0.0.1:7402"] && managed.cluster.advertise == "10.0.0.2")
+    #expect(try read(start + "[control]\nengine = \"etcd\"\n" + outside).control.endpoints == ["https://h:2379"])
+    for (text, words) in [
+      ("[control]\nengine = \"etcd\"\n", "alone"), ("[control]\nmanaged = true\n", "alone"),
+      ("[control]\nengine = \"etcd\"\nmanaged = true\n" + outside, "alone"),
+      ("[control]\n" + outside, "alone"),
+      ("[control]\nengine = \"etcd\"\nendpoints = [\"https://h:1\"]\n", "control.ca"),
+      ("[cluster]\nname = \"Prod\"\n", "cluster.name"), ("[timers]\ninvitation_life = \"16min\"\n", "invitation_life"),
+      ("[timers]\ncaretaker_lease = \"2s\"\n", "caretaker_interval"),
+      ("[timers]\nprobe_timeout = \"150ms\"\n", "probe"), ("[tls]\nca = \"c\"\n", "tls.cert"),
+    ] {
+      #expect(refusal(start + text)?.message.contains(words) == true, "\(text) \(refusal(start + text)?.message ?? "")")
+    }
   }
 
   @Test("every key of the schema is read under its own name, from file and environment alike")

@@ -36,8 +36,8 @@ struct AccountReply: Encodable {
     self.init(status.record)
     primary = status.primary
     standbys = status.standbys
-    epoch = status.position.epoch
-    position = "\(status.position)"
+    epoch = status.position?.epoch
+    position = status.position.map { "\($0)" }
   }
 }
 

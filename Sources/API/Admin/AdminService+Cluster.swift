@@ -13,6 +13,8 @@ extension AdminService {
     var region: String
     /// The new node may make certificates too.
     var issuer: Bool?
+    /// Hosts that its certificates may name; without any, the address that it comes from.
+    var hosts: [String]?
   }
 
   private struct Removal: Decodable {
@@ -38,7 +40,7 @@ extension AdminService {
       try access.administrator(.cluster, request, context)
       let wanted = try await body(NewInvitation.self, of: request, context)
       let invitation = try await node.invite(
-        name: wanted.name, region: wanted.region, makesIssuer: wanted.issuer ?? false)
+        name: wanted.name, region: wanted.region, makesIssuer: wanted.issuer ?? false, hosts: wanted.hosts ?? [])
       return try AdminJSON.response(InvitationReply(invitation), status: .created)
     }
     router.post("cluster/nodes/:node/drain") { request, context in

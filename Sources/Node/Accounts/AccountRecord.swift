@@ -67,5 +67,6 @@ package struct AccountStatus: Sendable {
   /// Name of the node that acknowledges.
   package var primary: String
   package var standbys: [String]
-  package var position: Position
+  /// Nil when the node that holds the account does not answer.
+  package var position: Position?
 }

@@ -20,6 +20,9 @@ struct ClusterAddresses: Sendable {
       throw NodeError(
         .invalid, "`cluster.advertise` is missing: name the IP address at which other nodes reach this one")
     }
+    guard !configuration.control.isManaged || Self.hasRoomForEtcd(fabric) else {
+      throw NodeError(.invalid, "`listen.fabric` wants a port from 1 to 65533: etcd listens on the two behind it")
+    }
     let api = configuration.listen.api
     let isOpen = api.host == "0.0.0.0" || api.host == "::"
     url = "https://\(ListenAddress(host: isOpen ? host : api.host, port: api.port))"
@@ -34,6 +37,9 @@ struct ClusterAddresses: Sendable {
     let own = SocketAddress(fabric).flatMap { ListenAddress("\($0)")?.host }
     return Set([own, api].compactMap { $0 }).subtracting(["localhost"]).sorted()
   }
+
+  /// Without its port.
+  static func host(_ address: SocketAddress) -> String { ListenAddress("\(address)")?.host ?? "\(address)" }
 
   private static func numeric(_ host: String) -> String { host == "localhost" ? "127.0.0.1" : host }
 

@@ -63,25 +63,20 @@ struct ClusterMaterial: Sendable {
   static func load(_ disk: any Disk, _ path: String, _ kek: any KeyEncryption) throws -> ClusterMaterial? {
     guard try disk.info(path) != nil else { return nil }
     let bytes = try disk.readAll(path, limit: ClusterFile.byteCountMax)
-    do throws(FormatError) {
+    do {
       let file = try ClusterFile(bytes)
-      let key = try Self.unwrap(file, path, kek)
+      let key = try kek.unwrap(file.wrapped, for: wrapID)
       guard let plain = AESGCM(key: key).open(file.sealed, nonce: file.nonce, aad: ClusterFile.associated) else {
         throw FormatError(.damaged, "the seal does not open", at: 8)
       }
       return try ClusterMaterial(try ClusterContents(plain))
+    } catch let error as AtRestError where error.code == .wrongKey {
+      throw NodeError(
+        .refused, "\(path) was sealed under another key-encryption key than \(kek.id): put back the one it belongs to")
+    } catch let error as FormatError where error.code == .version {
+      throw NodeError(.refused, "\(path) was written by a newer release (\(error)): start that one")
     } catch {
       throw NodeError(.io, "\(path) is damaged (\(error)): put its copy back, or join the cluster again as a new node")
-    }
-  }
-
-  private static func unwrap(
-    _ file: ClusterFile, _ path: String, _ kek: any KeyEncryption
-  ) throws(FormatError) -> SecretBytes {
-    do throws(AtRestError) {
-      return try kek.unwrap(file.wrapped, for: wrapID)
-    } catch {
-      throw FormatError(.damaged, "it does not open with the node's key-encryption key: \(error.description)", at: 8)
     }
   }
 

@@ -2,6 +2,7 @@
 // made again one by one under the new.
 
 import Base
+import ControlStores
 import Disk
 import Fabric
 import Logging
@@ -46,6 +47,7 @@ extension ClusterService {
         _ = try EtcdFiles.client(renewed, configuration, RealDisk())
         try EtcdFiles.writeMember(renewed, configuration, RealDisk(), node: node, membership: nil)
       }
+      try (control.store as? EtcdControlStore)?.renewCertificates()
       let credentials = renewed.credentials
       try await endpoint.use(credentials)
       await endpoint.renewLinks(spread: .milliseconds(100))

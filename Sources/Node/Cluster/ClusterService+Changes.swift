@@ -21,7 +21,7 @@ extension ClusterService {
     let others = control.view.with { view in
       view.nodes.values.filter { $0.record.state == .active && $0.record.name != name }.count
     }
-    return try await change(name) { [control] record throws(NodeError) in
+    let removed = try await change(name) { [control] record throws(NodeError) in
       guard record.id != own else {
         throw NodeError(.refused, "a node cannot remove itself: ask another one")
       }
@@ -36,6 +36,9 @@ extension ClusterService {
       }
       record.state = .removed
     }
+    // It knows the key that the others seal their datagrams with.
+    try await wantNewDatagramKey()
+    return removed
   }
 
   private func change(

@@ -12,7 +12,9 @@ import UVLoop
 
 extension ClusterService {
   /// A join token; the issuer that answers it is this node.
-  func invite(name: String, region: String, makesIssuer: Bool) async throws(NodeError) -> Invitation {
+  func invite(
+    name: String, region: String, makesIssuer: Bool, hosts: [String]
+  ) async throws(NodeError) -> Invitation {
     try Self.checkName(name, "a node's name")
     try Self.checkName(region, "a region")
     guard let issuer = try? ClusterIssuer(material.with { $0 }) else {
@@ -29,7 +31,7 @@ extension ClusterService {
       secret: secret, name: name, region: region, expiresAt: expiresAt)
     let stored = StoredInvitation(
       secretHash: Invitation.hash(secret).hex, name: name, region: region, makesIssuer: makesIssuer,
-      expiresAt: expiresAt)
+      hosts: hosts, expiresAt: expiresAt)
     try await control.change { view throws(NodeError) in
       if let other = view.node(named: name), other.record.state != .joining {
         throw NodeError(
@@ -74,7 +76,7 @@ extension ClusterService {
       return ClusterJSON.encode(JoinAnswer(refusal: "the request cannot be read: use the same release"))
     }
     do throws(NodeError) {
-      let grant = try await admit(request)
+      let grant = try await admit(request, from: address)
       logger.notice("node joined", metadata: ["name": "\(request.name)", "region": "\(request.region)"])
       return ClusterJSON.encode(JoinAnswer(grant: grant))
     } catch {
@@ -86,7 +88,7 @@ extension ClusterService {
   }
 
   /// Uses the token up, writes the node's record, and issues what the node needs: all or nothing of the first two.
-  private func admit(_ request: JoinRequest) async throws(NodeError) -> JoinGrant {
+  private func admit(_ request: JoinRequest, from source: SocketAddress?) async throws(NodeError) -> JoinGrant {
     let unknown = NodeError(
       .refused,
       "the join token is not valid: it works once and for 15 minutes; make another with `komora cluster invite`")
@@ -102,9 +104,17 @@ extension ClusterService {
       parts.clock.now < invitation.expiresAt, request.name == invitation.name, request.region == invitation.region,
       let id = NodeID(request.node), id != nodeID
     else { throw unknown }
-    guard SocketAddress(request.fabric) != nil, request.url.hasPrefix("https://"), request.url.utf8.count <= 256,
-      request.zone.utf8.count <= 63
+    guard let fabric = SocketAddress(request.fabric), ClusterAddresses.hasRoomForEtcd(fabric),
+      request.url.hasPrefix("https://"), request.url.utf8.count <= 256, request.zone.utf8.count <= 63
     else { throw NodeError(.invalid, "the node's addresses or its zone cannot be used") }
+    // Else a token for one node would be good for a certificate in the name of another one's host.
+    let allowed = invitation.hosts.isEmpty ? source.map { [ClusterAddresses.host($0)] } ?? [] : invitation.hosts
+    for host in ClusterAddresses.hosts(fabric: request.fabric, url: request.url) where !allowed.contains(host) {
+      throw NodeError(
+        .refused,
+        "the node calls itself \(host) and comes from \(source.map(ClusterAddresses.host) ?? "nowhere"): if that "
+          + "is right, invite it with --host \(host)")
+    }
     let grant = try grant(request, id, makesIssuer: invitation.makesIssuer)
     let record = NodeRecord(
       id: id, name: request.name, region: request.region, zone: request.zone, fabric: request.fabric, url: request.url,

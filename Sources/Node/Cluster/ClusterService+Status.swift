@@ -90,7 +90,7 @@ extension ClusterService {
     var random = SystemRandom()
     // One voter, until there is replication; its region and residency hold.
     let rules = PlacementRules(
-      goal: .none, homeRegion: options.home ?? configuration.region, residency: options.residency)
+      goal: .none, homeRegion: options.home(asked: configuration.region), residency: options.residency)
     let placement = Placement(nodes: await placementNodes())
     let primary: NodeID
     do throws(PlacementError) {
@@ -139,5 +139,12 @@ extension ClusterStatus.Health {
       case .dead: .dead
       case .left: .left
       }
+  }
+}
+
+extension AccountOptions {
+  /// Where nothing is said, at home where it was asked for, unless it may not lie there.
+  func home(asked region: String) -> String {
+    home ?? (residency.isEmpty || residency.contains(region) ? region : residency[0])
   }
 }

@@ -42,6 +42,8 @@ final class ClusterService: Sendable {
   private let tasks = Lock<[Task<Void, Never>]>([])
   let caretaker = Lock<NodeID?>(nil)
   private let lastChange = Lock<String?>(nil)
+  /// Ends when this node was removed.
+  let removal: (stream: AsyncStream<Void>, continuation: AsyncStream<Void>.Continuation) = AsyncStream.makeStream()
   /// The file is changed by one at a time.
   let materialGate = SerialGate()
 
@@ -147,12 +149,12 @@ final class ClusterService: Sendable {
     tasks.with { $0.append(task) }
   }
 
-  /// Says goodbye to the others, then ends everything.
-  func close() async {
+  /// Says goodbye to the others, if it shall, then ends everything.
+  func close(saysGoodbye: Bool) async {
     let running = tasks.with { $0 }
     for task in running { task.cancel() }
     for task in running { await task.value }
-    await membership.leave()
+    if saysGoodbye { await membership.leave() }
     await membership.stop()
     await endpoint.close()
     await withCheckedContinuation { continuation in
@@ -219,6 +221,10 @@ final class ClusterService: Sendable {
   /// Keeps links to who belongs to the cluster, refuses who was removed.
   private func takeNodes() async {
     let records = control.view.with { $0.nodes.values.map(\.record) }
+    if records.contains(where: { $0.id == nodeID && $0.state == .removed }) {
+      logger.error("this node was removed from the cluster and ends")
+      removal.continuation.finish()
+    }
     await endpoint.refuse(Set(records.filter { $0.state == .removed }.map(\.id)))
     for record in records where record.id != nodeID && record.state != .joining {
       if record.state == .removed {

@@ -101,11 +101,13 @@ enum EtcdFiles {
 
 extension ClusterAddresses {
   /// Managed etcd listens behind the fabric's port.
-  var etcdClient: String { "\(fabric.with(port: fabric.port + 1))" }
-  var etcdPeer: String { "\(fabric.with(port: fabric.port + 2))" }
+  var etcdClient: String { "\(fabric.with(port: fabric.port &+ 1))" }
+  var etcdPeer: String { "\(fabric.with(port: fabric.port &+ 2))" }
+  /// Whether they fit behind this address.
+  static func hasRoomForEtcd(_ fabric: SocketAddress) -> Bool { (1...65_533).contains(fabric.port) }
 
   /// `https://…` of any node's member, from its record's fabric address.
   static func etcd(_ fabric: SocketAddress) -> (client: String, peer: String) {
-    ("https://\(fabric.with(port: fabric.port + 1))", "https://\(fabric.with(port: fabric.port + 2))")
+    ("https://\(fabric.with(port: fabric.port &+ 1))", "https://\(fabric.with(port: fabric.port &+ 2))")
   }
 }

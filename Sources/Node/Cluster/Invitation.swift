@@ -69,5 +69,7 @@ struct StoredInvitation: Codable {
   var name: String
   var region: String
   var makesIssuer: Bool
+  /// Hosts that the node's certificates may name; empty: the address that it comes from.
+  var hosts: [String]
   var expiresAt: UnixMicroseconds
 }

@@ -129,7 +129,7 @@ final class ControlDirectory: Sendable {
         case .delete: if entry != nil { return ControlOutcome(succeeded: false, revision: 0) }
         }
       }
-      return try await store.transact(if: [], then: [.put(ControlKeys.barrier, [])], lease: nil)
+      return try await barrier()
     } catch {
       throw NodeError(.unavailable, "the change may have been made: look before trying again (\(error.message))")
     }
@@ -139,11 +139,24 @@ final class ControlDirectory: Sendable {
   func catchUp() async throws(NodeError) {
     let outcome: ControlOutcome
     do throws(ControlStoreError) {
-      outcome = try await store.transact(if: [], then: [.put(ControlKeys.barrier, [])], lease: nil)
+      outcome = try await barrier()
     } catch {
       throw NodeError(error)
     }
     _ = await reached(outcome.revision, within: Self.seenWithin)
+  }
+
+  /// A revision behind everything that is there. Made twice, it does no harm.
+  private func barrier() async throws(ControlStoreError) -> ControlOutcome {
+    var attempt = 1
+    while true {
+      do throws(ControlStoreError) {
+        return try await store.transact(if: [], then: [.put(ControlKeys.barrier, [])], lease: nil)
+      } catch {
+        guard error.code == .unknown, attempt < Self.attemptsMax else { throw error }
+        attempt += 1
+      }
+    }
   }
 
   /// True when the view has come so far; false after a while, and at the end.

@@ -10,7 +10,7 @@ package struct NodeRecord: Sendable, Equatable {
     case active
     /// Holds no new replica and gives away those that it has.
     case draining
-    /// Out for ever: its certificate opens nothing any more.
+    /// Out for ever: no node takes its links and datagrams, and it ends when it hears of it.
     case removed
   }
 

@@ -95,6 +95,8 @@ extension NodeService {
       id: randomID(), name: name, createdAt: clock.now, deletedAt: nil, state: state, options: options,
       home: options.home ?? configuration.region, primary: nodeID)
     return try await control.change { view throws(NodeError) in
+      // A transaction whose answer was lost, and which came after it had been looked for.
+      if view[record.id] != nil { return PlannedChange(changes: [], value: record) }
       guard view[name: name] == nil else {
         throw NodeError(.exists, "an account of that name exists already: choose another name")
       }

@@ -37,10 +37,19 @@ extension NodeService {
 
   package func clusterStatus() async throws(NodeError) -> ClusterStatus { await (try joined()).status() }
 
+  /// Returns when this node was removed from its cluster; never for one that stands alone. Ends with the task.
+  package func removedFromCluster() async {
+    guard let cluster else {
+      try? await Task.sleep(for: .seconds(3_000_000_000))
+      return
+    }
+    for await _ in cluster.removal.stream {}
+  }
+
   package func invite(
-    name: String, region: String, makesIssuer: Bool
+    name: String, region: String, makesIssuer: Bool, hosts: [String] = []
   ) async throws(NodeError) -> Invitation {
-    try await joined().invite(name: name, region: region, makesIssuer: makesIssuer)
+    try await joined().invite(name: name, region: region, makesIssuer: makesIssuer, hosts: hosts)
   }
 
   package func drain(_ name: String, _ isDraining: Bool) async throws(NodeError) -> DrainReport {

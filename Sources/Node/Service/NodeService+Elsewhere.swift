@@ -53,23 +53,18 @@ extension NodeService {
     guard let id = answer.account.flatMap(AccountID.init(_:)) else {
       throw NodeError(.unavailable, "the answer of \(node.name) cannot be read: look whether the account is there")
     }
-    return try await control.change { view throws(NodeError) in
-      // It was made behind a transaction that this view may not have seen yet.
-      guard let account = view[id] else {
-        return PlannedChange(
-          changes: [],
-          value: AccountRecord(
-            id: id, name: name, createdAt: self.clock.now, deletedAt: nil, state: .active, options: options,
-            home: options.home ?? node.region, primary: node.id))
-      }
-      return PlannedChange(changes: [], value: account.record)
+    // It was made behind transactions that this view may not have seen yet.
+    try await control.catchUp()
+    guard let record = account(id) else {
+      throw NodeError(.unavailable, "the account was made, but this node cannot see it yet: look before trying again")
     }
+    return record
   }
 
   func statusElsewhere(_ record: AccountRecord) async throws(NodeError) -> AccountStatus {
     let node = try holder(of: record)
     let answer = try? await ask(node, .account, record.id.bytes)
-    var position = Position.start
+    var position: Position?
     if let standing = answer?.standing, let bits = UInt128(standing.checksum, radix: 16) {
       position = Position(epoch: standing.epoch, index: standing.index, checksum: Checksum(bits: bits))
     }
@@ -78,6 +73,8 @@ extension NodeService {
 
   func deleteElsewhere(_ record: AccountRecord) async throws(NodeError) {
     _ = try await ask(try holder(of: record), .deleteAccount, record.id.bytes)
+    // Its keys have ended here too when this returns.
+    try await control.catchUp()
   }
 
   private func holder(of record: AccountRecord) throws(NodeError) -> NodeRecord {
@@ -116,7 +113,7 @@ extension NodeService {
       handlers.answers[FabricMethod.account.rawValue] = { [weak self] question, _ in
         await self?.answer { node throws(NodeError) in
           let record = try node.own(question)
-          let position = try await node.status(ofAccount: record.name).position
+          let position = try await node.status(ofAccount: record.name).position ?? .start
           return AccountAnswer(
             standing: AccountStanding(
               epoch: position.epoch, index: position.index, checksum: String(position.checksum.bits, radix: 16)))

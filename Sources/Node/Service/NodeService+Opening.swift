@@ -2,7 +2,7 @@
 
 import AtRest
 import Base
-import ControlStores
+package import ControlStores
 import Disk
 import Logging
 import OpenSSL
@@ -10,9 +10,10 @@ package import ShardStore
 import Threads
 
 extension NodeService {
-  /// Opens everything and recovers. `backups` replaces the live ones in tests.
+  /// Opens everything and recovers. In tests, `backups` replaces the live ones, and `control` wraps the control store.
   package static func open(
-    _ configuration: NodeConfiguration, clock: any StoreClock = SystemClock(), backups: (any AccountBackups)? = nil
+    _ configuration: NodeConfiguration, clock: any StoreClock = SystemClock(), backups: (any AccountBackups)? = nil,
+    control wrap: (@Sendable (any ControlStore) -> any ControlStore)? = nil
   ) async throws(NodeError) -> NodeService {
     let parts: Parts
     do {
@@ -21,7 +22,7 @@ extension NodeService {
       throw NodeError(describing: error)
     }
     do {
-      let control = try await Self.openControl(parts)
+      let control = try await Self.openControl(parts, wrap ?? { $0 })
       let node: NodeService
       do { node = try NodeService(parts, control) } catch {
         await control.close()
@@ -93,7 +94,9 @@ extension NodeService {
 
   // MARK: control store
 
-  private static func openControl(_ parts: Parts) async throws -> ControlDirectory {
+  private static func openControl(
+    _ parts: Parts, _ wrap: @Sendable (any ControlStore) -> any ControlStore
+  ) async throws -> ControlDirectory {
     guard let material = parts.material else {
       let (path, kek) = (controlPath(parts.configuration), parts.keyEncryption)
       let store = try await blocking {
@@ -103,15 +106,16 @@ extension NodeService {
         if isNew { try disk.syncDirectory(parts.configuration.paths.data) }
         return try LocalControlStore(embedded)
       }
-      return try await ControlDirectory.open(store) { try? await blocking { store.close() } }
+      return try await ControlDirectory.open(wrap(store)) { try? await blocking { store.close() } }
     }
     let configuration = parts.configuration
     let etcd = try await blocking { try EtcdFiles.client(material, configuration, RealDisk()) }
     let store = try EtcdControlStore(etcd, root: material.controlRoot)
     do {
       try await reach(store, within: configuration.fabric.controlWait)
-      try await moveEmbedded(parts, to: store, material)
-      return try await ControlDirectory.open(store) { await store.close() }
+      let wrapped = wrap(store)
+      try await moveEmbedded(parts, to: wrapped, material)
+      return try await ControlDirectory.open(wrapped) { await store.close() }
     } catch {
       await store.close()
       throw error
@@ -139,7 +143,7 @@ extension NodeService {
   }
 
   /// What this node knew while it stood alone goes into the cluster's store, once.
-  private static func moveEmbedded(_ parts: Parts, to store: EtcdControlStore, _ material: ClusterMaterial) async throws
+  private static func moveEmbedded(_ parts: Parts, to store: any ControlStore, _ material: ClusterMaterial) async throws
   {
     let (path, kek) = (controlPath(parts.configuration), parts.keyEncryption)
     guard try await blocking({ try RealDisk().info(path) != nil }) else { return }

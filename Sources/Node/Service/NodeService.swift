@@ -70,8 +70,9 @@ package final class NodeService: Sendable {
   /// Microseconds since 1970, on the node's clock.
   package var now: UnixMicroseconds { clock.now }
 
-  /// Ends jobs and schedules, then the engine, then the control store. Called once.
-  package func close() async {
+  /// Ends jobs and schedules, then the engine, then the control store. Called once. Without a goodbye the cluster has to
+  /// find out by itself, as after a crash.
+  package func close(saysGoodbye: Bool = true) async {
     let running = scheduler.with { task in
       defer { task = nil }
       return task
@@ -79,7 +80,7 @@ package final class NodeService: Sendable {
     running?.cancel()
     await running?.value
     await jobs.close()
-    await cluster?.close()
+    await cluster?.close(saysGoodbye: saysGoodbye)
     let engine = engine
     try? await blocking { engine.close() }
     await control.close()

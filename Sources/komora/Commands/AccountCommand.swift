@@ -19,6 +19,7 @@ struct AccountCommand: AsyncParsableCommand {
   static func warnAboutSurvival(_ account: JSONValue, json: Bool) {
     guard account["survives"]?.text == "none", !json else { return }
     Terminal.note(
-      "Note: survives none. One node stands alone: what was written since the last snapshot is lost with its disk.")
+      "Note: survives none. The account lies on one node: what was written since the last snapshot is lost with its disk."
+    )
   }
 }

@@ -16,13 +16,21 @@ struct ClusterInviteCommand: AsyncParsableCommand {
   @Flag(help: "Let the new node make certificates too, so that the cluster has more than one issuer.")
   var issuer = false
 
+  @Option(
+    name: .long, parsing: .singleValue,
+    help: "A host that the node's certificates may name; default: the address that it comes from. May be repeated.")
+  var host: [String] = []
+
   @Option(help: "Write the token there, readable by you only, instead of printing it.")
   var out: String?
 
   @OptionGroup var connection: ConnectionOptions
 
   func run() async throws {
-    let body: JSONValue = .object(["name": .text(name), "region": .text(region), "issuer": .boolean(issuer)])
+    let body: JSONValue = .object([
+      "name": .text(name), "region": .text(region), "issuer": .boolean(issuer),
+      "hosts": .list(host.map { .text($0) }),
+    ])
     let answer = try await APIClient.with(connection) { try await $0.post("/v1/cluster/invitations", body) }
     guard let token = answer["token"]?.text else {
       throw CommandFailure(.failed, "the node's answer has no token: it runs another release")

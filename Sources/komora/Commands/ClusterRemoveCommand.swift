@@ -1,4 +1,4 @@
-// `komora cluster remove NODE`: out for ever. Its certificate opens nothing any more, on any node.
+// `komora cluster remove NODE`: out for ever. No node of the cluster takes its links and datagrams any more, and it ends.
 
 import ArgumentParser
 
@@ -21,7 +21,8 @@ struct ClusterRemoveCommand: AsyncParsableCommand {
     }
     Terminal.line(
       connection.json
-        ? answer.encoded(pretty: true) : "\(node) is removed. To use its machine again, join it with empty directories."
+        ? answer.encoded(pretty: true)
+        : "\(node) is removed. To use its machine again, join it with an empty data directory and new keys; its archive stays."
     )
   }
 }

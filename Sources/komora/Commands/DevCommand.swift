@@ -55,12 +55,18 @@ struct DevCommand: AsyncParsableCommand {
       throw CommandFailure(
         .refused, "\(root) holds \(present) nodes: start all of them with --nodes \(present), or choose another --data")
     }
+    let isCluster = count > 1 || Self.isCluster(layout)
+    if let former = Self.portPresent(layout), former != port, Self.isCluster(layout) {
+      throw CommandFailure(
+        .refused,
+        "the cluster in \(root) has its addresses from --port \(former): start it with that, or choose another --data")
+    }
     let names = regionNames.isEmpty ? ["local"] : regionNames
     let regions = (0..<count).map { Self.regionPresent(layout, $0) ?? names[$0 % names.count] }
     let supervisor = try DevSupervisor(
       DevSettings(
         layout: layout, port: port, regions: regions, respawns: !noRespawn, logLevel: logLevel,
-        profile: Profile.path(environment), isCluster: count > 1 || Self.isCluster(layout)))
+        profile: Profile.path(environment), isCluster: isCluster))
     try await supervisor.run()
   }
 
@@ -70,6 +76,13 @@ struct DevCommand: AsyncParsableCommand {
 
   private static func isCluster(_ layout: DevLayout) -> Bool {
     FileManager.default.fileExists(atPath: layout.node("node1").root + "/keys/cluster")
+  }
+
+  /// The API's port of the first node's earlier start.
+  private static func portPresent(_ layout: DevLayout) -> Int? {
+    let path = layout.node("node1").configuration
+    guard FileManager.default.fileExists(atPath: path) else { return nil }
+    return try? DevLayout.port(path)
   }
 
   /// The region that an earlier start gave to a node: it does not wander.

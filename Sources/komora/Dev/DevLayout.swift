@@ -17,6 +17,10 @@ struct DevLayout: Sendable {
     try NodeConfiguration.load(file: path, environment: [:]).region
   }
 
+  static func port(_ path: String) throws(ConfigurationError) -> Int {
+    try NodeConfiguration.load(file: path, environment: [:]).listen.api.port
+  }
+
   func node(_ name: String) -> Node { Node(root: root + "/" + name) }
 
   struct Node {

@@ -36,6 +36,7 @@ struct NodeProcess {
       }
       var services: [any Service] = [server]
       if stopAtEndOfInput { services.append(EndOfInput()) }
+      services.append(Membership(node: node))
       var group = ServiceGroupConfiguration(
         services: services.map { .init(service: $0, successTerminationBehavior: .gracefullyShutdownGroup) },
         gracefulShutdownSignals: [.sigterm, .sigint], logger: logger)
@@ -69,6 +70,15 @@ struct NodeProcess {
         "\(listen.api) or \(listen.s3) is in use: choose other addresses in [listen], or stop what listens there")
     }
     return CommandFailure(.failed, "the node stopped: \(text)")
+  }
+}
+
+/// Ends, and with it the group, when the node was removed from its cluster.
+private struct Membership: Service {
+  let node: NodeService
+
+  func run() async throws {
+    await cancelWhenGracefulShutdown { await node.removedFromCluster() }
   }
 }
 

@@ -24,7 +24,7 @@ package struct CommandFailure: Error, Equatable {
     case 400, 405, 411, 413, 415, 422: .usage
     case 401, 403, 409, 412, 423: .refused
     case 404, 410: .notFound
-    case 408, 429, 502, 503, 504: .unavailable
+    case 408, 421, 429, 502, 503, 504: .unavailable
     default: .failed
     }
   }
