@@ -76,7 +76,9 @@ extension ClusterTests {
       // A holder that is stopped: asked in vain, in plain words, and nothing has changed.
       let next = try await a.createAccount(name: "acme", AccountOptions(residency: ["us"]))
       await b.close()
-      await #expect { try await a.deleteAccount(named: "acme") } throws: { hasCode(.unavailable, "b does not answer")($0) }
+      await #expect { try await a.deleteAccount(named: "acme") } throws: {
+        hasCode(.unavailable, "b does not answer")($0)
+      }
       let silent = try await a.status(ofAccount: "acme")
       #expect(silent.primary == "b" && silent.position == nil)
       await #expect { try await a.createAccount(name: "more", AccountOptions(residency: ["us"])) } throws: {

@@ -23,6 +23,8 @@ final class ClusterBed {
   let directory = TemporaryDirectory()
   let clock = ShiftedClock()
   let etcd: EtcdServer
+  /// Of nodes that are configured from then on.
+  var caretakerLease = Duration.seconds(2)
 
   init() throws { etcd = try EtcdServer.shared.get() }
 
@@ -48,7 +50,7 @@ final class ClusterBed {
     configuration.fabric.questionTimeout = .seconds(10)
     configuration.fabric.healthSample = .milliseconds(100)
     configuration.fabric.caretakerInterval = .milliseconds(20)
-    configuration.fabric.caretakerLease = .seconds(2)
+    configuration.fabric.caretakerLease = caretakerLease
     configuration.limits.writersCount = 1
     return configuration
   }

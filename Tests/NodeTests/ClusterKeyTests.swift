@@ -55,7 +55,9 @@ extension ClusterTests {
         }
       }
       #expect(lost.isEmpty)
-      try await until("counters are published") { nodes.allSatisfy { $0.metric("komora_fabric_datagrams_accepted") > 0 } }
+      try await until("counters are published") {
+        nodes.allSatisfy { $0.metric("komora_fabric_datagrams_accepted") > 0 }
+      }
       for node in nodes { #expect(node.metric("komora_fabric_datagrams_refused", "unknownKey") == 0) }
       let c = nodes.removeLast()
       await c.close()

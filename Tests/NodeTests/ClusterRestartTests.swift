@@ -35,13 +35,15 @@ extension ClusterTests {
 
     @Test("a caretaker that stops leaves its chores to another one at once")
     func caretaker() async throws {
+      // Longer than a test waits for anything.
+      bed.caretakerLease = .seconds(300)
       let nodes = try await bed.cluster([("a", "eu"), ("b", "us")])
       func caretaker(_ node: NodeService) async throws -> String? { try await node.clusterStatus().caretaker }
       try await until("somebody takes care") { try await caretaker(nodes[0]) != nil }
       let name = try await caretaker(nodes[0])
       let (stops, stays) = name == "a" ? (nodes[0], nodes[1]) : (nodes[1], nodes[0])
       await stops.close()
-      // The lease would have gone on for seconds; it was given back.
+      // The lease would have gone on for minutes; it was given back.
       try await until("the other one takes care") { try await caretaker(stays) == stays.configuration.name }
       let again = try await bed.open(stops.configuration)
       try await untilAlive([stays, again])

@@ -22,7 +22,9 @@ extension ClusterTests {
     /// Placed on the node of that region.
     private static func at(_ region: String) -> AccountOptions { AccountOptions(home: region, residency: [region]) }
 
-    private static func create(_ node: NodeService, _ name: String, _ region: String) async -> Result<AccountRecord, NodeError> {
+    private static func create(_ node: NodeService, _ name: String, _ region: String) async -> Result<
+      AccountRecord, NodeError
+    > {
       do throws(NodeError) {
         return .success(try await node.createAccount(name: name, at(region)))
       } catch {

@@ -115,12 +115,14 @@ extension ClusterService {
         "the node calls itself \(host) and comes from \(source.map(ClusterAddresses.host) ?? "nowhere"): if that "
           + "is right, invite it with --host \(host)")
     }
+    if control.view.with({ $0.invitations[entry.key] }) != entry.revision { try await control.catchUp() }
     let grant = try grant(request, id, makesIssuer: invitation.makesIssuer)
     let record = NodeRecord(
       id: id, name: request.name, region: request.region, zone: request.zone, fabric: request.fabric, url: request.url,
       state: .joining, joinedAt: parts.clock.now, isIssuer: invitation.makesIssuer, ringGeneration: 0)
     try await control.change { view throws(NodeError) -> PlannedChange<Void> in
       let key = ControlKeys.node(id)
+      guard view.invitations[entry.key] == entry.revision else { throw unknown }
       if let present = view[id], present.record.state != .joining { throw unknown }
       var changes: [ControlChange] = [.delete(entry.key), .put(key, try ControlKeys.encode(StoredNode(record)))]
       if let other = view.node(named: record.name), other.record.id != id {

@@ -33,6 +33,7 @@ enum ControlKeys {
     case key(String)
     case admin(String)
     case node(NodeID)
+    case invitation
     case names
     case cluster
     case other
@@ -47,6 +48,8 @@ enum ControlKeys {
         self = .admin(id)
       } else if let id = rest(nodes).flatMap(NodeID.init(_:)) {
         self = .node(id)
+      } else if key.hasPrefix(ControlKeys.invitations) {
+        self = .invitation
       } else if key.hasPrefix(ControlKeys.names) {
         self = .names
       } else if key.hasPrefix(ControlKeys.cluster) {

@@ -27,6 +27,8 @@ struct ControlView {
   private(set) var cluster: [String: ControlEntry] = [:]
   /// Of the entries that new names are checked against: whoever adds a name compares it.
   private(set) var namesRevision: [String: Int64] = [:]
+  /// Revisions of the invitations that nobody has used, by key; what they say is read when it is needed.
+  private(set) var invitations: [String: Int64] = [:]
   /// The newest snapshot that the schedule knows of.
   var lastSnapshot: [AccountID: UnixMicroseconds] = [:]
   /// When the schedule last started one, or looked into the archive for one.
@@ -66,7 +68,7 @@ struct ControlView {
     var keys = Set(accounts.keys.map(ControlKeys.account)).union(nodes.keys.map(ControlKeys.node))
     keys.formUnion(credentials.keys.keys.map(ControlKeys.key))
     keys.formUnion(credentials.admins.keys.map(ControlKeys.admin))
-    return keys.union(cluster.keys).union(namesRevision.keys)
+    return keys.union(cluster.keys).union(namesRevision.keys).union(invitations.keys)
   }
 
   /// A value of an unknown form is an error, and changes nothing.
@@ -83,6 +85,8 @@ struct ControlView {
       } else {
         nodes[id] = nil
       }
+    case .invitation:
+      if case .put(let entry) = event { invitations[key] = entry.revision } else { invitations[key] = nil }
     case .names:
       if case .put(let entry) = event { namesRevision[key] = entry.revision } else { namesRevision[key] = nil }
     case .cluster:
