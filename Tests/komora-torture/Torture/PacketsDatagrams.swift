@@ -18,7 +18,8 @@ struct PacketsDatagrams {
     case .foreignKey, .cut, .wrongSender: [.unauthentic]
     case .unknownKey: [.unknownKey]
     case .replayed: [.replayed, .tooOld]
-    case .beforeStart: [.beforeStart]
+    // The second, when the attack takes longer than a datagram is fresh.
+    case .beforeStart: [.beforeStart, .stale]
     case .yesterday: [.stale]
     case .truncated: [.truncated]
     case .long: [.tooLong]

@@ -59,6 +59,8 @@ struct PacketsVictim {
   let endpoint: FabricEndpoint
   let address: SocketAddress
   let service = PacketsService()
+  /// Not after the endpoint's own beginning: on a busy machine much time passes between that and the first attack.
+  let start = UVLoop.unixMicroseconds()
 
   init(_ cluster: PacketsCluster, on loop: UVLoop) async throws {
     var configuration = FabricConfiguration(
