@@ -117,7 +117,8 @@ struct DrainReply: Encodable {
 struct WhatIfReply: Encodable {
   var lostNodes: [String]
   var lostAlready: [String]
-  var controlKeepsMajority: Bool
+  /// `kept`, `lost`, `unreachable` already, or `outside`: not judged.
+  var control: String
   var accounts: Int
   var dataSurvives: Bool
   var writesGoOn: Bool
@@ -127,10 +128,10 @@ struct WhatIfReply: Encodable {
   init(_ report: WhatIfReport) {
     lostNodes = report.lostNodes
     lostAlready = report.lostAlready
-    controlKeepsMajority = report.controlKeepsMajority
+    control = report.control.rawValue
     accounts = report.accountsCount
     dataSurvives = report.dataLost.isEmpty
-    writesGoOn = report.writesStopped.isEmpty && report.controlKeepsMajority
+    writesGoOn = report.writesStopped.isEmpty && (report.control == .kept || report.control == .outside)
     dataLost = report.dataLost
     writesStopped = report.writesStopped
   }

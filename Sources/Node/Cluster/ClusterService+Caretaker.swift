@@ -60,6 +60,7 @@ extension ClusterService {
     mutating func run() async {
       await service.turnRing()
       if rounds % 10 == 0 { lastTime = await service.commitTime(after: lastTime) }
+      if rounds % 60 == 0 { await service.sweepInvitations() }
       if rounds % 3 == 0 { await service.tendControlMembers() }
       rounds += 1
     }
@@ -97,6 +98,25 @@ extension ClusterService {
       logger.notice("datagram keys turned", metadata: ["generation": "\(next.generation)"])
     } catch {
       logger.info("datagram keys not turned", metadata: ["reason": "\(error.message)"])
+    }
+  }
+
+  // MARK: invitations
+
+  /// Takes those away that nobody used in time.
+  private func sweepInvitations() async {
+    guard control.view.with({ !$0.invitations.isEmpty }) else { return }
+    do throws(ControlStoreError) {
+      let entries = try await control.store.entries(prefix: ControlKeys.invitations, limit: 1000).entries
+      for entry in entries {
+        guard let stored: StoredInvitation = try? ControlKeys.decode(entry), stored.expiresAt < parts.clock.now else {
+          continue
+        }
+        _ = try await control.store.transact(
+          if: [ControlCondition(entry.key, at: entry.revision)], then: [.delete(entry.key)], lease: nil)
+      }
+    } catch {
+      logger.info("invitations not swept", metadata: ["reason": "\(error.message)"])
     }
   }
 

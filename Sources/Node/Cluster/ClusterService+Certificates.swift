@@ -11,24 +11,22 @@ import Threads
 import UVLoop
 
 extension ClusterService {
-  func keepCertificate() async {
+  func keepCertificates() async {
     while !Task.isCancelled {
-      if let due = renewalDue, due <= parts.clock.now {
-        do throws(NodeError) {
-          try await renewCertificates()
-        } catch {
-          logger.warning("certificate not renewed yet", metadata: ["reason": "\(error.message)"])
-        }
+      do throws(NodeError) {
+        if let due = renewalDue, due <= parts.clock.now { try await renewCertificates() }
+        // Also what an end in the middle of a renewal left behind.
+        try await writeEtcdFiles()
+      } catch {
+        logger.warning("certificates not renewed yet", metadata: ["reason": "\(error.message)"])
       }
       try? await Task.sleep(for: min(configuration.fabric.certificateLife / 100, .seconds(60)))
     }
   }
 
-  /// Two thirds of the way through the certificate's life; nil for one that the operator gave.
+  /// Two thirds of the way through the life of what the cluster issued.
   private var renewalDue: UnixMicroseconds? {
-    guard configuration.tls.certificate == nil,
-      let certificate = try? X509Certificate(pem: material.with { $0.identity.certificate })
-    else { return nil }
+    guard let certificate = try? X509Certificate(pem: material.with { $0.identity.certificate }) else { return nil }
     let life = certificate.notAfter - certificate.notBefore
     return (certificate.notBefore + life * 2 / 3) * 1_000_000
   }
@@ -42,20 +40,33 @@ extension ClusterService {
     let issued = try await issue(keys.requests, own)
     do {
       try await changeMaterial { $0.take(issued, keys) }
-      let (configuration, node, renewed) = (configuration, nodeID, material.with { $0 })
-      try await blocking {
-        _ = try EtcdFiles.client(renewed, configuration, RealDisk())
-        try EtcdFiles.writeMember(renewed, configuration, RealDisk(), node: node, membership: nil)
-      }
-      try (control.store as? EtcdControlStore)?.renewCertificates()
-      let credentials = renewed.credentials
-      try await endpoint.use(credentials)
+      // In use at once, whatever becomes of etcd's files: those are written again until it is done.
+      try await endpoint.use(parts.credentials(material.with { $0 }))
       await endpoint.renewLinks(spread: .milliseconds(100))
     } catch {
       throw NodeError(describing: error)
     }
+    try await writeEtcdFiles()
+    do throws(ControlStoreError) {
+      try (control.store as? EtcdControlStore)?.renewCertificates()
+    } catch {
+      throw NodeError(error)
+    }
     parts.metrics.counter("komora_cluster_certificates_renewed_total").increment()
     logger.notice("certificates renewed")
+  }
+
+  /// Certificates and keys as the cluster file has them; what has not changed is not written.
+  private func writeEtcdFiles() async throws(NodeError) {
+    let (configuration, node, material) = (configuration, nodeID, material.with { $0 })
+    do {
+      try await blocking {
+        _ = try EtcdFiles.client(material, configuration, RealDisk())
+        try EtcdFiles.writeMember(material, configuration, RealDisk(), node: node, membership: nil)
+      }
+    } catch {
+      throw NodeError(describing: error)
+    }
   }
 
   private func issue(

@@ -93,6 +93,24 @@ extension ClusterService {
       deadline: configuration.fabric.questionTimeout)
   }
 
+  /// A member of etcd is known by its address: a node that carries one keeps it.
+  func checkMember() async throws(NodeError) {
+    let (configuration, own) = (configuration, addresses.etcdPeer)
+    let stored: EtcdFiles.Membership?
+    do {
+      stored = try await blocking { try EtcdFiles.membership(configuration, RealDisk()) }
+    } catch {
+      throw NodeError(describing: error)
+    }
+    guard let url = stored?.cluster.last(where: { $0.name == "\(nodeID)" })?.url, url != "https://" + own else {
+      return
+    }
+    throw NodeError(
+      .refused,
+      "this node carries a member of etcd at \(url), so its fabric's address stays: put listen.fabric and "
+        + "cluster.advertise back, or remove the node and join it again as a new one")
+  }
+
   func startMember(_ told: EtcdFiles.Membership) async throws {
     let (material, configuration, node) = (material.with { $0 }, configuration, nodeID)
     if told.cluster.isEmpty { return try await blocking { try EtcdFiles.removeMember(configuration, RealDisk()) } }

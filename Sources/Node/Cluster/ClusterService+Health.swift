@@ -50,6 +50,9 @@ extension ClusterService {
       metrics.gauge("komora_fabric_links_ended", [("reason", reason)]).set(Double(count))
     }
     metrics.gauge("komora_fabric_loop_lag_seconds").set(Double(endpoint.loop.metrics.lag.wholeMicroseconds) / 1e6)
+    metrics.gauge("komora_cluster_gossip_refused").set(Double(await membership.refusedBytes))
+    let swim = await membership.counters
+    metrics.gauge("komora_cluster_probes_failed").set(Double(swim.probesFailed))
     var standings: [Member.Standing: Int] = [.alive: 1]
     for member in await membership.members { standings[member.standing, default: 0] += 1 }
     for standing in [Member.Standing.alive, .suspect, .dead, .left] {

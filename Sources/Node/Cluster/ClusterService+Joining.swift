@@ -149,17 +149,13 @@ extension ClusterService {
         request.requests, to: id, region: request.region,
         hosts: ClusterAddresses.hosts(fabric: request.fabric, url: request.url), at: parts.clock.now,
         life: configuration.fabric.certificateLife)
-      let peers = control.view.with { view in
-        view.nodes.values.map(\.record).filter { $0.state != .removed }.map(\.fabric)
-      }
       return JoinGrant(
         cluster: material.clusterName, clusterID: material.clusterID.hex, controlRoot: material.controlRoot.copy.hex,
         authority: material.authority, certificates: certificates, ring: material.ring.contents.encode().hex,
         controlEndpoints: material.control.endpoints, controlAuthority: material.control.authority,
         isManaged: material.control.isManaged,
         authorities: makesIssuer
-          ? material.recoveryContents(withAuthorities: material.authorities).encode().hex : nil,
-        peers: peers.sorted())
+          ? material.recoveryContents(withAuthorities: material.authorities).encode().hex : nil)
     } catch {
       throw NodeError(.invalid, "no certificate can be made: \(error)")
     }

@@ -91,7 +91,13 @@ extension ClusterService {
     // One voter, until there is replication; its region and residency hold.
     let rules = PlacementRules(
       goal: .none, homeRegion: options.home(asked: configuration.region), residency: options.residency)
-    let placement = Placement(nodes: await placementNodes())
+    let nodes = await placementNodes()
+    let regions = Set(nodes.filter { $0.state != .removed }.map(\.region))
+    if let home = options.home, !regions.contains(home) {
+      throw NodeError(
+        .invalid, "the cluster has no region named \(home): choose of \(regions.sorted().joined(separator: ", "))")
+    }
+    let placement = Placement(nodes: nodes)
     let primary: NodeID
     do throws(PlacementError) {
       primary = try placement.choose(AccountID(from: &random), rules).primary
@@ -100,6 +106,13 @@ extension ClusterService {
     }
     guard primary != nodeID else { return nil }
     return control.view.with { $0[primary]?.record }
+  }
+
+  /// The control store behind a loss.
+  func controlAfter(_ judged: WhatIf.Control, _ members: ControlMembers) async -> WhatIfReport.Control {
+    if await controlRoundTrip() == nil { return .unreachable }
+    if members == .elsewhere { return .outside }
+    return judged.keepsMajority ? .kept : .lost
   }
 
   /// Which nodes carry the control store.

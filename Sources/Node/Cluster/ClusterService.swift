@@ -25,10 +25,19 @@ final class ClusterService: Sendable {
     var control: ControlDirectory
     var metrics: MetricsRegistry
     var clock: any StoreClock
+    /// The operator's own certificate for the fabric; nil for what the cluster issues.
+    var ownCredentials: TLSCredentials?
     /// Writes the cluster file anew.
     var save: @Sendable (ClusterMaterial) throws -> Void
     /// How many accounts this node holds, in thousandths of what it may have open.
     var loadPermille: @Sendable () -> Int
+
+    /// What the fabric is shown, and whom it believes: the cluster's authority always, the operator's beside it.
+    func credentials(_ material: ClusterMaterial) -> TLSCredentials {
+      guard var own = ownCredentials else { return material.credentials }
+      own.authorities.append(material.authority)
+      return own
+    }
   }
 
   let parts: Parts
@@ -40,7 +49,6 @@ final class ClusterService: Sendable {
   let logger = Logger(label: "cluster")
   private let loop: UVLoop
   private let tasks = Lock<[Task<Void, Never>]>([])
-  let caretaker = Lock<NodeID?>(nil)
   private let lastChange = Lock<String?>(nil)
   /// Ends when this node was removed.
   let removal: (stream: AsyncStream<Void>, continuation: AsyncStream<Void>.Continuation) = AsyncStream.makeStream()
@@ -94,7 +102,7 @@ final class ClusterService: Sendable {
   ) throws -> FabricEndpoint {
     let timers = parts.configuration.fabric
     var fabric = FabricConfiguration(
-      address: addresses.listen, credentials: parts.material.credentials, datagramKeys: parts.material.ring.keys)
+      address: addresses.listen, credentials: parts.credentials(parts.material), datagramKeys: parts.material.ring.keys)
     fabric.joinMethod = FabricMethod.join.rawValue
     fabric.handshakeTimeout = timers.handshakeTimeout
     fabric.joinTimeout = timers.questionTimeout * 2
@@ -111,6 +119,7 @@ final class ClusterService: Sendable {
         .refused, "\(addresses.listen) cannot be used for the fabric (\(error)): choose another [listen] fabric")
     }
     serve()
+    try await checkMember()
     try await register()
     // One waiting signal is enough: whoever takes it looks at everything.
     let (changes, signal) = AsyncStream.makeStream(of: Void.self, bufferingPolicy: .bufferingNewest(1))
@@ -137,8 +146,15 @@ final class ClusterService: Sendable {
         await service.takeEndpoints()
       }
     }
+    // What failed is tried again.
+    run { service in
+      while !Task.isCancelled {
+        try? await Task.sleep(for: .seconds(10))
+        signal.yield()
+      }
+    }
     run { await $0.sampleHealth() }
-    run { await $0.keepCertificate() }
+    run { await $0.keepCertificates() }
     run { await $0.takeCare() }
   }
 
@@ -171,8 +187,7 @@ final class ClusterService: Sendable {
     let known = control.view.with { view in
       view.nodes.values.filter { $0.record.id != nodeID && $0.record.state != .removed }.map(\.record.fabric)
     }
-    return Set(known + parts.configuration.cluster.seeds).sorted().compactMap { SocketAddress($0) }
-      .compactMap { GossipAddress($0) }
+    return known.sorted().compactMap { SocketAddress($0) }.compactMap { GossipAddress($0) }
   }
 
   /// Puts this node's record where it is missing or out of date.

@@ -156,7 +156,7 @@ package enum ClusterSetup {
     let loop = UVLoop(name: "join")
     defer { Thread.stop(loop) }
     var failure = NodeError(.invalid, "the join token names no address")
-    for text in invitation.addresses {
+    for text in invitation.addresses + configuration.cluster.seeds where !text.isEmpty {
       guard let address = SocketAddress(text) else { continue }
       do throws(FabricError) {
         let answer = try await FabricJoiner.ask(

@@ -52,6 +52,17 @@ enum EtcdFiles {
     return etcd
   }
 
+  /// Nil when this node carries no member.
+  static func membership(_ configuration: NodeConfiguration, _ disk: any Disk) throws -> Membership? {
+    let path = membershipPath(configuration)
+    guard try disk.info(path) != nil else { return nil }
+    guard let stored: Membership = ClusterJSON.decode(try disk.readAll(path, limit: 64 << 10)) else {
+      throw NodeError(
+        .io, "\(path) cannot be read: remove it together with the directory, and the node from the cluster")
+    }
+    return stored
+  }
+
   /// This node carries no member any more: its unit shall not start one. What etcd has stored stays.
   static func removeMember(_ configuration: NodeConfiguration, _ disk: any Disk) throws {
     try EtcdMemberFiles(directory: memberDirectory(configuration)).removeConfiguration()
@@ -74,9 +85,7 @@ enum EtcdFiles {
       try disk.makeDurableDirectory(memberDirectory(configuration))
       try disk.replaceFile(path, ClusterJSON.encode(told))
     } else {
-      guard try disk.info(path) != nil,
-        let stored: Membership = ClusterJSON.decode(try disk.readAll(path, limit: 64 << 10))
-      else { return false }
+      guard let stored = try Self.membership(configuration, disk) else { return false }
       membership = stored
     }
     let files = EtcdMemberFiles(directory: memberDirectory(configuration))

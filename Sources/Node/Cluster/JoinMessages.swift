@@ -78,8 +78,6 @@ struct JoinGrant: Codable {
   var isManaged: Bool
   /// For an issuer only: `ClusterContents` with the authorities, hexadecimal.
   var authorities: String?
-  /// Who to gossip with first.
-  var peers: [String]
 }
 
 enum ClusterJSON {

@@ -36,8 +36,6 @@ actor MembershipService {
   private var wake: Instant?
   private var onLeft: CheckedContinuation<Void, Never>?
   private var isOver = false
-  /// When the last word of each member was heard; a beat of gossip is a sign of life.
-  private(set) var pushPulls = 0
 
   init(_ setup: Setup, endpoint: FabricEndpoint, on loop: UVLoop) {
     self.setup = setup
@@ -101,7 +99,6 @@ actor MembershipService {
   var ownHealth: GossipHealth { driver.machine.ownHealth }
   var counters: SwimCounters { driver.machine.counters }
   var refusedBytes: Int { driver.refusedBytes.values.reduce(0, +) }
-  var recorder: [SwimDriver.Step] { driver.recorder }
 
   // MARK: steps
 
@@ -185,7 +182,6 @@ actor MembershipService {
       return
     }
     let timeout = setup.questionTimeout
-    pushPulls += 1
     Task {
       do throws(FabricError) {
         let answer = try await self.endpoint.ask(

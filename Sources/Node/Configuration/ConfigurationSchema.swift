@@ -18,7 +18,7 @@ package enum ConfigurationSchema {
     .init("listen.s3", .address, "127.0.0.1:7401", "HTTPS: S3"),
     .init("listen.fabric", .address, "127.0.0.1:7402", "between nodes; unused by a node that stands alone"),
     .init("cluster.name", .text, "komora", "name of the cluster: 1 to 63 of a-z, 0-9 and -"),
-    .init("cluster.seeds", .texts, "", "fabric addresses to ask first, beside those that the node remembers"),
+    .init("cluster.seeds", .texts, "", "fabric addresses of issuers that a join asks beside those of its token"),
     .init("cluster.advertise", .text, nil, "IP address that other nodes and clients use; default: those of [listen]"),
     .init("control.engine", .choice(["embedded", "etcd"]), "embedded", "where what must be agreed on is kept"),
     .init("control.endpoints", .texts, "", "URLs of an etcd that stands outside, such as https://10.0.0.9:2379"),

@@ -13,7 +13,14 @@ package struct WhatIfReport: Sendable {
   package var lostNodes: [String]
   /// Of these, the ones that are lost already.
   package var lostAlready: [String]
-  package var controlKeepsMajority: Bool
+  package enum Control: String, Sendable {
+    case kept, lost
+    /// Not reachable now, whatever is lost.
+    case unreachable
+    /// Stands on other machines, whose loss is not judged here.
+    case outside
+  }
+  package var control: Control
   package var accountsCount: Int
   package var dataLost: [String]
   package var writesStopped: [String]
@@ -101,7 +108,7 @@ extension NodeService {
     return WhatIfReport(
       lostNodes: answer.lost.map { names[$0] ?? "\($0)" }.sorted(),
       lostAlready: answer.lostAlready.map { names[$0] ?? "\($0)" }.sorted(),
-      controlKeepsMajority: answer.control.keepsMajority, accountsCount: answer.accounts.count,
+      control: await cluster.controlAfter(answer.control, members), accountsCount: answer.accounts.count,
       dataLost: named(answer.dataLost), writesStopped: named(answer.writesStopped))
   }
 

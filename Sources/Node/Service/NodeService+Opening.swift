@@ -87,7 +87,30 @@ extension NodeService {
     return Parts(
       configuration: configuration, engine: engine, metrics: metrics, nodeID: nodeID, clock: clock,
       keyEncryption: kek, backups: backups, bootstrapTokenHash: try Self.bootstrapTokenHash(configuration, disk),
-      material: material, lock: lock)
+      material: material, ownCredentials: try Self.ownCredentials(configuration, material, nodeID, disk), lock: lock)
+  }
+
+  /// The operator's certificate for the fabric, where the configuration names one.
+  private static func ownCredentials(
+    _ configuration: NodeConfiguration, _ material: ClusterMaterial?, _ id: NodeID, _ disk: any Disk
+  ) throws -> TLSCredentials? {
+    let files = configuration.tls
+    guard let material, let authority = files.authority, let path = files.certificate, let key = files.key else {
+      return nil
+    }
+    func text(_ path: String) throws -> String {
+      String(decoding: try disk.readAll(path, limit: 64 << 10), as: UTF8.self)
+    }
+    let certificate = try text(path)
+    let wanted = try X509Identity(
+      cluster: material.clusterName, region: configuration.region, id: id, role: .node)
+    guard try X509Certificate(pem: certificate).identity == wanted else {
+      throw NodeError(
+        .invalid, "tls.cert \(path) is not this node's: its alternative name has to be the URI \(wanted.uri)")
+    }
+    return TLSCredentials(
+      authorities: [try text(authority)], certificate: certificate,
+      key: SecretBytes(try disk.readAll(key, limit: 64 << 10)))
   }
 
   static func controlPath(_ configuration: NodeConfiguration) -> String { configuration.paths.data + "/control.sqlite" }

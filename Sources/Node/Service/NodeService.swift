@@ -39,6 +39,7 @@ package final class NodeService: Sendable {
     var backups: any AccountBackups
     var bootstrapTokenHash: [UInt8]?
     var material: ClusterMaterial?
+    var ownCredentials: TLSCredentials?
     var lock: DirectoryLock
   }
 
@@ -58,7 +59,8 @@ package final class NodeService: Sendable {
       try ClusterService(
         ClusterService.Parts(
           configuration: parts.configuration, material: material, nodeID: parts.nodeID, control: control,
-          metrics: parts.metrics, clock: parts.clock, save: { try $0.store(RealDisk(), path, kek) },
+          metrics: parts.metrics, clock: parts.clock, ownCredentials: parts.ownCredentials,
+          save: { try $0.store(RealDisk(), path, kek) },
           loadPermille: { min(engine.accounts().count * 1000 / max(accountsMax, 1), 1000) }))
     }
     lock = parts.lock

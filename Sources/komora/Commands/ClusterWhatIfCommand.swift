@@ -39,8 +39,13 @@ struct ClusterWhatIfCommand: AsyncParsableCommand {
     let goesOn = answer["writes_go_on"]?.boolean == true
     let stopped = answer["writes_stopped"]?.list?.isEmpty == false ? names("writes_stopped") : "all"
     Terminal.line("writes go on    \(goesOn ? "yes, in all \(count) accounts" : "NO: \(stopped)")")
-    let control = answer["control_keeps_majority"]?.boolean == true
-    Terminal.line(
-      "control store   \(control ? "keeps its majority" : "LOSES its majority: nothing can be moved or made")")
+    let control =
+      switch answer["control"]?.text {
+      case "kept": "keeps its majority"
+      case "outside": "stands outside: its machines are not judged here"
+      case "unreachable": "NOT REACHABLE already: nothing can be moved or made"
+      default: "LOSES its majority: nothing can be moved or made"
+      }
+    Terminal.line("control store   \(control)")
   }
 }
