@@ -17,18 +17,16 @@ package struct SwimDriver: Sendable {
 
   package private(set) var machine: SwimMachine
   package private(set) var refusedBytes: [FormatError.Code: Int] = [:]
-  private var ring: [Step] = []
-  private var oldest = 0
-  private static let stepsKept = 64
+  private var steps = FlightRecorder<Step>(keeping: 64)
 
   package init(_ machine: SwimMachine) { self.machine = machine }
 
   /// The last 64 steps, oldest first.
-  package var recorder: [Step] { Array(ring[oldest...] + ring[..<oldest]) }
+  package var recorder: [Step] { steps.steps }
 
   package mutating func step(_ event: SwimEvent, at now: Instant, on port: inout some SwimPort) {
     let effects = machine.handle(event, at: now)
-    record(Step(at: now, event: event, effects: effects))
+    steps.record(Step(at: now, event: event, effects: effects))
     for effect in effects {
       switch effect {
       case .persist(let incarnation): port.persist(incarnation)
@@ -63,13 +61,4 @@ package struct SwimDriver: Sendable {
 
   /// This half of a push-pull; nil while the member may not speak.
   package func fullState(at now: Instant) -> [UInt8]? { machine.fullState(at: now)?.encode() }
-
-  private mutating func record(_ step: Step) {
-    if ring.count < Self.stepsKept {
-      ring.append(step)
-    } else {
-      ring[oldest] = step
-      oldest = (oldest + 1) % Self.stepsKept
-    }
-  }
 }

@@ -15,18 +15,16 @@ package struct OwnershipDriver: Sendable {
 
   package private(set) var machine: OwnershipMachine
   package private(set) var refusedBytes: [FormatError.Code: Int] = [:]
-  private var ring: [Step] = []
-  private var oldest = 0
-  private static let stepsKept = 64
+  private var steps = FlightRecorder<Step>(keeping: 64)
 
   package init(_ machine: OwnershipMachine) { self.machine = machine }
 
   /// The last 64 steps, oldest first.
-  package var recorder: [Step] { Array(ring[oldest...] + ring[..<oldest]) }
+  package var recorder: [Step] { steps.steps }
 
   package mutating func step(_ event: OwnershipEvent, at now: Instant, on port: inout some OwnershipPort) {
     let effects = machine.handle(event, at: now)
-    record(Step(at: now, event: event, effects: effects))
+    steps.record(Step(at: now, event: event, effects: effects))
     for effect in effects {
       switch effect {
       case .send(let message, let node): port.send(message.encode(), to: node)
@@ -99,15 +97,6 @@ package struct OwnershipDriver: Sendable {
     do throws(FormatError) { return try decode(bytes) } catch {
       refusedBytes[error.code, default: 0] += 1
       return nil
-    }
-  }
-
-  private mutating func record(_ step: Step) {
-    if ring.count < Self.stepsKept {
-      ring.append(step)
-    } else {
-      ring[oldest] = step
-      oldest = (oldest + 1) % Self.stepsKept
     }
   }
 }
