@@ -9,20 +9,6 @@ import Base
 import Formats
 import OpenSSL
 
-/// A record as it travels: header and frame. An object, since it goes from list to list on its way.
-final class SealedRecord: Sendable {
-  let header: RecordHeader
-  /// Header and payload.
-  let frame: [UInt8]
-
-  init(header: RecordHeader, frame: [UInt8]) {
-    self.header = header
-    self.frame = frame
-  }
-
-  var position: Position { header.position }
-}
-
 /// Makes the records of one epoch. One thread at a time.
 final class RecordSealer {
   let epoch: Epoch

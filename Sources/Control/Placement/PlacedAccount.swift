@@ -4,6 +4,7 @@
 // whatever is judged then is judged under both (DESIGN.md 4).
 
 package import Base
+package import Formats
 
 /// What was asked for when the account was made, or changed since.
 package struct PlacementRules: Sendable, Equatable {

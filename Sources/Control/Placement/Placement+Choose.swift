@@ -5,6 +5,7 @@
 // than three nodes, where `survives` says what that means.
 
 package import Base
+package import Formats
 
 /// Where a new account goes. `survival` is what these voters really survive.
 package struct PlacementChoice: Sendable, Equatable {

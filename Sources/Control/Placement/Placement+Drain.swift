@@ -1,6 +1,7 @@
 // Emptying a node: what moves elsewhere now, what waits its turn, and what cannot move and why.
 
 package import Base
+import Formats
 
 extension Placement {
   /// The next moves that empty `node`. Call it again as moves end; when the plan `isDone` nothing of the accounts is

@@ -7,6 +7,7 @@
 // replica may go anywhere, no more move than lie above the mean.
 
 import Base
+import Formats
 
 extension Placement {
   package mutating func rebalance(_ accounts: [PlacedAccount]) -> PlacementPlan {

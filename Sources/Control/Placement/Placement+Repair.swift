@@ -5,6 +5,7 @@
 // its set smaller would invent an acknowledgement that nobody gave.
 
 package import Base
+import Formats
 
 extension Placement {
   /// What to begin now, at the caller's `now` (the clock that `Health.dead(since:)` was read from).

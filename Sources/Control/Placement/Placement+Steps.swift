@@ -7,6 +7,7 @@
 // before the new set counts.
 
 package import Base
+package import Formats
 
 package enum PlacementStep: Sendable, Equatable {
   /// Begin to copy to this node.

@@ -7,6 +7,7 @@
 // before anything is ranked.
 
 package import Base
+package import Formats
 
 package struct Placement: Sendable {
   package let policy: PlacementPolicy

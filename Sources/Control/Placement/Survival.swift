@@ -4,6 +4,8 @@
 // set remains. Since the rule counts voters and regions, so does this; a test compares it with the rule over every
 // loss.
 
+package import Formats
+
 package struct Survival: Sendable, Equatable {
   /// The greatest loss after which every acknowledged write is on a voter that remains.
   package var data: SurvivalGoal

@@ -5,6 +5,7 @@
 // its majority to record it. What is dead already counts as lost with the rest: that is what "right now" means.
 
 package import Base
+import Formats
 
 package struct Loss: Sendable, Equatable {
   package var nodes: Set<NodeID>

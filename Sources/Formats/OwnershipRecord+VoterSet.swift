@@ -1,7 +1,6 @@
 // The rules of write sets, asked of a record: during a change of voters both sets count.
 
 package import Base
-package import Formats
 
 extension OwnershipRecord {
   package init(account: AccountID, epoch: Epoch = 1, voters: VoterSet, learners: [Voter] = []) {
