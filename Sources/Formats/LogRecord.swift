@@ -61,6 +61,8 @@ public struct RecordHeader: Sendable, Equatable {
     return w.bytes
   }
 
+  /// Redo may begin behind it: it carries its epoch's key, and pages start anew.
+  public var carriesKey: Bool { kind == .mark || kind == .epoch }
   public var position: Position { Position(epoch: epoch, index: index, checksum: checksum) }
   /// Bytes of the whole frame.
   public var frameBytes: Int { Self.byteCount + payloadBytes }

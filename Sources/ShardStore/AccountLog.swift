@@ -1,16 +1,30 @@
-// An account's published records between the commit log and its segments. It outlives the open shard: the commit log
-// waits for it.
+// An account's durable records between the commit log and its segments. It outlives the open shard: the commit log waits
+// for it.
+//
+// Records come in the order of the log. One that follows an earlier place than the last cuts what lies behind that place:
+// a voter's tail that the primary of a later epoch does not have. The segments follow at the next split; until then the
+// commit log holds the record that cut, so a restart comes to the same end.
 
 import Base
 import Disk
+import Formats
 import Threads
 
 final class AccountLog: Sendable {
+  private struct State {
+    var unsplit: [SealedRecord] = []
+    /// What lies behind it in the segments is no longer of the log.
+    var cut: Position?
+    var partial = 0
+    var epoch: Epoch = 0
+    var committed: LogIndex = 0
+    /// The greatest role that was given to the account in this life: who led keeps leading when the shard opens again.
+    var role = ShardRole.standby
+  }
+
   let id: AccountID
   let segments: SegmentStore
-  private let unsplit = Lock<[SealedRecord]>([])
-  private let partial = Lock(0)
-  private let epoch = Lock<Epoch>(0)
+  private let state = Lock(State())
   /// One split at a time; reads of segments wait for it.
   private let splitting = Lock<Void>(())
 
@@ -21,30 +35,114 @@ final class AccountLog: Sendable {
 
   /// The greatest epoch that the account has begun since the engine was opened: it is never begun again, also when all of
   /// its records were dropped and the shard was closed since.
-  var greatestEpoch: Epoch { epoch.with { $0 } }
-  func noteEpoch(_ begun: Epoch) { epoch.with { $0 = max($0, begun) } }
+  var greatestEpoch: Epoch { state.with { $0.epoch } }
+  func noteEpoch(_ begun: Epoch) { state.with { $0.epoch = max($0.epoch, begun) } }
 
-  /// Published records, in order.
-  func add(_ records: [SealedRecord]) { unsplit.with { $0.append(contentsOf: records) } }
+  /// What was published while the account was open stays published when it opens again.
+  var committed: LogIndex { state.with { $0.committed } }
+  func noteCommitted(_ index: LogIndex) { state.with { $0.committed = max($0.committed, index) } }
 
-  var isEmpty: Bool { unsplit.with { $0.isEmpty } }
-  var unsplitBytes: Int { unsplit.with { $0.reduce(0) { $0 + $1.frame.count } } }
+  /// How the replica takes records; for an engine that stands alone it means nothing.
+  var role: ShardRole {
+    get { state.with { $0.role } }
+    set { state.with { $0.role = newValue } }
+  }
 
-  /// Moves what is published into the segments, durably. After a failure it stays here, and the commit log keeps it.
+  /// Durable records, in order.
+  func add(_ records: [SealedRecord]) {
+    state.with { s in
+      for record in records {
+        let end = s.unsplit.last?.header.index ?? s.cut?.index ?? segments.end.index
+        if record.header.index <= end { cut(to: record, &s) }
+        s.unsplit.append(record)
+      }
+    }
+  }
+
+  private func cut(to record: SealedRecord, _ s: inout State) {
+    while let last = s.unsplit.last, last.header.index >= record.header.index { s.unsplit.removeLast() }
+    guard s.unsplit.isEmpty, segments.end.index >= record.header.index else { return }
+    let place = Position(epoch: 0, index: record.header.index - 1, checksum: record.header.previous)
+    if s.cut.map({ $0.index > place.index }) ?? true { s.cut = place }
+  }
+
+  var isEmpty: Bool { state.with { $0.unsplit.isEmpty } }
+  var unsplitBytes: Int { state.with { $0.unsplit.reduce(0) { $0 + $1.frame.count } } }
+
+  /// Moves what is durable into the segments, durably there too. After a failure it stays here, and the commit log keeps
+  /// it.
   func split() throws(StoreError) {
     try splitting.with { _ throws(StoreError) in
-      let records = unsplit.with { $0 }
-      guard !records.isEmpty else { return }
-      try segments.append(records)
-      unsplit.with { $0.removeFirst(records.count) }
+      let (records, cut) = takeForSplit()
+      guard !records.isEmpty || cut != nil else { return }
+      do throws(StoreError) {
+        if let cut { try segments.truncate(after: cut) }
+        try segments.append(records)
+      } catch {
+        state.with { s in s.cut = Self.earlier(s.cut, cut) }
+        throw error
+      }
+      forget(records)
+    }
+  }
+
+  private func takeForSplit() -> ([SealedRecord], Position?) {
+    state.with { s in
+      defer { s.cut = nil }
+      return (s.unsplit, s.cut)
+    }
+  }
+
+  private static func earlier(_ a: Position?, _ b: Position?) -> Position? {
+    guard let a, let b else { return a ?? b }
+    return a.index < b.index ? a : b
+  }
+
+  /// They are in the segments now. A cut may have taken some of them away meanwhile: it looked at the segments before they
+  /// were there.
+  private func forget(_ records: [SealedRecord]) {
+    state.with { s in
+      let same = zip(s.unsplit, records).prefix { $0 === $1 }.count
+      s.unsplit.removeFirst(same)
+      guard same < records.count, let next = s.unsplit.first?.header, segments.end.index >= next.index else { return }
+      s.cut = Position(epoch: 0, index: next.index - 1, checksum: next.previous)
     }
   }
 
   /// True when a record of a full commit-log file is not needed there any more: it is in a segment, or was dropped.
   func isSegmented(_ index: LogIndex) -> Bool {
-    segments.end.index >= index || (unsplit.with { $0.isEmpty } && partial.with { $0 } == 0)
+    state.with { s in
+      let end = min(segments.end.index, s.cut?.index ?? .max)
+      return end >= index || (s.unsplit.isEmpty && s.cut == nil && s.partial == 0)
+    }
   }
 
   /// Durable records of a transaction that is not whole yet; they keep their log file.
-  func setPartial(_ count: Int) { partial.with { $0 = count } }
+  func setPartial(_ count: Int) { state.with { $0.partial = count } }
+
+  /// Durable records from `index` on, in order, until they have `bytesMax` bytes, one at least; nil when the log does not
+  /// reach back so far. Blocks.
+  func records(from index: LogIndex, bytesMax: Int) throws(StoreError) -> [SealedRecord]? {
+    try splitting.with { _ throws(StoreError) -> [SealedRecord]? in
+      let (unsplit, cut) = state.with { ($0.unsplit, $0.cut) }
+      var found: [SealedRecord] = []
+      var bytes = 0
+      func take(_ record: SealedRecord) -> Bool {
+        guard bytes < bytesMax || found.isEmpty else { return false }
+        found.append(record)
+        bytes += record.frame.count
+        return true
+      }
+      var last = segments.end.index
+      if let cut { last = min(last, cut.index) }
+      if let first = unsplit.first { last = min(last, first.header.index - 1) }
+      if index <= last {
+        guard let first = segments.firstIndex, first <= index else { return nil }
+        try segments.read(from: index, through: last) { record throws(StoreError) in take(record) }
+        guard found.last?.header.index == last else { return found }
+      }
+      for record in unsplit where record.header.index >= index { if !take(record) { break } }
+      return found
+    }
+  }
 }

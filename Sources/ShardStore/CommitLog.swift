@@ -24,6 +24,8 @@ protocol LogOwner: AnyObject, Sendable {
   /// The records could not be made durable. `handed` when the disk may hold them all the same.
   /// Gives the epoch up to which the owner has dropped its records.
   func logFailed(_ records: [SealedRecord], _ error: StoreError, handed: Bool) -> Epoch
+  /// Nothing of what was dropped is queued any more.
+  func logFailureSettled()
 }
 
 final class CommitLog: Sendable {
@@ -56,7 +58,7 @@ final class CommitLog: Sendable {
     var rolled = false
   }
 
-  private let disk: any Disk
+  let disk: any Disk
   private let configuration: EngineConfiguration
   private let state: Lock<State>
   /// Told after a failed write or sync, when the affected owners know.
@@ -284,6 +286,7 @@ final class CommitLog: Sendable {
     for (owner, records) in Self.byOwner(entries) {
       let dropped = owner.logFailed(records, error, handed: handed)
       state.with { s in s.queue.removeAll { $0.owner === owner && $0.record.header.epoch <= dropped } }
+      owner.logFailureSettled()
     }
     if handed { onFailure.with { $0 }?() }
   }

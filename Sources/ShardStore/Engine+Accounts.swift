@@ -11,7 +11,8 @@ extension Engine {
   /// Makes an account's directory, keys and empty database; durable when it returns.
   package func createAccount(_ id: AccountID) async throws {
     try await onReader { try self.createAccountNow(id) }
-    _ = try await write(id) { _ in }
+    // A replica's first record is that of the epoch which this node is given.
+    if !configuration.isReplicated { _ = try await write(id) { _ in } }
   }
 
   package func createAccountNow(_ id: AccountID) throws(StoreError) {
@@ -87,6 +88,7 @@ extension Engine {
       s.shard?.shut()
       s.shard = nil
       s.log = nil
+      entry.show(nil, nil)
       let gone = "\(configuration.accountsDirectory)/.gone-\(id)"
       try storing {
         try disk.rename(directory(of: id), to: gone)

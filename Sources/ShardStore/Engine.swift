@@ -21,7 +21,15 @@ package final class Engine: Sendable {
     }
     let id: AccountID
     let state = Lock(State())
+    /// Records that came while the account was closed; the first opens it.
+    let backlog = Lock<[[SealedRecord]]>([])
+    /// As in `state`, for those who may not wait for an opening.
+    private let now = Lock<(shard: Shard?, log: AccountLog?)>((nil, nil))
     init(_ id: AccountID) { self.id = id }
+
+    var openShard: Shard? { now.with { $0.shard } }
+    var openLog: AccountLog? { now.with { $0.log } }
+    func show(_ shard: Shard?, _ log: AccountLog?) { now.with { $0 = (shard, log) } }
   }
 
   package let configuration: EngineConfiguration
@@ -115,10 +123,10 @@ package final class Engine: Sendable {
     try recovery.read(configuration.logDirectory, direct: configuration.directLog)
     for (id, entry) in entries where recovery.chains[id] != nil {
       let log = try openAccountLog(id, configuration, disk)
-      let tail = try recovery.tail(of: id, after: log.segments.end)
+      let tail = try recovery.settle(id, log.segments)
       if tail.isEmpty, let torn = log.segments.torn { throw Self.torn(torn) }
       if let first = recovery.chains[id]?.first { try log.segments.settle(from: first.header.index) }
-      // With one voter what the log holds is on a write set; in the segments it is durable again.
+      // What is published of it is another question: here it is durable again, in a place of the account's own.
       try log.segments.append(tail)
       entry.state.with { $0.log = log }
     }
@@ -150,6 +158,7 @@ package final class Engine: Sendable {
       entry.state.with { s in
         s.shard?.shut()
         s.shard = nil
+        entry.show(nil, s.log)
       }
     }
   }
@@ -176,6 +185,7 @@ package final class Engine: Sendable {
     return entry
   }
 
+  func entryIfKnown(_ id: AccountID) -> Entry? { entries.with { $0[id] } }
   func removeEntry(_ id: AccountID) { entries.with { $0[id] = nil } }
   func addEntry(_ id: AccountID) { entries.with { $0[id] = Entry(id) } }
 
@@ -191,6 +201,7 @@ package final class Engine: Sendable {
         guard shard.isDrained else { throw shard.failureToTell }
         shard.shut()
         s.shard = nil
+        entry.show(nil, s.log)
       }
       let log: AccountLog
       if let known = s.log {
@@ -205,7 +216,10 @@ package final class Engine: Sendable {
         id, directory: directory(of: id), disk: disk, kek: kek.with { $0 }, log: self.log, accountLog: log,
         environment: environment)
       s.shard = shard
-      if shard.pages.published.index == 0 || shard.pages.currentPages == 0 { shard.writeSchema() }
+      entry.show(shard, log)
+      if !configuration.isReplicated, shard.pages.published.index == 0 || shard.pages.currentPages == 0 {
+        shard.writeSchema()
+      }
       return shard
     }
   }
@@ -284,11 +298,13 @@ package final class Engine: Sendable {
   package func closeIdle(_ id: AccountID) -> Bool {
     guard let entry = entries.with({ $0[id] }) else { return false }
     return entry.state.with { s in
-      guard let shard = s.shard, shard.isIdle, !shard.pages.hasUnflushed else { return false }
+      // A standby without a new mark cannot flush; its records are redone when it opens.
+      guard let shard = s.shard, shard.isIdle, !shard.pages.hasUnflushed || !shard.mayCheckpoint else { return false }
       do { try s.log?.split() } catch { return false }
       guard shard.beginClosing() else { return false }
       shard.shut()
       s.shard = nil
+      entry.show(nil, s.log)
       if log.accountsInFullFiles()[id] == nil { s.log?.segments.close() }
       return true
     }

@@ -29,6 +29,10 @@ package struct EngineConfiguration: Sendable {
   package var batchMax = 64
   /// Batches whose records wait for their sync, per account.
   package var pendingBatchesMax = 4
+  /// The same where they wait for other nodes: a distance is no reason to stand still.
+  package var pendingBatchesReplicatedMax = 64
+  /// The accounts have voters on other nodes: they open as standbys, and take writes only while this node leads them.
+  package var isReplicated = false
   /// Versions after which a checkpoint begins.
   package var checkpointVersions = 2_000
   /// Pages that a checkpoint writes between two pauses, and the pause.

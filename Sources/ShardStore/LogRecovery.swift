@@ -132,28 +132,61 @@ struct LogRecovery {
   private mutating func add(_ record: SealedRecord) {
     let header = record.header
     var chain = chains[header.account] ?? []
+    if let first = chain.first?.header.index, header.index >= first, header.index < first + UInt64(chain.count),
+      chain[Int(header.index - first)].header.checksum == header.checksum
+    {
+      // The same record again changes nothing.
+      return
+    }
     while let last = chain.last {
       if last.header.checksum == header.previous, last.header.index + 1 == header.index { break }
-      // The same record again is possible only in a file that was free; it changes nothing.
-      if last.header.checksum == header.checksum { return }
       chain.removeLast()
     }
     chain.append(record)
     chains[header.account] = chain
   }
 
-  /// The records of `account` that follow `end`, the last one in its segments.
-  func tail(of account: AccountID, after end: Position) throws(StoreError) -> [SealedRecord] {
+  /// Brings an account's segments to where its log ends: cuts what a record of a later epoch replaced, and gives what is
+  /// still to be appended. Of the records here, those of an older epoch than the segments' end were dropped: the file of
+  /// the record that replaced them may have been used again before this one.
+  func settle(_ account: AccountID, _ segments: SegmentStore) throws(StoreError) -> [SealedRecord] {
     let chain = chains[account] ?? []
-    // What an older epoch has there was dropped: the file of the record that replaced it may be cut before this one.
+    guard let first = chain.first, let last = chain.last else { return [] }
+    if first.header.index <= segments.end.index, last.header.epoch > segments.end.epoch || isReplaced(segments, chain) {
+      try cutReplaced(segments, chain)
+    }
+    let end = segments.end
     let rest = chain.filter { $0.header.index > end.index && $0.header.epoch >= end.epoch }
-    guard let first = rest.first else { return [] }
-    guard first.header.index == end.index + 1, first.header.previous == end.checksum else {
+    guard let next = rest.first else { return [] }
+    guard next.header.index == end.index + 1, next.header.previous == end.checksum else {
       throw StoreError(
         .damaged,
-        "account \(account): its segments end at \(end), the commit log goes on at \(first.position): records are missing"
+        "account \(account): its segments end at \(end), the commit log goes on at \(next.position): records are missing"
       )
     }
     return rest
+  }
+
+  private func isReplaced(_ segments: SegmentStore, _ chain: [SealedRecord]) -> Bool {
+    let end = segments.end
+    guard let same = chain.first(where: { $0.header.index == end.index }) else { return false }
+    return same.header.checksum != end.checksum && same.header.epoch > end.epoch
+  }
+
+  /// Reads the segments beside the chain; from the first difference on, the later epoch is the log.
+  private func cutReplaced(_ segments: SegmentStore, _ chain: [SealedRecord]) throws(StoreError) {
+    guard let from = chain.first?.header.index else { return }
+    var place: Position?
+    try segments.read(from: from, through: segments.end.index) { record throws(StoreError) in
+      let at = Int(record.header.index - from)
+      guard at < chain.count else { return false }
+      let other = chain[at].header
+      if other.checksum == record.header.checksum { return true }
+      if other.epoch > record.header.epoch {
+        place = Position(epoch: 0, index: other.index - 1, checksum: other.previous)
+      }
+      return false
+    }
+    if let place { try segments.truncate(after: place) }
   }
 }

@@ -10,10 +10,11 @@ extension PageStore {
     var image: [UInt8]
   }
 
-  /// The published index at which a checkpoint flushes, the size there, and the pages that changed since the last.
-  func flushPlan() -> (upTo: Position, pages: UInt32, numbers: [PageNumber]) {
+  /// The published index at which a checkpoint flushes, not after `limit`, the size there, and the pages that changed since
+  /// the last.
+  func flushPlan(limit: Position? = nil) -> (upTo: Position, pages: UInt32, numbers: [PageNumber]) {
     state.with { s in
-      let upTo = s.published
+      let upTo = limit.map { $0.index < s.published.index ? $0 : s.published } ?? s.published
       let numbers = s.chains.compactMap { number, chain in
         chain.contains { $0.index > s.flushed && $0.index <= upTo.index } ? number : nil
       }

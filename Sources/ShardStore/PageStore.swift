@@ -184,10 +184,11 @@ final class PageStore: PageHost {
     }
   }
 
-  /// Forgets every version after the published index.
-  func drop() {
+  /// Forgets every version after the published position, or after `place` when that is later.
+  func drop(after place: Position? = nil) {
     state.with { s in
-      let last = s.published
+      var last = s.published
+      if let place, place.index > last.index { last = place.index < s.head.index ? place : s.head }
       for page in Array(s.chains.keys) {
         while let version = s.chains[page]?.last, version.index > last.index {
           s.chains[page]!.removeLast()

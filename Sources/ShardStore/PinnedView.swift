@@ -5,9 +5,10 @@ import SQLite
 import Threads
 
 package final class PinnedView: @unchecked Sendable {
-  // Invariant: `session` is only locked in `init` and closed in `deinit`; reads go to the store, which locks itself.
-  package let position: Position
-  package let pageCount: Int
+  // Invariant: `session` is only locked in `init` and closed in `deinit`, and `advance` comes before any reading; reads go
+  // to the store, which locks itself.
+  package private(set) var position: Position
+  package private(set) var pageCount: Int
   private let session: StoreSession
   private let shard: Shard
 
@@ -26,6 +27,19 @@ package final class PinnedView: @unchecked Sendable {
     shard.state.with { $0.users -= 1 }
   }
 
+  /// Moves the pin to a later position that is published.
+  func advance(to later: Position) throws(StoreError) {
+    guard session.advance(to: later) else { throw StoreError(.closed, "the account is closing; try again") }
+    position = later
+    pageCount = Int(session.pageCount)
+  }
+
+  /// Every recording that a row names at the pin, or that is remembered as deleted.
+  func recordings() throws -> Set<RecordingID> {
+    let connection = try Connection(pages: PagesVFS(host: PinnedPages(shard.pages, at: position)), readOnly: true)
+    return try RecordingCatalog.known(connection)
+  }
+
   /// Page `number`, from 1, with its reserved bytes zeroed. Blocks.
   package func readPage(_ number: PageNumber) throws(StoreError) -> [UInt8] {
     switch shard.pages.page(number, at: position.index) {
@@ -38,4 +52,24 @@ package final class PinnedView: @unchecked Sendable {
 
   /// A connection that sees the account's latest state; the view itself stays where it is.
   package var account: AccountID { shard.id }
+}
+
+/// The pages as of one position, as a host for SQLite.
+private final class PinnedPages: PageHost {
+  private let store: PageStore
+  private let position: Position
+
+  init(_ store: PageStore, at position: Position) {
+    self.store = store
+    self.position = position
+  }
+
+  func openSession(readOnly: Bool) -> (any PageSession)? {
+    if store.state.with({ $0.closed }) { return nil }
+    let session = StoreSession(store, readOnly: true)
+    session.fixed = position
+    return session
+  }
+
+  func openTemporary() -> (any TemporaryStorage)? { store.openTemporary() }
 }

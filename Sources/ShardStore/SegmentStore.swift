@@ -19,6 +19,8 @@ final class SegmentStore: Sendable {
     var bytes: UInt64 = 0
     /// Bytes behind the last whole record of the last file.
     var torn: (path: String, offset: UInt64)?
+    /// Where the last reading stopped: a record's file, index and offset.
+    var cursor: (path: String, index: LogIndex, offset: UInt64)?
   }
 
   private let disk: any Disk
@@ -194,34 +196,128 @@ final class SegmentStore: Sendable {
     return file
   }
 
+  /// The first record that is still there; nil when there is none.
+  var firstIndex: LogIndex? { state.with { $0.files.first } }
+
   /// Gives every record from `index` to the end, in order.
   func read(from index: LogIndex, _ body: (SealedRecord) throws(StoreError) -> Void) throws(StoreError) {
+    let end = end
+    let last = try read(from: index, through: end.index) { record throws(StoreError) in
+      try body(record)
+      return true
+    }
+    if let last, last.index != end.index {
+      throw StoreError(.damaged, "account \(account): its segments end at \(last) instead of \(end)")
+    }
+  }
+
+  /// Gives the records from `index` through `last`, in order, until `body` says false. Gives the place of the last record
+  /// that was looked at.
+  @discardableResult
+  func read(
+    from index: LogIndex, through last: LogIndex, _ body: (SealedRecord) throws(StoreError) -> Bool
+  ) throws(StoreError) -> Position? {
     let (files, end) = state.with { ($0.files, $0.end) }
     var previous: Position?
     for (i, first) in files.enumerated() {
       let next = i + 1 < files.count ? files[i + 1] : end.index + 1
-      if next <= index || first > end.index { continue }
+      if next <= index || first > min(end.index, last) { continue }
       let path = path(first)
-      let bytes = try storing { try disk.readAll(path, limit: 1 << 30) }
-      var rest = bytes.dropFirst(SegmentHeader.byteCount)
-      var at = first
-      while at < next {
+      let (bytes, start, known) = try readFile(path, first: first, near: index)
+      var rest = bytes
+      var offset = start
+      var at = known
+      while at < next, at <= last {
         let record: SealedRecord
         do { record = try RecordCodec.parse(rest) } catch {
-          throw StoreError(.damaged, "\(path) is damaged at byte \(rest.startIndex): \(error)")
+          throw StoreError(.damaged, "\(path) is damaged at byte \(offset): \(error)")
         }
         guard record.header.index == at, previous.map({ Self.follows(record, $0) }) ?? true else {
-          throw StoreError(
-            .damaged, "\(path) is damaged at byte \(rest.startIndex): record \(record.position) is out of order")
+          throw StoreError(.damaged, "\(path) is damaged at byte \(offset): record \(record.position) is out of order")
         }
         rest = rest.dropFirst(record.frame.count)
+        if at >= index {
+          guard try body(record) else {
+            remember(path, at, offset)
+            return previous
+          }
+        }
+        offset += UInt64(record.frame.count)
         previous = record.position
-        if at >= index { try body(record) }
         at += 1
       }
+      if at > index { remember(path, at, offset) }
     }
-    if let previous, previous.index != end.index {
-      throw StoreError(.damaged, "account \(account): its segments end at \(previous) instead of \(end)")
+    return previous
+  }
+
+  /// The file's bytes from where reading stopped last time, if that helps, else from its first record: their offset and the
+  /// index of the record there. Who catches up reads a file in many pieces.
+  private func readFile(_ path: String, first: LogIndex, near index: LogIndex) throws(StoreError) -> (
+    ArraySlice<UInt8>, UInt64, LogIndex
+  ) {
+    let place = state.with { $0.cursor }
+    let (start, at): (UInt64, LogIndex) =
+      if let place, place.path == path, place.index <= index { (place.offset, place.index) } else {
+        (UInt64(SegmentHeader.byteCount), first)
+      }
+    let bytes = try storing {
+      let file = try disk.open(path, .read)
+      let size = try file.size()
+      return try file.read(Int(size - min(size, start)), at: start)
+    }
+    return (bytes[...], start, at)
+  }
+
+  private func remember(_ path: String, _ index: LogIndex, _ offset: UInt64) {
+    state.with { $0.cursor = (path, index, offset) }
+  }
+
+  /// Takes away what lies behind `position`, durably. A crash in the middle leaves a longer log, never a hole.
+  func truncate(after position: Position) throws(StoreError) {
+    guard end.index > position.index else { return }
+    state.with { s in
+      s.current = nil
+      s.cursor = nil
+    }
+    let gone = state.with { s in s.files.filter { $0 > position.index } }
+    for first in gone.reversed() {
+      let path = path(first)
+      try storing {
+        try disk.remove(path)
+        try disk.syncDirectory(directory)
+      }
+      state.with { s in s.files.removeAll { $0 == first } }
+    }
+    guard let first = state.with({ $0.files.last }) else {
+      state.with { s in
+        s.end = position
+        s.bytes = UInt64(segmentBytes)
+      }
+      return
+    }
+    var (offset, time, kept) = (UInt64(SegmentHeader.byteCount), UnixMicroseconds(0), position)
+    let path = path(first)
+    let bytes = try storing { try disk.readAll(path, limit: 1 << 30) }
+    var rest = bytes.dropFirst(SegmentHeader.byteCount)
+    while let record = try? RecordCodec.parse(rest), record.header.index <= position.index {
+      rest = rest.dropFirst(record.frame.count)
+      offset += UInt64(record.frame.count)
+      (time, kept) = (record.header.time, record.position)
+    }
+    guard kept.index == position.index, kept.checksum == position.checksum else {
+      throw StoreError(.damaged, "\(path): the segments have \(kept) where the log was cut at \(position)")
+    }
+    try storing { [offset] in
+      let file = try disk.open(path, .readWrite)
+      try file.truncate(to: offset)
+      try file.sync()
+    }
+    state.with { [offset, time, kept] s in
+      s.end = kept
+      s.lastTime = time
+      s.bytes = offset
+      s.torn = nil
     }
   }
 

@@ -27,13 +27,27 @@ struct CheckpointPlan {
 extension Shard {
   /// True when enough has changed since the last checkpoint.
   var wantsCheckpoint: Bool {
-    pages.versionCount >= configuration.checkpointVersions && pages.hasUnflushed
+    pages.versionCount >= configuration.checkpointVersions && pages.hasUnflushed && mayCheckpoint
+  }
+
+  /// A standby writes its pages only behind a mark of the primary's that it has not used yet.
+  var mayCheckpoint: Bool {
+    state.with { s in
+      guard let replica = s.replica, case .standby = replica.role else { return true }
+      return (replica.mark?.index ?? 0) > redo.slot.mark.index
+    }
   }
 
   /// Begins a checkpoint if none runs.
   func startCheckpoint() {
     state.with { s in
       guard case .idle = s.checkpoint, s.failure == nil else { return }
+      if let replica = s.replica, case .standby = replica.role {
+        guard let mark = replica.mark, mark.index > redo.slot.mark.index else { return }
+        s.checkpoint = .waitingForMark
+        s.mark = mark
+        return
+      }
       s.checkpoint = .waitingForMark
       s.mark = nil
       s.markWanted = true
@@ -70,7 +84,10 @@ extension Shard {
     let mark = state.with { $0.mark }
     let isPublished = mark.map { pages.published.index >= $0.index } ?? false
     guard let mark, isPublished || configuration.plantedBugs.contains(.markNotAwaited) else { return false }
-    let (upTo, size, numbers) = pages.flushPlan()
+    // What the node's own log has not synced is not redone after a crash, also when other nodes have it.
+    let durable = state.with { $0.replica?.durable }
+    if let durable, durable.index < mark.index { return false }
+    let (upTo, size, numbers) = pages.flushPlan(limit: durable)
     // Pages that never had an image are written as zeros, so that every page of the file authenticates.
     let missing = (redo.slot.databasePages..<max(size, redo.slot.databasePages)).map { $0 + 1 }
     let all = Set(numbers).union(missing).filter { $0 <= size }.sorted()
@@ -103,7 +120,7 @@ extension Shard {
   }
 
   private func record(_ plan: CheckpointPlan) throws(StoreError) -> Bool {
-    let segmentsEnd = accountLog.segments.end
+    let segmentsEnd = state.with { $0.replica == nil } ? accountLog.segments.end : plan.upTo
     let epoch = state.with { $0.greatestEpoch }
     try redo.write { slot in
       slot.mark = plan.mark

@@ -20,7 +20,12 @@ extension Shard {
   /// Nothing of it is on its way into the log, and nobody has the writer.
   var isDrained: Bool {
     state.with { s in
-      s.jobs.isEmpty && !s.turnTaken && s.waiting.isEmpty && s.inFlight == 0 && s.partial.isEmpty && pages.isSettled
+      if let replica = s.replica {
+        // A tail that waits for the primary's word is in the segments when the account closes.
+        return s.jobs.isEmpty && !s.turnTaken && s.waiting.isEmpty && s.gated.isEmpty && replica.inLog.isEmpty
+          && replica.toApply.isEmpty && !replica.isApplying && !replica.isPaused
+      }
+      return s.jobs.isEmpty && !s.turnTaken && s.waiting.isEmpty && s.inFlight == 0 && s.partial.isEmpty && pages.isSettled
     }
   }
 
@@ -64,6 +69,7 @@ extension Shard {
     }
     pages.close()
     refuse(jobs, StoreError(.notApplied, "the write was not applied: \(error)"))
+    if configuration.isReplicated { endLead() }
   }
 
   func refuse(_ jobs: [WriteJob], _ error: StoreError) {

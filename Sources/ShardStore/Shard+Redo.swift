@@ -37,13 +37,24 @@ extension Shard {
     let quota = TemporaryQuota(disk: disk, configuration: configuration)
     let pages = PageStore(
       main: main, base: slot.mark, pages: slot.databasePages, temporary: quota, configuration: configuration)
-    let epoch = try replay(
-      accountLog.segments, from: slot, into: pages, opener: RecordOpener(logWrap: keyring.logWrap, plain: plain))
     let recordings = try RecordingStore(
       disk: disk, directory: "\(directory)/\(volumesName)", account: id, keyring: keyring, configuration: configuration)
-    return Shard(
+    let opener = RecordOpener(logWrap: keyring.logWrap, plain: plain)
+    var epoch = max(slot.epoch, accountLog.greatestEpoch)
+    if !configuration.isReplicated {
+      epoch = max(epoch, try replay(accountLog.segments, from: slot, into: pages, opener: opener))
+    }
+    let shard = Shard(
       id: id, pages: pages, keyring: keyring, log: log, accountLog: accountLog, redo: redo, recordings: recordings,
-      environment: environment, epoch: max(epoch, slot.epoch, accountLog.greatestEpoch))
+      environment: environment, epoch: epoch, opener: opener, directory: directory)
+    if configuration.isReplicated {
+      shard.state.with { s in
+        s.replica = ReplicaState(role: accountLog.role, at: slot.mark)
+        s.replica!.mark = slot.mark
+      }
+      try shard.replayAsReplica(from: slot)
+    }
+    return shard
   }
 
   static func openKeyring(disk: any Disk, path: String, account: AccountID, kek: any KeyEncryption) throws(StoreError)
@@ -91,7 +102,7 @@ extension Shard {
   }
 
   /// The page that a change makes; a wrong base or result is damage.
-  private static func image(of change: PageChange, in pages: PageStore, _ record: SealedRecord) throws(StoreError)
+  static func image(of change: PageChange, in pages: PageStore, _ record: SealedRecord) throws(StoreError)
     -> [UInt8]
   {
     var base = PageChange.zeros

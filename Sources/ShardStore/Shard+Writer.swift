@@ -17,18 +17,26 @@ extension Shard {
   }
 
   func enqueue(_ job: WriteJob) {
-    state.with { s in
+    let isTaken = state.with { s in
+      if let replica = s.replica, !replica.leads { return false }
       s.jobs.append(job)
       s.lastUse = environment.clock.monotonicNanoseconds()
+      return true
     }
+    guard isTaken else { return refuse([job], Self.moved) }
     schedule()
   }
 
   /// Gives the turn away if somebody waits for it and nobody has it.
   func schedule() {
     let start = state.with { s -> Bool in
-      guard !s.turnTaken, !s.jobs.isEmpty || s.markWanted, s.inFlight < configuration.pendingBatchesMax else {
-        return false
+      guard !s.turnTaken, !s.jobs.isEmpty || s.markWanted else { return false }
+      if let replica = s.replica {
+        guard replica.leads, !replica.isPaused, s.inFlight < configuration.pendingBatchesReplicatedMax else {
+          return false
+        }
+      } else {
+        guard s.inFlight < configuration.pendingBatchesMax else { return false }
       }
       s.turnTaken = true
       return true
@@ -124,8 +132,9 @@ extension Shard {
   }
 
   private func beginEpochIfNeeded() throws(StoreError) {
+    try beginEpochAsReplica()
     state.with { s in
-      guard s.sealer == nil else { return }
+      guard s.sealer == nil, s.replica == nil else { return }
       s.greatestEpoch += 1
       accountLog.noteEpoch(s.greatestEpoch)
       let sealer = RecordSealer(
@@ -144,12 +153,20 @@ extension Shard {
   }
 
   /// Under the lock up to the log's queue, so that no drop comes between.
-  private func keyRecord(_ kind: RecordKind, _ sealer: RecordSealer, _ s: inout State) {
+  func keyRecord(_ kind: RecordKind, _ sealer: RecordSealer, _ s: inout State) {
     let record = sealer.keyRecord(
       kind, after: pages.head, commitIndex: pages.published.index, time: environment.clock.unixMicroseconds())
     pages.advance(to: record.position, mark: true)
     if kind == .mark { s.mark = record.position }
-    log.append([LogEntry(record: record, owner: self)])
+    hand([record], &s)
+  }
+
+  /// Gives records to the log, and to whoever sends them to other nodes. Under the lock.
+  func hand(_ records: [SealedRecord], _ s: inout State) {
+    log.append(records.map { LogEntry(record: $0, owner: self) })
+    guard s.replica != nil else { return }
+    s.replica!.hand(records)
+    environment.sink.with { $0 }?.appended(id, records)
   }
 
   func openConnection(readOnly: Bool) throws(StoreError) -> Connection {
@@ -275,6 +292,7 @@ extension Shard {
     for waiting in failed {
       waiting.reply(.failure(StoreError(.unknown, "the node could not confirm this write; it may or may not be there")))
     }
+    tellIfQuiet()
   }
 
   /// Every reply waits for the head it ran on: errors and requests without effect too. `drops`: as the batch began.

@@ -15,6 +15,8 @@ final class Shard: LogOwner, CommitGate, Sendable {
   /// A reply that waits until `index` is published.
   struct Waiting {
     let index: LogIndex
+    /// Which record it waits for: another one in its place means that this one is certainly not there.
+    var checksum: Checksum?
     let reply: @Sendable (Result<Position, StoreError>) -> Void
   }
 
@@ -46,6 +48,8 @@ final class Shard: LogOwner, CommitGate, Sendable {
     weak var holder: Session?
     var tickets: UInt64 = 0
     var lastUse: UInt64 = 0
+    /// Nil on a node that is its accounts' only voter.
+    var replica: ReplicaState?
   }
 
   let id: AccountID
@@ -59,11 +63,17 @@ final class Shard: LogOwner, CommitGate, Sendable {
   let environment: ShardEnvironment
   let openedAt: UInt64
   let state: Lock<State>
+  /// Opens the records that come from a primary, in their order; whoever applies has it.
+  let opener: Lock<RecordOpener>
+  let directory: String
 
   init(
     id: AccountID, pages: PageStore, keyring: Keyring, log: CommitLog, accountLog: AccountLog, redo: RedoFile,
-    recordings: RecordingStore, environment: ShardEnvironment, epoch: Epoch
+    recordings: RecordingStore, environment: ShardEnvironment, epoch: Epoch, opener: sending RecordOpener,
+    directory: String
   ) {
+    self.opener = Lock(opener)
+    self.directory = directory
     self.id = id
     self.pages = pages
     self.keyring = keyring
@@ -83,6 +93,7 @@ final class Shard: LogOwner, CommitGate, Sendable {
   // MARK: the log's side
 
   func logged(_ records: [SealedRecord]) {
+    if configuration.isReplicated { return loggedAsReplica(records) }
     if let (ready, position) = state.with({ s in take(records, &s) }) {
       for waiting in ready { waiting.reply(.success(position)) }
     }
@@ -125,6 +136,7 @@ final class Shard: LogOwner, CommitGate, Sendable {
   }
 
   func logFailed(_ records: [SealedRecord], _ error: StoreError, handed: Bool) -> Epoch {
+    if configuration.isReplicated { return logFailedAsReplica() }
     let (failed, dropped) = state.with { s in (dropPending(&s), s.droppedEpoch) }
     let told =
       handed
@@ -135,8 +147,14 @@ final class Shard: LogOwner, CommitGate, Sendable {
     return dropped
   }
 
+  func logFailureSettled() { if configuration.isReplicated { tellFailure() } }
+
   /// Forgets every record that is not durable, ends the epoch, and gives the replies that waited for them.
   func dropPending(_ s: inout State) -> [Waiting] {
+    if s.replica != nil {
+      dropGated(&s)
+      return []
+    }
     s.droppedEpoch = s.greatestEpoch
     s.sealer = nil
     s.gated = []
@@ -160,6 +178,7 @@ final class Shard: LogOwner, CommitGate, Sendable {
 
   /// Ends the epoch without dropping what is durable: the next write begins a new one.
   func endEpoch() {
+    if configuration.isReplicated { return endLead() }
     let failed = state.with { s in s.sealer == nil ? [] : dropPending(&s) }
     for waiting in failed {
       waiting.reply(.failure(StoreError(.unknown, "the node could not confirm this write; it may or may not be there")))
@@ -170,8 +189,9 @@ final class Shard: LogOwner, CommitGate, Sendable {
   // MARK: the gate
 
   func commit(_ changes: [ChangedPage], databasePages: UInt32, head: Position) throws(StoreError) {
-    guard let sealer = state.with({ $0.sealer }) else {
-      throw StoreError(.notApplied, "the epoch ended while the transaction ran; run it again")
+    guard let sealer = state.with({ $0.replica?.isPaused == true ? nil : $0.sealer }) else {
+      throw StoreError(
+        configuration.isReplicated ? .moved : .notApplied, "the epoch ended while the transaction ran; run it again")
     }
     var previous = head
     if configuration.plantedBugs.contains(.indexUsedTwice), head.index > 0, head.index % 7 == 0 { previous.index -= 1 }
@@ -212,8 +232,9 @@ final class Shard: LogOwner, CommitGate, Sendable {
       guard !records.isEmpty else { return }
       s.inFlight += 1
       // Under the lock, so that no drop comes between: the log must not get a record whose predecessor it will not.
-      log.append(records.map { LogEntry(record: $0, owner: self) })
+      hand(records, &s)
     }
+    tellIfQuiet()
   }
 
   /// Calls `reply` when everything that the caller saw is published; it fails when a drop came since `drops` was read,
@@ -227,7 +248,7 @@ final class Shard: LogOwner, CommitGate, Sendable {
         return .failure(StoreError(.unknown, "the node could not confirm this write; it may or may not be there"))
       }
       if index <= published.index { return .success(published) }
-      s.waiting.append(Waiting(index: index, reply: reply))
+      s.waiting.append(Waiting(index: index, checksum: s.replica?.checksum(at: index), reply: reply))
       return nil
     }
     if let now { reply(now) }

@@ -1,6 +1,7 @@
 // What every shard of an engine shares: configuration, clock, and who runs its turns.
 
 import Base
+import Threads
 
 struct ShardEnvironment: Sendable {
   let configuration: EngineConfiguration
@@ -9,6 +10,8 @@ struct ShardEnvironment: Sendable {
   /// jobs and runs them as it likes.
   let runTurn: @Sendable (@escaping @Sendable () -> Void) -> Bool
   let runRead: @Sendable (@escaping @Sendable () -> Void) -> Bool
+  /// Hears of every replica's log; set once, before any account opens.
+  let sink = Lock<(any ReplicaSink)?>(nil)
 
   /// Runs `body` as a read and resumes the caller with what it gives or throws.
   func onReader<T: Sendable>(_ body: @escaping @Sendable () throws -> T) async throws -> T {

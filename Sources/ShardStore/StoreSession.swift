@@ -18,6 +18,8 @@ final class StoreSession: PageSession {
   private var hasReserved = false
   /// The session holds the account's writer, so that it reads from the head.
   var readsHead = false
+  /// Every pin is here, which somebody else keeps alive.
+  var fixed: Position?
   /// Why the last commit was refused.
   private(set) var refusal: StoreError?
 
@@ -34,10 +36,23 @@ final class StoreSession: PageSession {
   func lockShared() -> PageLockResult {
     store.state.with { s in
       guard !s.closed, s.drops == drops || store.bugs.contains(.connectionKeptAfterDrop) else { return .gone }
-      pinned = readsHead ? s.head : s.published
+      pinned = fixed ?? (readsHead ? s.head : s.published)
       pin = pinned.index
       s.sessions[key] = pinned.index
       return .ok
+    }
+  }
+
+  /// Moves a pin to a later position; false when it is not published, or the store is closed.
+  func advance(to later: Position) -> Bool {
+    store.state.with { s in
+      guard !s.closed, s.drops == drops, let pin, pin <= later.index, later.index <= s.published.index else {
+        return false
+      }
+      pinned = later
+      self.pin = later.index
+      s.sessions[key] = later.index
+      return true
     }
   }
 

@@ -1,0 +1,93 @@
+// What replication asks of the accounts on this node, for engines whose accounts have voters elsewhere.
+//
+// Records are taken without waiting, in the order of the calls; an account that is closed opens first, on a thread that
+// may block. Nothing here decides: whether a record may be stored, published or cut is for replication to say.
+
+package import Base
+package import Formats
+import Threads
+
+extension Engine {
+  /// Hears of every log from now on. Set before any account opens.
+  package func setSink(_ sink: any ReplicaSink) { environment.sink.with { $0 = sink } }
+
+  /// A record as it came over a wire; throws when it is not what its checksum says.
+  package static func parse(_ frame: ArraySlice<UInt8>) throws(FormatError) -> SealedRecord {
+    try RecordCodec.parse(frame)
+  }
+
+  /// Opens the account; where its log stands.
+  package func standing(_ id: AccountID) async throws -> ReplicaStanding { try await shard(id).standing }
+
+  /// Begins the epoch as primary: its first record is on its way when this returns. Requests are taken from then on.
+  package func lead(_ id: AccountID, epoch: Epoch) async throws {
+    let shard = try await shard(id)
+    try await withCheckedThrowingContinuation { (continuation: CheckedContinuation<Void, any Error>) in
+      shard.lead(epoch) { error in
+        if let error { continuation.resume(throwing: error) } else { continuation.resume() }
+      }
+    }
+  }
+
+  /// Ends the epoch: writes that have not begun are refused as `.moved`; those on their way wait for what the next epoch
+  /// makes of them.
+  package func stopLeading(_ id: AccountID) {
+    guard let entry = known(id) else { return }
+    if let shard = entry.shard { shard.stopLeading() } else { entry.log?.role = .standby }
+  }
+
+  /// Returns when no write is on its way to the log any more; requests wait until `resumeWriter` or `stopLeading`.
+  package func pauseWriter(_ id: AccountID) async throws {
+    let shard = try await shard(id)
+    await withCheckedContinuation { continuation in shard.pause { continuation.resume() } }
+  }
+
+  package func resumeWriter(_ id: AccountID) { known(id)?.shard?.resume() }
+
+  /// Stores records of the account's primary, in order behind what it has; late ones are dropped.
+  package func store(_ id: AccountID, _ records: [SealedRecord]) {
+    guard let entry = entryIfKnown(id) else { return }
+    let opens = entry.backlog.with { b -> Bool in
+      if b.isEmpty, let shard = entry.openShard {
+        shard.store(records)
+        return false
+      }
+      b.append(records)
+      return b.count == 1
+    }
+    guard opens else { return }
+    _ = environment.runRead {
+      let shard = try? self.openNow(id)
+      entry.backlog.with { b in
+        if let shard { for records in b { shard.store(records) } }
+        b = []
+      }
+    }
+  }
+
+  /// Takes away what follows `position`, after it was put into quarantine.
+  package func cut(_ id: AccountID, after position: Position) async throws {
+    try await onReader { try self.openNow(id).cut(after: position) }
+  }
+
+  /// Everything up to `position` is committed.
+  package func publish(_ id: AccountID, upTo position: Position) {
+    guard let entry = known(id) else { return }
+    if let shard = entry.shard { shard.publish(upTo: position.index) } else { entry.log?.noteCommitted(position.index) }
+  }
+
+  /// Durable records from `index` on, at most `bytesMax` bytes but one at least; empty behind the end, nil when the log
+  /// does not reach back so far.
+  package func records(_ id: AccountID, from index: LogIndex, bytesMax: Int) async throws -> [SealedRecord]? {
+    try await onReader { try self.openNow(id).accountLog.records(from: index, bytesMax: bytesMax) }
+  }
+
+  /// Files of records that the account's log does not have.
+  package func quarantined(_ id: AccountID) async throws -> [String] {
+    try await onReader { try Quarantine.files(disk: self.disk, directory: self.directory(of: id)) }
+  }
+
+  private func known(_ id: AccountID) -> (shard: Shard?, log: AccountLog?)? {
+    entryIfKnown(id).map { entry in (entry.openShard, entry.openLog) }
+  }
+}

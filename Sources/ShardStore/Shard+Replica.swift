@@ -1,0 +1,396 @@
+// A shard whose records have voters on other nodes: what replication asks of it, and what it tells.
+//
+// The steps of a record are apart: handed to the log, durable, applied, published. As primary it is applied when it is
+// made; as standby a thread of the writers' pool applies it. Published is what replication allows and what is applied.
+// Nothing published is ever cut.
+
+import AtRest
+import Base
+import Formats
+import Threads
+
+extension Shard {
+  static let moved = StoreError(.moved, "this node does not lead the account; ask the one that does")
+
+  /// Calls `body` with the replica's part of the state.
+  private func withReplica<R>(_ body: (inout State, inout ReplicaState) -> R) -> R {
+    state.with { s in
+      guard var replica = s.replica.take() else { preconditionFailure("account \(id) is no replica") }
+      let result = body(&s, &replica)
+      s.replica = replica
+      return result
+    }
+  }
+
+  // MARK: the log's side
+
+  func loggedAsReplica(_ records: [SealedRecord]) {
+    accountLog.add(records)
+    let isNews = withReplica { _, replica in
+      let before = replica.durable
+      for record in records where replica.inLog.first === record {
+        replica.inLog.removeFirst()
+        replica.durable = record.position
+      }
+      if replica.durable != before { environment.sink.with { $0 }?.synced(id, replica.durable) }
+      return replica.durable != before
+    }
+    if isNews { schedule() }
+  }
+
+  /// What is not durable is gone from this log, and this node's epoch with it. Gives what the log shall drop.
+  func logFailedAsReplica() -> Epoch {
+    let (jobs, quiet) = state.with { s in
+      let ended = endLead(&s)
+      let durable = s.replica!.durable
+      _ = s.replica!.cut(after: durable)
+      pages.drop(after: durable)
+      return ended
+    }
+    finishEnding(jobs, quiet)
+    return .max
+  }
+
+  func tellFailure() {
+    withReplica { _, replica in environment.sink.with { $0 }?.failed(id, end: replica.handed) }
+  }
+
+  // MARK: leading
+
+  /// Begins `epoch` when everything that was handed is applied: its first record is on its way when `done` is called.
+  func lead(_ epoch: Epoch, _ done: @escaping @Sendable (StoreError?) -> Void) {
+    let starts = withReplica { _, replica in
+      replica.leadWanted = (epoch, done)
+      defer { replica.isApplying = true }
+      return !replica.isApplying
+    }
+    if starts { apply() }
+  }
+
+  private func beginLead(_ epoch: Epoch, _ s: inout State) -> StoreError? {
+    guard s.failure == nil, !s.closing else { return failureToTell(s) }
+    guard epoch > s.replica!.handed.epoch else {
+      return StoreError(.refused, "epoch \(epoch) is not after the account's log, which ends at \(s.replica!.handed)")
+    }
+    s.replica!.role = .leading(epoch)
+    accountLog.role = .leading(epoch)
+    s.replica!.isPaused = false
+    beginEpoch(epoch, .epoch, &s)
+    return nil
+  }
+
+  private func failureToTell(_ s: State) -> StoreError {
+    s.failure ?? StoreError(.closed, "the account is closing; try again")
+  }
+
+  private func beginEpoch(_ epoch: Epoch, _ kind: RecordKind, _ s: inout State) {
+    s.greatestEpoch = max(s.greatestEpoch, epoch)
+    accountLog.noteEpoch(epoch)
+    let sealer = RecordSealer(
+      account: id, epoch: epoch, logWrap: keyring.logWrap,
+      after: max(accountLog.segments.lastTime, s.replica!.lastTime),
+      plain: configuration.plantedBugs.contains(.sealingOff))
+    s.sealer = sealer
+    // What an earlier epoch's connection has cached may have been cut.
+    s.writer = nil
+    keyRecord(kind, sealer, &s)
+  }
+
+  /// Called by whoever has the turn. An account that was closed and opened in the middle of an epoch goes on with it under
+  /// another key, which a mark carries.
+  func beginEpochAsReplica() throws(StoreError) {
+    let isLed = state.with { s -> Bool in
+      guard let replica = s.replica else { return true }
+      guard case .leading(let epoch) = replica.role else { return false }
+      if s.sealer == nil { beginEpoch(epoch, .mark, &s) }
+      return true
+    }
+    if !isLed { throw Self.moved }
+  }
+
+  func stopLeading() {
+    let (jobs, quiet) = state.with { s in endLead(&s) }
+    finishEnding(jobs, quiet)
+  }
+
+  /// The node's log failed: its epochs are over, also where no record is lost.
+  func endLead() {
+    let wasLeading = state.with { $0.replica?.leads == true }
+    guard wasLeading else { return }
+    stopLeading()
+    tellFailure()
+  }
+
+  /// Ends the epoch here. Records that were handed stay: whether they count is for the next epoch to say, and replies wait
+  /// for that.
+  private func endLead(_ s: inout State) -> ([WriteJob], [@Sendable () -> Void]) {
+    guard s.replica!.leads else { return ([], []) }
+    s.replica!.role = .standby
+    accountLog.role = .standby
+    dropGated(&s)
+    s.droppedEpoch = s.greatestEpoch
+    s.sealer = nil
+    s.inFlight = 0
+    s.mark = nil
+    s.markWanted = false
+    if case .waitingForMark = s.checkpoint { s.checkpoint = .idle }
+    s.replica!.isPaused = false
+    defer {
+      s.jobs = []
+      s.replica!.onQuiet = []
+      s.replica!.onMark = []
+    }
+    let marks: [@Sendable () -> Void] = s.replica!.onMark.map { told in { told(nil) } }
+    return (s.jobs, s.replica!.onQuiet + marks)
+  }
+
+  private func finishEnding(_ jobs: [WriteJob], _ quiet: [@Sendable () -> Void]) {
+    refuse(jobs, Self.moved)
+    for told in quiet { told() }
+  }
+
+  /// Forgets what the gate made and nobody was given.
+  func dropGated(_ s: inout State) {
+    s.gated = []
+    s.writer = nil
+    let handed = s.replica!.handed
+    if pages.head.index > handed.index { pages.drop(after: handed) }
+  }
+
+  /// Takes no more writes; calls `done` when none is on its way to the log any more. Requests wait.
+  func pause(_ done: @escaping @Sendable () -> Void) {
+    withReplica { _, replica in
+      replica.isPaused = true
+      replica.onQuiet.append(done)
+    }
+    tellIfQuiet()
+  }
+
+  func resume() {
+    withReplica { _, replica in replica.isPaused = false }
+    schedule()
+  }
+
+  func tellIfQuiet() {
+    let quiet = state.with { s -> [@Sendable () -> Void] in
+      guard let replica = s.replica, replica.isPaused, s.gated.isEmpty else { return [] }
+      defer { s.replica!.onQuiet = [] }
+      return replica.onQuiet
+    }
+    for told in quiet { told() }
+  }
+
+  /// Has a mark written; its position when it is published. Throws when this node does not lead, or no longer.
+  func nextMark() async throws -> Position {
+    let mark: Position? = await withCheckedContinuation { continuation in
+      let isLed = withReplica { s, replica in
+        guard replica.leads, s.failure == nil, !s.closing else { return false }
+        replica.onMark.append { continuation.resume(returning: $0) }
+        // A mark that is on its way was perhaps made before the caller's pin.
+        replica.markAsked = replica.handed.index + 1
+        s.markWanted = true
+        return true
+      }
+      if isLed { schedule() } else { continuation.resume(returning: nil) }
+    }
+    guard let mark else { throw Self.moved }
+    return mark
+  }
+
+  // MARK: following
+
+  /// Takes records that follow what was handed last; others are late news, and dropped.
+  func store(_ records: [SealedRecord]) {
+    let starts = state.with { s -> Bool in
+      guard let first = records.first, s.failure == nil, !s.closing, let replica = s.replica,
+        first.header.index == replica.handed.index + 1, first.header.previous == replica.handed.checksum
+      else { return false }
+      // Under the lock, so that the log gets them in the order in which they were handed.
+      log.append(records.map { LogEntry(record: $0, owner: self) })
+      s.replica!.hand(records)
+      s.replica!.toApply.append(contentsOf: records)
+      s.lastUse = environment.clock.monotonicNanoseconds()
+      s.greatestEpoch = max(s.greatestEpoch, records.last!.header.epoch)
+      defer { s.replica!.isApplying = true }
+      return !replica.isApplying
+    }
+    if starts, !environment.runTurn({ self.apply() }) { withReplica { _, replica in replica.isApplying = false } }
+  }
+
+  /// Takes away what follows `position`, which a later epoch does not have; what it was goes into quarantine first.
+  func cut(after position: Position) throws(StoreError) {
+    let (gone, published) = withReplica { _, replica in
+      (replica.tail.filter { $0.header.index > position.index }, pages.published)
+    }
+    guard position.index >= published.index else {
+      throw StoreError(
+        .damaged, "account \(id): a primary cuts at \(position), but everything up to \(published) was committed")
+    }
+    if !gone.isEmpty { try Quarantine.keep(gone, disk: log.disk, directory: directory) }
+    withReplica { s, replica in
+      _ = replica.cut(after: position)
+      s.writer = nil
+      pages.drop(after: position)
+    }
+  }
+
+  /// Applies what was handed, in order, until nothing is left; then begins the epoch that is wanted.
+  private func apply() {
+    while true {
+      let (record, cuts) = withReplica { _, replica in (replica.toApply.first, replica.cuts) }
+      if let record {
+        do throws(StoreError) { try apply(record, cuts) } catch {
+          withReplica { _, replica in
+            replica.isApplying = false
+            replica.toApply = []
+          }
+          fail(error)
+          return
+        }
+        publishWhatMayBe()
+        continue
+      }
+      let ended = state.with { s -> (done: (@Sendable (StoreError?) -> Void)?, error: StoreError?)? in
+        guard s.replica!.toApply.isEmpty else { return nil }
+        s.replica!.isApplying = false
+        guard let wanted = s.replica!.leadWanted else { return (nil, nil) }
+        s.replica!.leadWanted = nil
+        return (wanted.done, beginLead(wanted.epoch, &s))
+      }
+      guard let ended else { continue }
+      if let done = ended.done {
+        if ended.error == nil, pages.currentPages == 0 { writeSchema() }
+        done(ended.error)
+        schedule()
+      }
+      return
+    }
+  }
+
+  /// One record; nothing when a cut came meanwhile.
+  private func apply(_ record: SealedRecord, _ cuts: Int) throws(StoreError) {
+    let header = record.header
+    let content = try open(record)
+    // After a failed write of the log records come again that readers have long since seen.
+    let isKnown = header.index <= pages.head.index
+    var images: [PageNumber: [UInt8]] = [:]
+    var size: UInt32 = 0
+    if case .pages(let payload) = content, !isKnown {
+      for change in payload.changes { images[change.number] = try Self.image(of: change, in: pages, record) }
+      size = payload.databasePages
+    }
+    let (made, databasePages) = (images, size)
+    withReplica { _, replica in
+      guard replica.cuts == cuts, replica.toApply.first === record else { return }
+      replica.toApply.removeFirst()
+      if isKnown { return }
+      if header.epoch != replica.groupEpoch {
+        replica.group = [:]
+        replica.groupEpoch = header.epoch
+      }
+      guard case .pages = content else {
+        pages.advance(to: record.position, mark: true)
+        return
+      }
+      replica.group.merge(made) { $1 }
+      if header.continues {
+        pages.advance(to: record.position, mark: false)
+      } else {
+        let all = replica.group.map { ($0.key, $0.value) }
+        replica.group = [:]
+        _ = pages.install(all, after: pages.head, at: record.position, pages: databasePages)
+      }
+    }
+  }
+
+  private func open(_ record: SealedRecord) throws(StoreError) -> RecordOpener.Content {
+    try opener.with { opener throws(StoreError) in try opener.open(record) }
+  }
+
+  // MARK: publishing
+
+  /// Replication says that everything up to `index` is committed.
+  func publish(upTo index: LogIndex) {
+    withReplica { _, replica in replica.committed = max(replica.committed, index) }
+    publishWhatMayBe()
+  }
+
+  func publishWhatMayBe() {
+    var answers: [(Waiting, Result<Position, StoreError>)] = []
+    var marks: [@Sendable (Position?) -> Void] = []
+    var marked: Position?
+    withReplica { s, replica in
+      let limit = min(replica.committed, replica.leads ? replica.handed.index : pages.head.index)
+      guard let first = replica.tail.first?.header.index, limit >= first else { return }
+      let candidates = replica.tail.prefix(Int(min(limit - first + 1, UInt64(replica.tail.count))))
+      guard let last = candidates.lastIndex(where: { !$0.header.continues }) else { return }
+      let position = replica.tail[last].position
+      answers = answer(upTo: position, &s, replica)
+      if let mark = replica.tail[...last].last(where: { $0.header.carriesKey })?.position {
+        replica.mark = mark
+        if let asked = replica.markAsked, mark.index >= asked {
+          marked = mark
+          swap(&marks, &replica.onMark)
+          replica.markAsked = nil
+        }
+      }
+      replica.tail.removeFirst(last + 1)
+      pages.publish(position)
+      accountLog.noteCommitted(position.index)
+      s.inFlight = Set(s.waiting.map(\.index)).count
+    }
+    for (waiting, result) in answers { waiting.reply(result) }
+    for told in marks { told(marked) }
+    if !answers.isEmpty { schedule() }
+  }
+
+  /// Those whose record is published, and those in whose place another one is: theirs never will be.
+  private func answer(upTo position: Position, _ s: inout State, _ replica: ReplicaState) -> [(
+    Waiting, Result<Position, StoreError>
+  )] {
+    var answers: [(Waiting, Result<Position, StoreError>)] = []
+    for waiting in s.waiting where waiting.index <= position.index {
+      if waiting.checksum == replica.checksum(at: waiting.index) {
+        answers.append((waiting, .success(position)))
+      } else {
+        let told = StoreError(.notApplied, "the account changed hands, and the write is not there; run it again")
+        answers.append((waiting, .failure(told)))
+      }
+    }
+    s.waiting.removeAll { $0.index <= position.index }
+    return answers
+  }
+
+  // MARK: opening
+
+  /// Takes what the segments hold behind the redo slot's mark, and publishes what is known to be committed.
+  func replayAsReplica(from slot: RedoSlot) throws(StoreError) {
+    let known = max(slot.mark.index, slot.segmentsEnd.index, accountLog.committed)
+    withReplica { _, replica in replica.committed = known }
+    try accountLog.segments.read(from: slot.mark.index) { record throws(StoreError) in
+      state.with { $0.greatestEpoch = max($0.greatestEpoch, record.header.epoch) }
+      guard record.header.index > slot.mark.index else {
+        _ = try open(record)
+        return
+      }
+      let cuts = withReplica { _, replica in
+        replica.hand([record])
+        replica.inLog = []
+        replica.durable = record.position
+        replica.toApply.append(record)
+        replica.committed = max(replica.committed, min(record.header.commitIndex, record.header.index))
+        return replica.cuts
+      }
+      try apply(record, cuts)
+      publishWhatMayBe()
+    }
+  }
+
+  /// What replication begins with.
+  var standing: ReplicaStanding {
+    withReplica { _, replica in
+      ReplicaStanding(
+        committed: pages.published, tail: replica.tail.filter { $0.header.index <= replica.durable.index })
+    }
+  }
+}
