@@ -148,7 +148,7 @@ let package = Package(
       swiftSettings: house),
     .testTarget(
       name: "ShardStoreTests",
-      dependencies: ["ShardStore", "Base", "Disk", "AtRest", "OpenSSL", "SQLite", "Formats", "Simulator"],
+      dependencies: ["ShardStore", "Base", "Disk", "AtRest", "OpenSSL", "SQLite", "Formats", "Simulator", "Threads"],
       swiftSettings: house),
     .testTarget(
       name: "BackupTests",

@@ -12,19 +12,23 @@ public struct BaseHeader: Sendable, Equatable {
   public var position: Position
   public var pages: UInt32
   public var keyringBytes: UInt32
+  /// The mark's frame: it carries the key of its epoch.
+  public var markBytes: UInt32
   /// Chunks of recordings.
   public var chunks: UInt32
   /// Opens the keyring that follows. The stream is between two nodes that both hold the account.
   public var accountKey: [UInt8]
 
   public init(
-    account: AccountID, position: Position, pages: UInt32, keyringBytes: UInt32, chunks: UInt32, accountKey: [UInt8]
+    account: AccountID, position: Position, pages: UInt32, keyringBytes: UInt32, markBytes: UInt32, chunks: UInt32,
+    accountKey: [UInt8]
   ) {
     precondition(accountKey.count == 32)
     self.account = account
     self.position = position
     self.pages = pages
     self.keyringBytes = keyringBytes
+    self.markBytes = markBytes
     self.chunks = chunks
     self.accountKey = accountKey
   }
@@ -40,6 +44,7 @@ public struct BaseHeader: Sendable, Equatable {
     w.put(position.checksum)
     w.put(pages)
     w.put(keyringBytes)
+    w.put(markBytes)
     w.put(chunks)
     w.put(raw: accountKey)
     w.put(raw: [UInt8](repeating: 0, count: Self.byteCount - 4 - w.bytes.count))
@@ -62,6 +67,7 @@ public struct BaseHeader: Sendable, Equatable {
       position = Position(epoch: try r.take(), index: try r.take(), checksum: try r.takeChecksum())
       pages = try r.take()
       keyringBytes = try r.take()
+      markBytes = try r.take()
       chunks = try r.take()
       accountKey = Array(try r.take(raw: 32))
     } catch let error as BytesError {
@@ -72,6 +78,9 @@ public struct BaseHeader: Sendable, Equatable {
       fatalError("no other error is thrown: \(error)")
     }
     guard Int(pages) <= Limits.databasePagesMax else { throw FormatError(.limit, "\(pages) pages") }
+    guard Int(markBytes) <= Limits.recordBytesMax + RecordHeader.byteCount else {
+      throw FormatError(.limit, "a mark of \(markBytes) bytes")
+    }
   }
 }
 

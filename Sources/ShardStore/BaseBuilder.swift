@@ -15,7 +15,8 @@ package final class BaseBuilder: @unchecked Sendable {
   private enum Part {
     case header
     case keyring(BaseHeader)
-    case table(BaseHeader, Keyring)
+    case mark(BaseHeader, Keyring)
+    case table(BaseHeader, Keyring, SealedRecord)
     case pages(next: PageNumber)
     case frames(next: Int)
     case whole
@@ -67,10 +68,22 @@ package final class BaseBuilder: @unchecked Sendable {
       guard bytes.count >= count else { return nil }
       try takeKeyring(header, Array(bytes.prefix(count)))
       return count
-    case .table(let header, let keyring):
+    case .mark(let header, let keyring):
+      let count = Int(header.markBytes)
+      guard bytes.count >= count else { return nil }
+      let mark: SealedRecord
+      do { mark = try RecordCodec.parse(bytes.prefix(count)) } catch {
+        throw StoreError(.damaged, "the mark of the base cannot be read: \(error.message)")
+      }
+      guard mark.position == header.position, mark.header.account == id, mark.header.carriesKey else {
+        throw StoreError(.damaged, "the base begins with another record than it says")
+      }
+      part = .table(header, keyring, mark)
+      return count
+    case .table(let header, let keyring, let mark):
       let count = Int(header.chunks) * BaseChunk.byteCount
       guard bytes.count >= count else { return nil }
-      try takeTable(header, keyring, bytes.prefix(count))
+      try takeTable(header, keyring, mark, bytes.prefix(count))
       return count
     case .pages(let next):
       guard let header, next <= header.pages else {
@@ -114,11 +127,13 @@ package final class BaseBuilder: @unchecked Sendable {
       let keyring = try Keyring.open(
         disk: engine.disk, path: path, account: id, unlockedBy: .accountKey(SecretBytes(wiping: &key)))
       try keyring.rewrap(to: engine.kek.with { $0 })
-      part = .table(header, keyring)
+      part = .mark(header, keyring)
     } catch { throw StoreError(error, path) }
   }
 
-  private func takeTable(_ header: BaseHeader, _ keyring: Keyring, _ bytes: ArraySlice<UInt8>) throws(StoreError) {
+  private func takeTable(
+    _ header: BaseHeader, _ keyring: Keyring, _ mark: SealedRecord, _ bytes: ArraySlice<UInt8>
+  ) throws(StoreError) {
     var rest = bytes
     while !rest.isEmpty {
       do { table.append(try BaseChunk(rest.prefix(BaseChunk.byteCount))) } catch {
@@ -128,6 +143,11 @@ package final class BaseBuilder: @unchecked Sendable {
     }
     self.keyring = keyring
     main = try engine.layOut(id, in: directory, keyring: keyring, base: header.position, pages: header.pages)
+    let before = Position(epoch: 0, index: mark.header.index - 1, checksum: mark.header.previous)
+    let segments = try SegmentStore.open(
+      disk: engine.disk, directory: "\(directory)/\(Shard.segmentsName)", account: id, base: before,
+      configuration: engine.configuration)
+    try segments.append([mark])
     volumes = VolumeSet(
       disk: engine.disk, directory: "\(directory)/\(Shard.volumesName)", account: id,
       volumeBytes: engine.configuration.volumeBytes)

@@ -15,14 +15,14 @@ package final class BaseSource: Sendable {
   package let size: UInt64
   private let view: PinnedView
   private let shard: Shard
-  /// Header, keyring and table.
+  /// Header, keyring, mark and table.
   private let front: [UInt8]
   private let pageBytes: UInt64
   private let places: [VolumeSet.Place]
   /// Where each frame begins, from the first frame on, and where the last ends.
   private let starts: [UInt64]
 
-  init(_ shard: Shard, _ view: PinnedView) throws {
+  init(_ shard: Shard, _ view: PinnedView, mark: SealedRecord) throws {
     self.shard = shard
     self.view = view
     position = view.position
@@ -40,10 +40,11 @@ package final class BaseSource: Sendable {
     do { keyring = try shard.keyring.exportState() } catch { throw StoreError(error, "the keyring") }
     let header = BaseHeader(
       account: shard.id, position: position, pages: UInt32(view.pageCount), keyringBytes: UInt32(keyring.count),
-      chunks: UInt32(chunks.count), accountKey: shard.keyring.accountKey.copy)
-    var w = ByteWriter(capacity: BaseHeader.byteCount + keyring.count + chunks.count * BaseChunk.byteCount)
+      markBytes: UInt32(mark.frame.count), chunks: UInt32(chunks.count), accountKey: shard.keyring.accountKey.copy)
+    var w = ByteWriter(capacity: BaseHeader.byteCount + keyring.count + mark.frame.count + chunks.count * BaseChunk.byteCount)
     w.put(raw: header.encode())
     w.put(raw: keyring)
+    w.put(raw: mark.frame)
     for chunk in chunks { chunk.encode(to: &w) }
     front = w.bytes
     pageBytes = UInt64(view.pageCount * Limits.pageBytes)
@@ -114,7 +115,11 @@ extension Engine {
     let mark = try await shard.nextMark()
     return try await shard.onReader {
       try view.advance(to: mark)
-      return try BaseSource(shard, view)
+      let record = try shard.accountLog.records(from: mark.index, bytesMax: 1)?.first
+      guard let record, record.position == mark else {
+        throw StoreError(.busy, "account \(id): the mark of the base is not in the log yet; try again")
+      }
+      return try BaseSource(shard, view, mark: record)
     }
   }
 }

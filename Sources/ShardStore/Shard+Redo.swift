@@ -101,17 +101,29 @@ extension Shard {
     return epoch
   }
 
+  /// The version that a change starts from. A standby that has flushed it finds it in the main file; whether it is the one
+  /// that the primary had, the result's hash says.
+  private static func base(of change: PageChange, in pages: PageStore) throws(StoreError) -> [UInt8]? {
+    if let version = pages.state.with({ $0.chains[change.number]?.last }) {
+      return version.index == change.base ? version.image : nil
+    }
+    guard change.base <= pages.state.with({ $0.flushed }), case .image(let image) = pages.main.read(change.number) else {
+      return nil
+    }
+    return image
+  }
+
   /// The page that a change makes; a wrong base or result is damage.
   static func image(of change: PageChange, in pages: PageStore, _ record: SealedRecord) throws(StoreError)
     -> [UInt8]
   {
     var base = PageChange.zeros
     if change.base > 0 {
-      guard let version = pages.state.with({ $0.chains[change.number]?.last }), version.index == change.base else {
+      guard let found = try self.base(of: change, in: pages) else {
         throw StoreError(
           .damaged, "record \(record.position): page \(change.number) is a difference to a version that is not there")
       }
-      base = version.image
+      base = found
     }
     let image = change.difference.applied(to: base)
     guard XXH64.hash(image) == change.hash else {
