@@ -44,6 +44,7 @@ let package = Package(
     .target(name: "Formats", dependencies: ["Base"], swiftSettings: strict),
     .target(name: "Membership", dependencies: ["Base", "Formats"], swiftSettings: strict),
     .target(name: "Control", dependencies: ["Base", "Formats"], swiftSettings: strict),
+    .target(name: "Replication", dependencies: ["Base", "Formats"], swiftSettings: strict),
     .target(name: "Threads", dependencies: ["Base"], swiftSettings: house),
     .target(name: "Disk", dependencies: ["Base", "Threads"], swiftSettings: house),
     .target(name: "OpenSSL", dependencies: ["COpenSSL", "Base"], swiftSettings: house),
@@ -105,7 +106,7 @@ let package = Package(
     .target(
       name: "Simulator", dependencies: ["Base", "Threads", "Disk"], path: "Tests/Simulator", swiftSettings: house),
     .target(
-      name: "ClusterSim", dependencies: ["Base", "Formats", "Membership", "Control", "Simulator"],
+      name: "ClusterSim", dependencies: ["Base", "Formats", "Membership", "Control", "Replication", "Simulator"],
       path: "Tests/ClusterSim", swiftSettings: house),
     .executableTarget(
       name: "komora-cluster-sim", dependencies: ["ClusterSim", "Membership", "Control", "Base"],
@@ -134,6 +135,7 @@ let package = Package(
     .testTarget(name: "FormatsTests", dependencies: ["Formats", "Base"], swiftSettings: house),
     .testTarget(name: "MembershipTests", dependencies: ["Base", "Formats", "Membership"], swiftSettings: house),
     .testTarget(name: "ControlTests", dependencies: ["Base", "Formats", "Control"], swiftSettings: house),
+    .testTarget(name: "ReplicationTests", dependencies: ["Base", "Formats", "Replication"], swiftSettings: house),
     .testTarget(
       name: "ClusterSimTests", dependencies: ["Base", "Membership", "Control", "ClusterSim", "Simulator"],
       swiftSettings: house),

@@ -12,6 +12,8 @@ public enum RecordKind: UInt8, Sendable {
   case mark = 2
   /// The first of an epoch: carries the epoch's log key, wrapped under the account's key for logs.
   case epoch = 3
+  /// Names recordings that later records of the same group make exist: `RecordingsPayload`.
+  case recordings = 4
 }
 
 public struct RecordHeader: Sendable, Equatable {

@@ -16,3 +16,9 @@ public final class SealedRecord: Sendable {
 
   public var position: Position { header.position }
 }
+
+extension SealedRecord: Equatable {
+  public static func == (a: SealedRecord, b: SealedRecord) -> Bool {
+    a === b || a.header == b.header && a.frame == b.frame
+  }
+}

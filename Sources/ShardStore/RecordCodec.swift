@@ -154,6 +154,7 @@ final class RecordOpener {
     case pages(PagesPayload)
     case mark
     case epoch
+    case recordings(RecordingsPayload)
   }
 
   func open(_ record: SealedRecord) throws(StoreError) -> Content {
@@ -171,9 +172,14 @@ final class RecordOpener {
       guard var key = unseal(wrap), key.count == 32 else { throw damaged("does not open with the account's key") }
       ciphers[header.epoch] = AESGCM(key: SecretBytes(wiping: &key))
       return header.kind == .epoch ? .epoch : .mark
-    case .pages:
+    case .pages, .recordings:
       guard let cipher = ciphers[header.epoch] else { throw damaged("has no key: its epoch's first record is missing") }
       guard let content = unseal(cipher) else { throw damaged("does not open with its epoch's key") }
+      if header.kind == .recordings {
+        do { return .recordings(try RecordingsPayload(content)) } catch {
+          throw damaged("names no recordings: \(error)")
+        }
+      }
       do {
         return .pages(
           try PagesPayload(decompressor.decompress(content.span.bytes, limit: PagesPayload.byteCountMax)))

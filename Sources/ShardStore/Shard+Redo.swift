@@ -82,6 +82,9 @@ extension Shard {
       if header.epoch != groupEpoch { group = [:] }
       switch content {
       case .mark, .epoch: pages.advance(to: record.position, mark: true, publish: true)
+      case .recordings:
+        groupEpoch = header.epoch
+        pages.advance(to: record.position, mark: false, publish: true)
       case .pages(let payload):
         groupEpoch = header.epoch
         for change in payload.changes { group[change.number] = try image(of: change, in: pages, record) }

@@ -30,6 +30,8 @@ extension OwnershipMachine {
         shards[i].isDamaged = true
         effects.append(.damaged(shards[i].account))
       }
+      // What was adopted in an earlier life is followed on.
+      if shards[i].vote == .settled(epoch), epoch > 0, !shards[i].isDamaged { follow(i, epoch) }
     }
     if shards[i].vote == .settled(epoch), !shards[i].isDamaged {
       // Adopted in an earlier life, which had waited: the report is still owed.
@@ -84,9 +86,15 @@ extension OwnershipMachine {
     shards[i].adoptedInThisLife = epoch
     counters.epochsAdopted += 1
     shards[i].reports[node] = OwnedShard.ReportHeard(epoch: epoch, place: place, hears: false, at: now)
-    effects.append(.follow(shards[i].account, epoch))
+    follow(i, epoch)
     if let record = shards[i].record, record.primary == nil { report(i, record, now) }
     advance(i, now)
+  }
+
+  /// A log that never had a record, for all that the disk knows, waits with its first acknowledgement.
+  private mutating func follow(_ i: Int, _ epoch: Epoch) {
+    effects.append(.follow(shards[i].account, epoch))
+    if shards[i].promise.floor > .start { effects.append(.acknowledge(shards[i].account, epoch)) }
   }
 
   /// The first record ever is synced: remember on the disk that there was one, before it is acknowledged, so that a log

@@ -1,0 +1,27 @@
+// Where a replica's log stands when its process begins: what is known to be committed, and what its disk has behind.
+
+package import Base
+package import Formats
+
+package struct ReplicaStanding: Sendable, Equatable {
+  package var committed: Position
+  /// Durable, behind `committed`, in order and without gaps.
+  package var tail: [SealedRecord]
+
+  package init(committed: Position = .start, tail: [SealedRecord] = []) {
+    self.committed = committed
+    self.tail = tail
+  }
+}
+
+/// What a standby may promise a reader: every write acknowledged before `asOf`, by this node's clock, is at or before
+/// `index`, and that is published.
+package struct ReplicaFreshness: Sendable, Equatable {
+  package var asOf: Instant
+  package var index: LogIndex
+
+  package init(asOf: Instant, index: LogIndex) {
+    self.asOf = asOf
+    self.index = index
+  }
+}

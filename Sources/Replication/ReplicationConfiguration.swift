@@ -1,0 +1,38 @@
+// Every timer and bound of replication.
+
+package import Base
+import Formats
+
+package struct ReplicationConfiguration: Sendable, Equatable {
+  /// Records of one message, unless a single one is larger.
+  package var messageBytesMax = 1 << 20
+  /// Sent to one peer and not acknowledged: enough for a fast disk 40 ms away.
+  package var inFlightBytesMax = 4 << 20
+  /// Records kept in memory while peers still need them; older ones are read from the log.
+  package var memoryBytesMax = 8 << 20
+  package var readBytesMax = 1 << 20
+  /// A commit point waits so long for a record to ride on.
+  package var commitDelay = Interval.milliseconds(2)
+  /// Without an answer for so long a peer is asked what it has; after each vain question twice as long, up to the most.
+  package var retransmitAfter = Interval.milliseconds(60)
+  package var retransmitMax = Interval.seconds(1)
+  /// Between two words to ownership about who has what.
+  package var placesPeriod = Interval.milliseconds(100)
+  package var plantedBugs: ReplicationBugs = []
+
+  package init() {}
+
+  /// What is wrong with it, in one sentence; nil when it can work.
+  package var problem: String? {
+    if !(1...ReplicationLimits.recordsBytesMax).contains(messageBytesMax) {
+      return "a message carries 1 to \(ReplicationLimits.recordsBytesMax) bytes of records"
+    }
+    if inFlightBytesMax < 1 || memoryBytesMax < 1 || readBytesMax < 1 { return "every window must be positive" }
+    if [retransmitAfter, placesPeriod].contains(where: { $0 <= .zero }) || commitDelay < .zero
+      || retransmitMax < retransmitAfter
+    {
+      return "every period of replication must be positive"
+    }
+    return nil
+  }
+}
