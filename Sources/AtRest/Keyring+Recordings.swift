@@ -11,9 +11,21 @@ extension Keyring {
   /// `.exists` when the recording has one.
   package func addRecordingKey(_ id: RecordingID) throws(AtRestError) -> SecretBytes {
     let key = SecretBytes.random(32)
+    try add(key, id, mayExist: false)
+    return key
+  }
+
+  /// The key that a recording has on another replica. Nothing happens when it has one here.
+  package func putRecordingKey(_ key: SecretBytes, _ id: RecordingID) throws(AtRestError) {
+    guard key.count == 32 else { throw AtRestError(.wrongKey, "a recording's key has 32 bytes, not \(key.count)") }
+    try add(key, id, mayExist: true)
+  }
+
+  private func add(_ key: SecretBytes, _ id: RecordingID, mayExist: Bool) throws(AtRestError) {
     let result: Result<Void, AtRestError> = state.wait(until: { !$0.exclusive }) { s in
       do throws(AtRestError) {
         try Self.check(s)
+        if mayExist, s.image.recordings[id] != nil { return .success(()) }
         try self.append(key, id, &s)
         return .success(())
       } catch {
@@ -21,7 +33,6 @@ extension Keyring {
       }
     }
     try result.get()
-    return key
   }
 
   private func append(_ key: SecretBytes, _ id: RecordingID, _ s: inout State) throws(AtRestError) {

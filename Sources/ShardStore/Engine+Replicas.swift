@@ -11,6 +11,11 @@ extension Engine {
   /// Hears of every log from now on. Set before any account opens.
   package func setSink(_ sink: any ReplicaSink) { environment.sink.with { $0 = sink } }
 
+  /// Asked after each default read has pinned what it reads, and before a reply that rests on no record of its own.
+  package func setLeaseCheck(_ mayServe: @escaping @Sendable (AccountID, Epoch) -> Bool) {
+    environment.mayServe.with { $0 = mayServe }
+  }
+
   /// A record as it came over a wire; throws when it is not what its checksum says.
   package static func parse(_ frame: ArraySlice<UInt8>) throws(FormatError) -> SealedRecord {
     try RecordCodec.parse(frame)

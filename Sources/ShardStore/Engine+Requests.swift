@@ -6,15 +6,16 @@ import Threads
 
 extension Engine {
   /// Runs `body` on the last published state; it waits for no writer, and no writer for it.
-  package func read<T: Sendable>(_ id: AccountID, _ body: @escaping @Sendable (Connection) throws -> T) async throws
-    -> Answer<T>
-  {
+  /// `.moved` when `source` is the primary, and this node is not.
+  package func read<T: Sendable>(
+    _ id: AccountID, from source: ReadSource = .primary, _ body: @escaping @Sendable (Connection) throws -> T
+  ) async throws -> Answer<T> {
     for attempt in 0..<3 {
       let shard = try await shard(id)
       shard.state.with { $0.users += 1 }
       defer { shard.state.with { $0.users -= 1 } }
       do {
-        let (value, position) = try await shard.onReader { try shard.readNow(body) }
+        let (value, position) = try await shard.onReader { try shard.readNow(from: source, body) }
         return Answer(value: value, position: position, replayed: false)
       } catch let error as StoreError where error.code == .closed && attempt < 2 { continue }
     }

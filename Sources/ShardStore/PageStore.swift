@@ -211,7 +211,10 @@ final class PageStore: PageHost {
 /// What makes records at COMMIT.
 protocol CommitGate: AnyObject, Sendable {
   /// Turns the changed pages into pending records after `head` and installs them; gives the new head's index.
-  func commit(_ changes: [ChangedPage], databasePages: UInt32, head: Position) throws(StoreError)
+  /// `recordings` are those that the transaction makes exist.
+  func commit(
+    _ changes: [ChangedPage], databasePages: UInt32, head: Position, naming recordings: [RecordingID]
+  ) throws(StoreError)
 }
 
 /// A page that a transaction changed.

@@ -45,6 +45,19 @@ final class RecordSealer {
     }
   }
 
+  /// Names recordings that the records behind it make exist. Under the account's key, so that a replica reads it before
+  /// it has stored, and opened, what comes before.
+  func recordingsRecord(
+    _ payload: RecordingsPayload, after previous: Position, commitIndex: LogIndex, time: UnixMicroseconds
+  ) -> SealedRecord {
+    let nonce = SystemRandom.bytes(12)
+    return payload.encode().withUnsafeBytes {
+      seal(
+        .recordings, $0, with: wrap, nonce: nonce, continues: true, after: previous, commitIndex: commitIndex,
+        time: time)
+    }
+  }
+
   /// `payload` as `PagesEncoder` wrote it.
   func pagesRecord(
     _ payload: [UInt8], continues: Bool, after previous: Position, commitIndex: LogIndex, time: UnixMicroseconds
@@ -172,14 +185,14 @@ final class RecordOpener {
       guard var key = unseal(wrap), key.count == 32 else { throw damaged("does not open with the account's key") }
       ciphers[header.epoch] = AESGCM(key: SecretBytes(wiping: &key))
       return header.kind == .epoch ? .epoch : .mark
-    case .pages, .recordings:
+    case .recordings:
+      guard let content = unseal(wrap) else { throw damaged("does not open with the account's key") }
+      do { return .recordings(try RecordingsPayload(content)) } catch {
+        throw damaged("names no recordings: \(error)")
+      }
+    case .pages:
       guard let cipher = ciphers[header.epoch] else { throw damaged("has no key: its epoch's first record is missing") }
       guard let content = unseal(cipher) else { throw damaged("does not open with its epoch's key") }
-      if header.kind == .recordings {
-        do { return .recordings(try RecordingsPayload(content)) } catch {
-          throw damaged("names no recordings: \(error)")
-        }
-      }
       do {
         return .pages(
           try PagesPayload(decompressor.decompress(content.span.bytes, limit: PagesPayload.byteCountMax)))

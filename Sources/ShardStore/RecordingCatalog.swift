@@ -42,6 +42,7 @@ package enum RecordingCatalog {
     at time: UnixMicroseconds
   ) throws(SQLiteError) {
     _ = try delete(connection, key: key, at: time)
+    (connection.pageSession as? StoreSession)?.recordings.append(recording.id)
     try connection.execute(
       "INSERT INTO main.komora_recordings (\(columns)) VALUES (?,?,?,?,?,?,?,?)",
       .text(key), .blob(recording.id.bytes), .integer(Int64(recording.bytes)), .blob(recording.md5),

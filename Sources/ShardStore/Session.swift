@@ -46,7 +46,7 @@ package final class Session: @unchecked Sendable {
     if writes, !hasTurn { try await takeTurn() }
     let outcome = try await shard.onReader { self.runNow(body) }
     let position: Position = try await withCheckedThrowingContinuation { continuation in
-      shard.reply(outcome.seen, drops: outcome.drops) { continuation.resume(with: $0.mapError { $0 as any Error }) }
+      shard.reply(outcome.seen, drops: outcome.drops, hasRecord: outcome.hasRecord) { continuation.resume(with: $0.mapError { $0 as any Error }) }
     }
     return Answer(value: try outcome.result.get(), position: position, replayed: false)
   }
@@ -57,10 +57,11 @@ package final class Session: @unchecked Sendable {
     var seen: LogIndex
     /// Drops before the request began.
     var drops: UInt64
+    var hasRecord = true
   }
 
   private func runNow<T: Sendable>(_ body: (Connection) throws -> T) -> Outcome<T> {
-    let drops = shard.pages.drops
+    let (drops, before) = (shard.pages.drops, shard.pages.head.index)
     do {
       let connection = try openConnection()
       let store = connection.pageSession as? StoreSession
@@ -74,7 +75,9 @@ package final class Session: @unchecked Sendable {
       let seen = hadTurn ? shard.pages.head.index : (store?.pinned.index ?? 0)
       if connection.isAutocommit, hasTurn { releaseTurn() }
       // What was read at a published position stays, whatever is dropped.
-      return Outcome(result: result, seen: seen, drops: hadTurn ? drops : shard.pages.drops)
+      return Outcome(
+        result: result, seen: seen, drops: hadTurn ? drops : shard.pages.drops,
+        hasRecord: hadTurn && seen != before)
     } catch {
       return Outcome(result: .failure(error), seen: 0, drops: shard.pages.drops)
     }

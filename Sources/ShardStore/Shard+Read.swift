@@ -4,9 +4,17 @@ import Base
 import SQLite
 import Threads
 
+/// Whose state a read shall see.
+package enum ReadSource: Sendable {
+  /// Everything that was acknowledged before the read began; only the account's primary can say so.
+  case primary
+  /// What this replica has published, which may be older.
+  case replica
+}
+
 extension Shard {
   /// Runs `body` on a read connection inside one read transaction. Blocks; belongs on a reader's thread.
-  func readNow<T>(_ body: (Connection) throws -> T) throws -> (T, Position) {
+  func readNow<T>(from source: ReadSource = .primary, _ body: (Connection) throws -> T) throws -> (T, Position) {
     if let failure = state.with({ $0.failure }), failure.code != .diskFull { throw failure }
     for attempt in 0..<3 {
       let connection = try borrowReader()
@@ -16,6 +24,8 @@ extension Shard {
         // The pin is taken by the first read; the schema is read here, so that the position is known before `body`.
         try connection.execute("SELECT 1 FROM sqlite_master LIMIT 1")
         let position = (connection.pageSession as? StoreSession)?.pinned ?? .start
+        // After the pin: what was published when it was taken is all that anybody was told of.
+        if source == .primary { try checkServes() }
         let value = try body(connection)
         if !connection.isAutocommit { try connection.execute("ROLLBACK") }
         give(connection)
@@ -30,6 +40,14 @@ extension Shard {
       }
     }
     throw StoreError(.busy, "the account is changing hands; try again")
+  }
+
+  /// Throws `.moved` unless this node leads the account and holds its leases.
+  func checkServes() throws(StoreError) {
+    guard configuration.isReplicated else { return }
+    guard case .leading(let epoch)? = state.with({ $0.replica?.role }),
+      environment.mayServe.with({ $0 })?(id, epoch) != false
+    else { throw Self.moved }
   }
 
   private func isStale(_ connection: Connection) -> Bool { (connection.pageSession as? StoreSession)?.isStale ?? true }

@@ -288,9 +288,10 @@ extension Shard {
         replica.group = [:]
         replica.groupEpoch = header.epoch
       }
-      guard case .pages = content else {
-        pages.advance(to: record.position, mark: true)
-        return
+      switch content {
+      case .mark, .epoch: return pages.advance(to: record.position, mark: true)
+      case .recordings: return pages.advance(to: record.position, mark: false)
+      case .pages: break
       }
       replica.group.merge(made) { $1 }
       if header.continues {

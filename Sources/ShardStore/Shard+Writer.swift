@@ -181,31 +181,31 @@ extension Shard {
 
   private func run(_ members: [Member]) {
     guard let connection = state.with({ $0.writer }) else { return }
-    let drops = pages.drops
+    let (drops, before) = (pages.drops, pages.head.index)
     var members = members
     switch attempt(&members, on: connection) {
-    case .committed: finish(members, since: drops)
+    case .committed: finish(members, since: drops, after: before)
     case .failed(let error):
       if members.count > 1 {
         for member in members { runAlone(member, on: connection) }
       } else {
         members[0].outcome = .failure(error)
-        finish(members, since: drops)
+        finish(members, since: drops, after: before)
       }
     case .broken(let guilty):
       // Nothing of the batch is left. The guilty one keeps its error, the others run again.
       for (i, member) in members.enumerated() {
-        if i == guilty { finish([member], since: drops) } else { runAlone(member, on: connection) }
+        if i == guilty { finish([member], since: drops, after: before) } else { runAlone(member, on: connection) }
       }
     }
   }
 
   private func runAlone(_ member: Member, on connection: Connection) {
-    let drops = pages.drops
+    let (drops, before) = (pages.drops, pages.head.index)
     var one = [member]
     one[0].outcome = .success(())
     if case .failed(let error) = attempt(&one, on: connection) { one[0].outcome = .failure(error) }
-    finish(one, since: drops)
+    finish(one, since: drops, after: before)
   }
 
   private enum Attempt {
@@ -261,6 +261,8 @@ extension Shard {
   }
 
   private func runMember(_ member: inout Member, on connection: Connection) {
+    let session = connection.pageSession as? StoreSession
+    let named = session?.recordings.count ?? 0
     do {
       connection.startMember()
       try connection.execute("SAVEPOINT komora_member")
@@ -278,6 +280,7 @@ extension Shard {
       member.outcome = .failure(error)
       if !connection.isAutocommit {
         // Without the savepoint the transaction cannot be trusted: ending it breaks the batch, which runs again.
+        session?.recordings.removeLast((session?.recordings.count ?? named) - named)
         do {
           try connection.execute("ROLLBACK TO komora_member")
           try connection.execute("RELEASE komora_member")
@@ -295,12 +298,13 @@ extension Shard {
     tellIfQuiet()
   }
 
-  /// Every reply waits for the head it ran on: errors and requests without effect too. `drops`: as the batch began.
-  private func finish(_ members: [Member], since drops: UInt64) {
+  /// Every reply waits for the head it ran on: errors and requests without effect too. `drops` and `before`, the head: as
+  /// the batch began.
+  private func finish(_ members: [Member], since drops: UInt64, after before: LogIndex) {
     let head = pages.head.index
     for member in members {
       let (outcome, deliver) = (member.outcome, member.reply)
-      reply(head, drops: drops) { result in
+      reply(head, drops: drops, hasRecord: head != before) { result in
         switch (outcome, result) {
         case (.success, .success(let position)): deliver(.success(position))
         case (.success, .failure(let error)): deliver(.failure(error))

@@ -188,7 +188,9 @@ final class Shard: LogOwner, CommitGate, Sendable {
 
   // MARK: the gate
 
-  func commit(_ changes: [ChangedPage], databasePages: UInt32, head: Position) throws(StoreError) {
+  func commit(
+    _ changes: [ChangedPage], databasePages: UInt32, head: Position, naming recordings: [RecordingID]
+  ) throws(StoreError) {
     guard let sealer = state.with({ $0.replica?.isPaused == true ? nil : $0.sealer }) else {
       throw StoreError(
         configuration.isReplicated ? .moved : .notApplied, "the epoch ended while the transaction ran; run it again")
@@ -198,6 +200,14 @@ final class Shard: LogOwner, CommitGate, Sendable {
     var records: [SealedRecord] = []
     let commitIndex = pages.published.index
     let time = environment.clock.unixMicroseconds()
+    var named = configuration.isReplicated ? recordings[...] : []
+    while !named.isEmpty {
+      let part = RecordingsPayload(ids: Array(named.prefix(RecordingsPayload.countMax)))
+      named = named.dropFirst(part.ids.count)
+      let record = sealer.recordingsRecord(part, after: previous, commitIndex: commitIndex, time: time)
+      previous = record.position
+      records.append(record)
+    }
     var rest = changes[...]
     repeat {
       let part = rest.prefix(configuration.recordPages)
@@ -240,8 +250,16 @@ final class Shard: LogOwner, CommitGate, Sendable {
   /// Calls `reply` when everything that the caller saw is published; it fails when a drop came since `drops` was read,
   /// because the same index may be another record's by then.
   func reply(
-    _ index: LogIndex, drops: UInt64, _ reply: @escaping @Sendable (Result<Position, StoreError>) -> Void
+    _ index: LogIndex, drops: UInt64, hasRecord: Bool = true,
+    _ reply: @escaping @Sendable (Result<Position, StoreError>) -> Void
   ) {
+    do throws(StoreError) {
+      // It saw the head and changed nothing: as any read it needs the leases.
+      if !hasRecord { try checkServes() }
+    } catch {
+      reply(.failure(error))
+      return
+    }
     let now = state.with { s -> Result<Position, StoreError>? in
       let (published, current) = pages.publishedAndDrops
       if current != drops {

@@ -20,6 +20,8 @@ final class StoreSession: PageSession {
   var readsHead = false
   /// Every pin is here, which somebody else keeps alive.
   var fixed: Position?
+  /// Recordings that the open transaction makes exist.
+  var recordings: [RecordingID] = []
   /// Why the last commit was refused.
   private(set) var refusal: StoreError?
 
@@ -86,6 +88,7 @@ final class StoreSession: PageSession {
     hasReserved = false
     overlay.removeAll(keepingCapacity: overlay.capacity <= 64)
     overlayPages = nil
+    recordings = []
   }
 
   var isReserved: Bool { store.state.with { $0.writer != nil } }
@@ -143,13 +146,14 @@ final class StoreSession: PageSession {
     let pages = databasePages
     do {
       let changes = try changedPages(upTo: pages, head: head)
-      if !changes.isEmpty { try gate.commit(changes, databasePages: pages, head: head) }
+      if !changes.isEmpty { try gate.commit(changes, databasePages: pages, head: head, naming: recordings) }
     } catch {
       refusal = error
       return error.code == .diskFull ? .full : .refused
     }
     overlay.removeAll(keepingCapacity: overlay.capacity <= 64)
     overlayPages = nil
+    recordings = []
     pinned = store.state.with { s in
       s.sessions[key] = s.head.index
       return s.head

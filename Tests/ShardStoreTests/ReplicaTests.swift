@@ -80,7 +80,7 @@ import Threads
     #expect((standing.tail.last?.position ?? standing.committed) == rest.last!.position)
     again.publish(pair.account, upTo: rest.last!.position)
     #expect(try await pair.rows(again) == Array(0..<30))
-    #expect(try await again.read(pair.account) { try $0.query("PRAGMA integrity_check") }.value == [[.text("ok")]])
+    #expect(try await again.read(pair.account, from: .replica) { try $0.query("PRAGMA integrity_check") }.value == [[.text("ok")]])
     again.close()
   }
 
@@ -122,7 +122,7 @@ import Threads
     #expect(try await pair.second.standing(pair.account).committed.index >= committed.index)
     try await pair.insert(pair.first, 1000)
     try await pair.waitForRows(pair.second, 241)
-    #expect(try await pair.second.read(pair.account) { try $0.query("PRAGMA integrity_check") }.value == [[.text("ok")]])
+    #expect(try await pair.second.read(pair.account, from: .replica) { try $0.query("PRAGMA integrity_check") }.value == [[.text("ok")]])
     pair.close()
     let again = try Engine.open(ReplicaPair.configuration(pair.directories[1].path), disk: RealDisk(), kek: TestKey())
     let standing = try await again.standing(pair.account)
@@ -157,6 +157,96 @@ import Threads
     let refused = Task { try await pair.insert(pair.first, 6) }
     pair.first.stopLeading(pair.account)
     await #expect { try await refused.value } throws: { ($0 as? StoreError)?.code == .moved }
+    pair.close()
+  }
+}
+
+@Suite(.timeLimit(.minutes(2))) struct ReplicaReadTests {
+  @Test("a default read is the primary's, and asks for its leases after it has pinned what it reads")
+  func leases() async throws {
+    let pair = try await ReplicaPair(id(1))
+    try await pair.attach()
+    try await pair.insert(pair.first, 1)
+    let holds = Lock(true)
+    pair.first.setLeaseCheck { _, epoch in epoch == 1 && holds.with { $0 } }
+    #expect(try await pair.first.read(pair.account) { try $0.query("SELECT x FROM t") }.value == [[.integer(1)]])
+    holds.with { $0 = false }
+    for engine in [pair.first, pair.second] {
+      await #expect { try await engine.read(pair.account) { _ in } } throws: { ($0 as? StoreError)?.code == .moved }
+    }
+    // A request to the writer that changes nothing is a read too; one that changes something has its record for a proof.
+    await #expect { try await pair.first.write(pair.account) { _ in } } throws: {
+      ($0 as? StoreError)?.code == .moved
+    }
+    try await pair.insert(pair.first, 2)
+    try await pair.waitForRows(pair.second, 2)
+    pair.close()
+  }
+}
+
+@Suite(.timeLimit(.minutes(2))) struct ReplicatedRecordingTests {
+  @Test("a record names the recordings that it makes exist, and a replica knows which of them it lacks")
+  func named() async throws {
+    let pair = try await ReplicaPair(id(1))
+    try await pair.attach()
+    pair.wire.state.with { $0.isCut = true }
+    let bytes = (0..<600_000).map { UInt8(truncatingIfNeeded: $0 &* 31) }
+    let upload = try await pair.first.upload(pair.account)
+    try await upload.append(bytes)
+    let stored = try await upload.finish()
+    let put = Task {
+      try await pair.first.write(pair.account) {
+        try RecordingCatalog.put($0, key: "a.wav", stored, contentType: "audio/wav", metadata: "{}", at: 1)
+      }
+    }
+    while try await pair.first.standing(pair.account).tail.isEmpty { await Task.yield() }
+    let tail = try await pair.first.standing(pair.account).tail
+    let names = try #require(tail.first { $0.header.kind == .recordings })
+    #expect(names.header.continues)
+    #expect(try await pair.second.recordings(namedBy: names) == [stored.id])
+    #expect(try await pair.second.missing(pair.account, [stored.id]) == [stored.id])
+
+    let sealed = try await pair.first.sealedRecording(pair.account, stored.id)
+    var number = 0
+    try await pair.second.install(pair.account, stored.id, key: sealed.key) {
+      guard number < sealed.frameBytes.count else { return nil }
+      number += 1
+      return try await sealed.frame(number - 1)
+    }
+    #expect(try await pair.second.missing(pair.account, [stored.id]) == [])
+    pair.wire.state.with { $0.isCut = false }
+    pair.second.store(pair.account, tail)
+    _ = try await put.value
+    let reader = try await pair.second.recording(pair.account, stored.id)
+    var back: [UInt8] = []
+    while back.count < reader.size { back += try await reader.read(offset: back.count, count: 1 << 20) }
+    #expect(back == bytes)
+    pair.close()
+  }
+
+  @Test("a base brings the recordings, and a node that has one takes another in its place")
+  func inBase() async throws {
+    let pair = try await ReplicaPair(id(1))
+    let bytes = (0..<900_000).map { UInt8(truncatingIfNeeded: $0 &* 7 &+ $0 >> 8) }
+    let upload = try await pair.first.upload(pair.account)
+    try await upload.append(bytes)
+    let stored = try await upload.finish()
+    _ = try await pair.first.write(pair.account) {
+      try RecordingCatalog.put($0, key: "b.wav", stored, contentType: "audio/wav", metadata: "{}", at: 1)
+    }
+    for _ in 0..<2 {
+      try await pair.attach()
+      let reader = try await pair.second.recording(pair.account, stored.id)
+      var back: [UInt8] = []
+      while back.count < reader.size { back += try await reader.read(offset: back.count, count: 1 << 20) }
+      #expect(back == bytes)
+      wait: while true {
+        let row = try await pair.second.read(pair.account, from: .replica) { try RecordingCatalog.get($0, key: "b.wav") }.value
+        if row?.id == stored.id { break wait }
+        await Task.yield()
+      }
+      pair.wire.state.with { $0.follower = nil }
+    }
     pair.close()
   }
 }
