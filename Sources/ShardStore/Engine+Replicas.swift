@@ -53,10 +53,7 @@ extension Engine {
   package func store(_ id: AccountID, _ records: [SealedRecord]) {
     guard let entry = entryIfKnown(id) else { return }
     let opens = entry.backlog.with { b -> Bool in
-      if b.isEmpty, let shard = entry.openShard {
-        shard.store(records)
-        return false
-      }
+      if b.isEmpty, entry.openShard?.store(records) == true { return false }
       b.append(records)
       return b.count == 1
     }
@@ -64,7 +61,8 @@ extension Engine {
     _ = environment.runRead {
       let shard = try? self.openNow(id)
       entry.backlog.with { b in
-        if let shard { for records in b { shard.store(records) } }
+        // Without it they are lost, and will be sent again.
+        if let shard { for records in b { _ = shard.store(records) } }
         b = []
       }
     }
@@ -78,7 +76,9 @@ extension Engine {
   /// Everything up to `position` is committed.
   package func publish(_ id: AccountID, upTo position: Position) {
     guard let entry = known(id) else { return }
-    if let shard = entry.shard { shard.publish(upTo: position.index) } else { entry.log?.noteCommitted(position.index) }
+    // Noted as well, for an opening that comes between.
+    entry.log?.noteCommitted(position.index)
+    entry.shard?.publish(upTo: position.index)
   }
 
   /// Durable records from `index` on, at most `bytesMax` bytes but one at least; empty behind the end, nil when the log

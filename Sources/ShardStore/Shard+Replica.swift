@@ -199,10 +199,12 @@ extension Shard {
 
   // MARK: following
 
-  /// Takes records that follow what was handed last; others are late news, and dropped.
-  func store(_ records: [SealedRecord]) {
-    let starts = state.with { s -> Bool in
-      guard let first = records.first, s.failure == nil, !s.closing, let replica = s.replica,
+  /// Takes records that follow what was handed last; others are late news, and dropped. False when the account is closing:
+  /// they are for its next opening.
+  func store(_ records: [SealedRecord]) -> Bool {
+    let starts = state.with { s -> Bool? in
+      if s.closing { return nil }
+      guard let first = records.first, s.failure == nil, let replica = s.replica,
         first.header.index == replica.handed.index + 1, first.header.previous == replica.handed.checksum
       else { return false }
       // Under the lock, so that the log gets them in the order in which they were handed.
@@ -214,7 +216,9 @@ extension Shard {
       defer { s.replica!.isApplying = true }
       return !replica.isApplying
     }
+    guard let starts else { return false }
     if starts, !environment.runTurn({ self.apply() }) { withReplica { _, replica in replica.isApplying = false } }
+    return true
   }
 
   /// Takes away what follows `position`, which a later epoch does not have; what it was goes into quarantine first.
