@@ -25,6 +25,8 @@ package struct ControlRange: Sendable, Equatable {
   package var entries: [ControlEntry]
   /// A watch from the next one on sees everything that came later.
   package var revision: ControlRevision
+  /// Keys whose values were not put there with this cluster's key; each is named to the operator and left out.
+  package var damaged: [String] = []
 
   package init(entries: [ControlEntry], revision: ControlRevision) {
     self.entries = entries
@@ -36,11 +38,20 @@ package struct ControlRange: Sendable, Equatable {
 package enum ControlEvent: Sendable, Equatable {
   case put(ControlEntry)
   case deleted(key: String, revision: ControlRevision)
+  /// It was put, but not with this cluster's key: what was there before is no longer in the store.
+  case damaged(key: String, revision: ControlRevision)
 
   package var key: String {
     switch self {
     case .put(let entry): entry.key
-    case .deleted(let key, _): key
+    case .deleted(let key, _), .damaged(let key, _): key
+    }
+  }
+
+  package var revision: ControlRevision {
+    switch self {
+    case .put(let entry): entry.revision
+    case .deleted(_, let revision), .damaged(_, let revision): revision
     }
   }
 }

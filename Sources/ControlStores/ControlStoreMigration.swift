@@ -106,9 +106,12 @@ package struct ControlStoreMigration: Sendable {
     let stored: ControlEntry?
     do throws(ControlStoreError) {
       stored = try await target.entry(Self.markerKey)
-      if stored == nil, try await !target.entries(prefix: "", limit: 1).entries.isEmpty { throw foreign }
+      if stored == nil {
+        let range = try await target.entries(prefix: "", limit: 1)
+        // What another cluster's key has sealed does not open.
+        guard range.entries.isEmpty, range.damaged.isEmpty else { throw foreign }
+      }
     } catch {
-      // What another cluster's key has sealed does not open.
       throw error.code == .damaged ? foreign : error
     }
     guard let stored else { return (nil, 0) }
@@ -177,13 +180,13 @@ package struct ControlStoreMigration: Sendable {
 
   /// Everything is read back, and nothing else is there.
   private func verify(_ entries: [ControlEntry]) async throws(ControlStoreError) {
-    let stored = try await target.entries(prefix: "", limit: entries.count + 2).entries
-      .filter { $0.key != Self.markerKey }
+    let range = try await target.entries(prefix: "", limit: entries.count + 2)
+    let stored = range.entries.filter { $0.key != Self.markerKey }
     let known = Set(entries.map(\.key))
-    if let extra = stored.first(where: { !known.contains($0.key) }) {
+    if let extra = range.damaged.first ?? stored.map(\.key).first(where: { !known.contains($0) }) {
       throw ControlStoreError(
         .refused,
-        "\(targetName) holds \(extra.key), which is not of this control store: give an empty one, or another prefix")
+        "\(targetName) holds \(extra), which is not of this control store: give an empty one, or another prefix")
     }
     guard stored.map(\.key) == entries.map(\.key), stored.map(\.value) == entries.map(\.value) else {
       throw Self.disturbed

@@ -30,8 +30,11 @@ package final class EtcdControlStore: ControlStore {
     sealer = SealerPool(root: root)
   }
 
-  /// The certificate and the key were written anew.
-  package func renewCertificates() throws(ControlStoreError) { try gateway.renewCertificates() }
+  /// The certificate and the key were written anew. `.unavailable` once it was closed.
+  package func renewCertificates() async throws(ControlStoreError) { try await gateway.renewCertificates() }
+
+  /// As `renewCertificates`, over another transport.
+  package func use(_ transport: any EtcdTransport) async throws(ControlStoreError) { try await gateway.use(transport) }
 
   /// Ends open requests and watches.
   package func close() async { await gateway.close() }
@@ -55,14 +58,17 @@ package final class EtcdControlStore: ControlStore {
     guard let revision = answer.header.revision?.value, revision > 0, (answer.kvs ?? []).count <= limit else {
       throw Self.unasked
     }
-    var entries: [ControlEntry] = []
+    var range = ControlRange(entries: [], revision: revision)
+    var last: String?
     for value in answer.kvs ?? [] {
-      let next = try entry(value)
-      guard next.revision <= revision, next.key.hasPrefix(prefix), entries.last.map({ $0.key < next.key }) ?? true
-      else { throw Self.unasked }
-      entries.append(next)
+      let key = try name(value)
+      guard try self.revision(value) <= revision, key.hasPrefix(prefix), last.map({ $0 < key }) ?? true else {
+        throw Self.unasked
+      }
+      last = key
+      if let entry = try open(value, key) { range.entries.append(entry) } else { range.damaged.append(key) }
     }
-    return ControlRange(entries: entries, revision: revision)
+    return range
   }
 
   package func transact(
@@ -138,18 +144,25 @@ package final class EtcdControlStore: ControlStore {
   private static let unasked = ControlStoreError(.io, "etcd answers what was not asked for")
 
   private func name(_ value: EtcdMessage.KeyValue) throws(ControlStoreError) -> String {
-    guard let key = String(data: value.key, encoding: .utf8), key.hasPrefix(prefix) else {
-      throw ControlStoreError(.damaged, "etcd answers with a key that was not asked for")
-    }
+    // Whoever writes below our prefix may write what is no text: it must be possible to name it.
+    let key = String(decoding: value.key, as: UTF8.self)
+    guard key.hasPrefix(prefix) else { throw Self.unasked }
     return String(key.dropFirst(prefix.count))
   }
 
   private func entry(_ value: EtcdMessage.KeyValue) throws(ControlStoreError) -> ControlEntry {
     let key = try name(value)
-    guard let plain = sealer.open(Array(value.value ?? Data()), key: key) else {
+    guard let entry = try open(value, key) else {
       throw ControlStoreError(.damaged, "the value of \(key) in etcd was not put there with this cluster's key")
     }
-    return ControlEntry(key: key, value: plain, revision: try revision(value))
+    return entry
+  }
+
+  /// Nil for a value that this cluster's key does not open.
+  private func open(_ value: EtcdMessage.KeyValue, _ key: String) throws(ControlStoreError) -> ControlEntry? {
+    let revision = try revision(value)
+    guard let plain = sealer.open(Array(value.value ?? Data()), key: key) else { return nil }
+    return ControlEntry(key: key, value: plain, revision: revision)
   }
 
   private func revision(_ value: EtcdMessage.KeyValue) throws(ControlStoreError) -> ControlRevision {
@@ -160,8 +173,14 @@ package final class EtcdControlStore: ControlStore {
   private func event(_ event: EtcdMessage.WatchLine.Event) throws(ControlStoreError) -> ControlEvent {
     switch event.type {
     case "DELETE": .deleted(key: try name(event.entry), revision: try revision(event.entry))
-    case nil, "PUT": .put(try entry(event.entry))
+    case nil, "PUT": try put(event.entry)
     default: throw Self.unasked
     }
+  }
+
+  private func put(_ value: EtcdMessage.KeyValue) throws(ControlStoreError) -> ControlEvent {
+    let key = try name(value)
+    if let entry = try open(value, key) { return .put(entry) }
+    return .damaged(key: key, revision: try revision(value))
   }
 }

@@ -11,7 +11,14 @@ import NIOPosix
 import Threads
 
 final class EtcdGateway: Sendable {
-  private let current: Lock<any EtcdTransport>
+  private struct Transports {
+    var current: any EtcdTransport
+    /// Replaced, and finishing what is under way.
+    var former: [Int: any EtcdTransport] = [:]
+    var next = 0
+    var isClosed = false
+  }
+  private let transports: Lock<Transports>
   let configuration: EtcdConfiguration
   /// In the order in which they are to be tried.
   private let order: Lock<[String]>
@@ -25,25 +32,43 @@ final class EtcdGateway: Sendable {
     order = Lock(configuration.endpoints)
     let first: any EtcdTransport
     if let transport { first = transport } else { first = try EtcdHTTPTransport(configuration) }
-    current = Lock(first)
+    transports = Lock(Transports(current: first))
   }
 
-  var transport: any EtcdTransport { current.with { $0 } }
+  var transport: any EtcdTransport { transports.with { $0.current } }
 
-  func close() async { await transport.close() }
+  func close() async {
+    let all = transports.with { state in
+      defer { state.former = [:] }
+      state.isClosed = true
+      return Array(state.former.values) + [state.current]
+    }
+    for transport in all { await transport.close() }
+  }
 
   /// Reads certificate and key again. Requests that begin later use them; what is under way has its time to end, and
-  /// watches begin again.
-  func renewCertificates() throws(ControlStoreError) {
-    let next = try EtcdHTTPTransport(configuration)
-    let former = current.with { transport in
-      defer { transport = next }
-      return transport
+  /// watches begin again. `.unavailable` once it was closed.
+  func renewCertificates() async throws(ControlStoreError) {
+    try await use(EtcdHTTPTransport(configuration))
+  }
+
+  func use(_ next: any EtcdTransport) async throws(ControlStoreError) {
+    let number: Int? = transports.with { state in
+      guard !state.isClosed else { return nil }
+      state.next += 1
+      state.former[state.next] = state.current
+      state.current = next
+      return state.next
+    }
+    guard let number else {
+      // Nobody would ever close it.
+      await next.close()
+      throw ControlStoreError(.unavailable, "the control store is closed")
     }
     let grace = configuration.requestTimeout + .seconds(2)
     Task {
       try? await Task.sleep(for: grace)
-      await former.close()
+      await transports.with { $0.former.removeValue(forKey: number) }?.close()
     }
   }
 
@@ -84,21 +109,25 @@ final class EtcdGateway: Sendable {
     _ path: String, _ request: some Encodable, changes: Bool
   ) async throws(ControlStoreError) -> Answer {
     let body = try Self.encode(request)
-    var last = ControlStoreError(.unavailable, "no endpoint of etcd answers")
+    var last: ControlStoreError?
     for endpoint in endpoints {
       do throws(ControlStoreError) {
         let bytes = try await post(endpoint + path, body, changes: changes)
         served(endpoint)
         return try Self.decode(bytes, changes: changes)
       } catch {
-        guard error.code == .unavailable else {
-          if error.code == .unknown { failed(endpoint) }
+        switch error.code {
+        case .unavailable: last = error
+        // One server whose certificate has ended must not take the others along; nothing was asked of it.
+        case .refused: last = last ?? error
+        case .unknown:
+          failed(endpoint)
           throw error
+        default: throw error
         }
-        last = error
       }
     }
-    throw last
+    throw last ?? ControlStoreError(.unavailable, "no endpoint of etcd answers")
   }
 
   /// As `call`, of one server only.
@@ -117,7 +146,7 @@ final class EtcdGateway: Sendable {
     }
     guard status != 200 else { return bytes }
     let text = (try? JSONDecoder().decode(EtcdMessage.Failure.self, from: Data(bytes)))?.text ?? "status \(status)"
-    throw Self.refusal(String(text.prefix(200)), changes: changes)
+    throw Self.refusal(String(text.prefix(200)), status: status, changes: changes)
   }
 
   /// What an error without an answer means.
@@ -137,7 +166,7 @@ final class EtcdGateway: Sendable {
   }
 
   /// What etcd's own refusals mean (etcdserver/api/v3rpc/rpctypes/error.go).
-  static func refusal(_ text: String, changes: Bool) -> ControlStoreError {
+  static func refusal(_ text: String, status: Int = 0, changes: Bool) -> ControlStoreError {
     if text.contains("lease not found") { return ControlStoreError(.leaseExpired, "the lease has expired") }
     if text.contains("compacted") { return ControlStoreError(.compacted, "etcd has forgotten that revision") }
     if text.contains("not supported for learner") {
@@ -157,6 +186,8 @@ final class EtcdGateway: Sendable {
     {
       return ControlStoreError(changes ? .unknown : .unavailable, "etcd: \(text)")
     }
+    // A server, or a proxy before it, that failed in words of its own may have done it before.
+    if status >= 500 { return ControlStoreError(changes ? .unknown : .unavailable, "etcd: \(text)") }
     return ControlStoreError(.io, "etcd refused: \(text)")
   }
 

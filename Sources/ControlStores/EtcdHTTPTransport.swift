@@ -56,7 +56,9 @@ struct EtcdHTTPTransport: EtcdTransport {
   func follow(
     _ url: String, _ body: [UInt8], opened: (Int) throws -> Void, part: ([UInt8]) throws -> Void
   ) async throws {
-    let answer = try await client.execute(Self.request(url, body), deadline: .distantFuture)
+    // The client's deadline ends with the answer's head: a server that takes the request and says nothing is left, one
+    // that follows may be silent for as long as nothing changes.
+    let answer = try await client.execute(Self.request(url, body), timeout: Self.amount(timeout))
     try opened(Int(answer.status.code))
     for try await bytes in answer.body { try part(Array(bytes.readableBytesView)) }
   }

@@ -43,7 +43,8 @@ package enum EtcdUnit {
 
   package static func path(directory: String) -> String {
     """
-    # Starts the etcd member as soon as the node has written its configuration, and again after it was replaced.
+    # Starts the etcd member as soon as the node has written its configuration. One that runs is left as it is: etcd
+    # reads renewed certificates by itself, and nothing else of its configuration changes while it runs.
     [Unit]
     Description=Configuration of Komora's etcd member
 

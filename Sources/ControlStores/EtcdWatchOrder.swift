@@ -12,11 +12,7 @@ struct EtcdWatchOrder {
 
   mutating func check(_ events: [ControlEvent]) throws(ControlStoreError) {
     for event in events {
-      let revision =
-        switch event {
-        case .put(let entry): entry.revision
-        case .deleted(_, let revision): revision
-        }
+      let revision = event.revision
       guard revision >= last, event.key.hasPrefix(prefix) else {
         throw ControlStoreError(.io, "etcd tells what was not asked for, or out of order")
       }

@@ -142,7 +142,12 @@ package final class LocalControlStore: ControlStore {
     guard state.with({ $0.leases.removeValue(forKey: lease.id) }) != nil else {
       throw ControlStoreError(.leaseExpired, "the lease has expired")
     }
-    try await drop(lease.id)
+    do throws(ControlStoreError) {
+      try await drop(lease.id)
+    } catch {
+      putBack(lease.id)
+      throw error
+    }
   }
 
   private func endLeases() async {
@@ -152,11 +157,13 @@ package final class LocalControlStore: ControlStore {
       return ended
     }
     for id in ended {
-      do { try await drop(id) } catch {
-        // The file refuses: its keys must not outlive the lease, so it is tried again.
-        state.with { s in if !s.closed { s.leases[id] = Held(seconds: 0, deadline: .now) } }
-      }
+      do { try await drop(id) } catch { putBack(id) }
     }
+  }
+
+  /// The file refuses to drop what belongs to an ended lease: its keys must not outlive it, so it is tried again.
+  private func putBack(_ id: Int64) {
+    state.with { s in if !s.closed { s.leases[id] = Held(seconds: 0, deadline: .now) } }
   }
 
   private func drop(_ lease: Int64) async throws(ControlStoreError) {

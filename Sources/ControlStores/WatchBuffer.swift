@@ -117,7 +117,7 @@ final class WatchBuffer: Sendable {
     events.reduce(64) { sum, event in
       switch event {
       case .put(let entry): sum + 64 + entry.key.utf8.count + entry.value.count
-      case .deleted(let key, _): sum + 64 + key.utf8.count
+      case .deleted(let key, _), .damaged(let key, _): sum + 64 + key.utf8.count
       }
     }
   }

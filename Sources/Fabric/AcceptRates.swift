@@ -18,9 +18,12 @@ package struct AcceptRates: Sendable {
     others = TokenBucket(rate: rate, burst: burst, at: 0)
   }
 
+  /// What stands for all addresses of one source.
+  static func key(_ source: [UInt8]) -> [UInt8] { Array(source.prefix(8)) }
+
   /// `source`: the address's bytes, 4 or 16.
   package mutating func take(_ source: [UInt8], at now: FabricInstant) -> Bool {
-    let key = Array(source.prefix(8))
+    let key = Self.key(source)
     if sources[key] != nil { return sources[key]!.take(at: now) }
     if sources.count >= Self.sourcesMax {
       prune(at: now)

@@ -23,6 +23,8 @@ final class FabricChannelState {
   /// Nothing more is sent after the outbox.
   var isFinished = false
   var endGiven = false
+  /// Given up when nobody holds it, though this side has finished: what is fetched is of no use to anybody then.
+  var endsWhenDropped = false
   /// Nobody reads any more: what arrives is dropped.
   var isAbandoned = false
   var failure: FabricError?

@@ -8,7 +8,7 @@ package struct FabricConfiguration: Sendable {
   package var address: SocketAddress
   package var credentials: TLSCredentials
   package var datagramKeys: DatagramKeys
-  /// See `DatagramSealer`.
+  /// An earlier run of this node may have sent, and heard, up to there: see `DatagramSealer`, `DatagramOpener`.
   package var notBefore: UnixMicroseconds = 0
   /// Roles that may call this endpoint.
   package var roles: Set<X509Identity.Role> = [.node]
@@ -23,6 +23,8 @@ package struct FabricConfiguration: Sendable {
   package var joinMethod: UInt16?
   /// Links to join at once, and how long each may take from its handshake on.
   package var joinsMax = 8
+  /// Of these, from one source address (IPv6: one /64).
+  package var joinsPerSourceMax = 3
   package var joinTimeout: Duration = .seconds(10)
 
   /// The wait before a standing link is made again: doubled from the first to the second, jittered.
@@ -33,6 +35,8 @@ package struct FabricConfiguration: Sendable {
 
   /// Handshakes under way at once: each costs two signatures and memory before anybody is proved.
   package var handshakesMax = 64
+  /// Of these, from one source address (IPv6: one /64): who says nothing takes his own share only.
+  package var handshakesPerSourceMax = 16
   /// Connections from one source address (IPv6: one /64) a second, and at once.
   package var acceptsPerSecond = 100
   package var acceptBurst = 400
@@ -40,8 +44,10 @@ package struct FabricConfiguration: Sendable {
   package var peerLinksMax = 8
   /// Questions of one peer a second, and at once.
   package var peerQuestionsPerSecond = 20_000
-  /// What one peer's unanswered questions and open channels may hold in memory here.
+  /// What one peer's questions, their answers and its channels may hold in memory here.
   package var peerBytesMax = 64 << 20
+  /// The longest that a question of a peer is worked on, whatever deadline it has, or none.
+  package var questionTimeMax: Duration = .seconds(600)
   /// Bulk bytes to one peer a second; nil is without a limit.
   package var bulkBytesPerSecond: Int?
 

@@ -6,6 +6,10 @@ import UVLoop
 package struct FabricCounters: Equatable, Sendable {
   package var datagramsAccepted = 0
   package var datagramsDropped = 0
+  /// Came with an error of the system, or longer than any buffer.
+  package var datagramsDamaged = 0
+  /// Connections that the system announced and did not hand over.
+  package var acceptsFailed = 0
   package var datagramsRefused: [String: Int] = [:]
   /// By reason: `tls.…`, `fabric.…`, `transport.…`, `refused.…`.
   package var linksEnded: [String: Int] = [:]

@@ -7,7 +7,9 @@ import UVLoop
 
 extension FabricEndpoint {
   func accept(_ connection: UVConnection) {
-    if let refusal = refusal(of: connection) {
+    // A connection that is gone already has no address.
+    let source = AcceptRates.key(connection.peerAddress?.bytes ?? [])
+    if let refusal = refusal(of: source) {
       note(refusal)
       return connection.close()
     }
@@ -16,10 +18,11 @@ extension FabricEndpoint {
         accepted: connection, context: context, expecting: TLSExpectation(roles: configuration.roles),
         limits: configuration.limits, handshakeTimeout: configuration.handshakeTimeout)
     else { return connection.close() }
-    let server = FabricServer(link, number: nextServer)
+    let server = FabricServer(link, number: nextServer, source: source)
     nextServer += 1
     servers[server.number] = server
     handshakes += 1
+    handshakesBySource[source, default: 0] += 1
     link.onEstablished = { identity in self.proved(identity, server) }
     link.onJoining = { self.joining(server) }
     link.onEffect = { effect in
@@ -29,24 +32,39 @@ extension FabricEndpoint {
   }
 
   /// What a connection is refused for before a byte of it is read.
-  private func refusal(of connection: UVConnection) -> FabricRefusal? {
+  private func refusal(of source: [UInt8]) -> FabricRefusal? {
     guard !isClosed else { return .links }
-    // A connection that is gone already has no address.
-    guard let source = connection.peerAddress, accepts.take(source.bytes, at: FabricLink.now()) else {
-      return .acceptRate
-    }
+    guard !source.isEmpty, accepts.take(source, at: FabricLink.now()) else { return .acceptRate }
     if servers.count >= configuration.linksMax { return .links }
-    return handshakes >= configuration.handshakesMax ? .handshakes : nil
+    let own = handshakesBySource[source, default: 0]
+    let isFull = handshakes >= configuration.handshakesMax || own >= configuration.handshakesPerSourceMax
+    return isFull ? .handshakes : nil
+  }
+
+  /// It is proved, joins, or has ended.
+  func handshakeEnded(_ server: FabricServer) {
+    handshakes -= 1
+    Self.count(&handshakesBySource, server.source)
+  }
+
+  func joinEnded(_ server: FabricServer) {
+    joins -= 1
+    Self.count(&joinsBySource, server.source)
+  }
+
+  private static func count(_ counts: inout [[UInt8]: Int], _ source: [UInt8]) {
+    counts[source, default: 0] -= 1
+    if counts[source, default: 0] <= 0 { counts[source] = nil }
   }
 
   private func proved(_ identity: X509Identity, _ server: FabricServer) {
-    handshakes -= 1
+    handshakeEnded(server)
     server.phase = .member
     if removed.contains(identity.id) { return server.link.refuse(.removed) }
     let ledger = ledgers[identity.id] ?? newLedger()
     ledgers[identity.id] = ledger
-    if ledger.links >= configuration.peerLinksMax { return server.link.refuse(.peerLinks) }
-    ledger.links += 1
+    if ledger.servers.count >= configuration.peerLinksMax { return server.link.refuse(.peerLinks) }
+    ledger.servers[server.number] = server
     server.ledger = ledger
     sign(of: identity.id)
   }
@@ -60,8 +78,8 @@ extension FabricEndpoint {
     note(end)
     servers[server.number] = nil
     switch server.phase {
-    case .handshake: handshakes -= 1
-    case .join: joins -= 1
+    case .handshake: handshakeEnded(server)
+    case .join: joinEnded(server)
     case .member: break
     }
     server.alarm?.close()
@@ -69,7 +87,7 @@ extension FabricEndpoint {
     let lost = FabricError(.lost, "the link ended: \(end.name)", reason: end.name)
     for channel in server.channels.values { fail(channel, lost) }
     server.channels = [:]
-    server.ledger?.links -= 1
+    server.ledger?.servers[server.number] = nil
   }
 
   private func saw(_ effect: FabricEffect, _ server: FabricServer) {
@@ -98,12 +116,13 @@ extension FabricEndpoint {
     }
     if service.shape(of: opening.method) != .question { return serve(id, opening, server, peer, ledger) }
     server.questions[id] = FabricServer.Question(opening: opening)
+    server.link.handle(.expire(id, within: configuration.questionTimeMax.nanoseconds))
   }
 
   private func heard(_ id: StreamID, _ bytes: [UInt8], _ ends: Bool, _ server: FabricServer) {
     server.link.handle(.consumed(id, bytes.count))
     guard let count = server.questions[id]?.bytes.count, let ledger = server.ledger else { return }
-    let isTooMuch = ledger.heldBytes + bytes.count > configuration.peerBytesMax
+    let isTooMuch = ledger.costBytes + bytes.count > configuration.peerBytesMax
     guard count + bytes.count <= configuration.messageBytesMax, !isTooMuch else {
       if isTooMuch { note(.peerBytes) }
       server.drop(id)
@@ -133,6 +152,15 @@ extension FabricEndpoint {
         return server.link.handle(.cancel(id))
       }
       if server.phase == .join { joinsAnswered += 1 }
+      if let ledger = server.ledger {
+        guard ledger.costBytes + answer.count <= configuration.peerBytesMax else {
+          note(.peerBytes)
+          server.drop(id)
+          return server.link.handle(.cancel(id))
+        }
+        ledger.heldBytes += answer.count
+        server.questions[id]!.held += answer.count
+      }
       if answer.isEmpty {
         server.drop(id)
         return server.link.handle(.send(id, [], ends: true))

@@ -118,7 +118,7 @@ extension FabricEndpoint {
     let code: FabricError.Code = FabricLoss(end, wasReady: caller.isReady) == .refused ? .refused : .unreachable
     for question in caller.early {
       if question.waits, let standing = standings[caller.id] {
-        standing.waiting.append(question)
+        wait(question, standing)
       } else {
         question.waiter.resume(returning: .failure(FabricError(code, "no link: \(end.name)", reason: end.name)))
       }
@@ -133,6 +133,12 @@ extension FabricEndpoint {
     for waiter in arrivals {
       waiter.resume(returning: .failure(FabricError(code, "no link: \(end.name)", reason: end.name)))
     }
+  }
+
+  /// Its link ended before it was asked: another one may be on its way already, or is there.
+  private func wait(_ question: FabricCaller.Question, _ standing: FabricStanding) {
+    guard let present = callers[standing.id], !present.link.isEnding else { return standing.waiting.append(question) }
+    if present.isReady { begin(question, present) } else { present.early.append(question) }
   }
 
   /// A question may be on the link, on one that finishes, or still waiting for one.

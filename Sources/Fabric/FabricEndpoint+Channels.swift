@@ -10,6 +10,12 @@ extension FabricEndpoint {
   package func open(
     _ id: NodeID, at address: SocketAddress, method: UInt16, priority: FabricPriority = .bulk
   ) async throws(FabricError) -> FabricChannel {
+    try await open(id, at: address, method: method, priority: priority, endsWhenDropped: false)
+  }
+
+  func open(
+    _ id: NodeID, at address: SocketAddress, method: UInt16, priority: FabricPriority, endsWhenDropped: Bool
+  ) async throws(FabricError) -> FabricChannel {
     guard let caller = try self.caller(id, address, waits: false) else {
       throw FabricError(.unreachable, "the link is down")
     }
@@ -22,6 +28,7 @@ extension FabricEndpoint {
     guard caller.link.isOpen else { throw FabricError(.unreachable, "the link ended") }
     let stream = caller.link.nextStream
     let state = FabricChannelState(.caller(caller), caller.link, stream)
+    state.endsWhenDropped = endsWhenDropped
     caller.channels[stream] = state
     let channel = handle(state, id, method)
     caller.link.handle(.open(FabricOpening(method: method, priority: priority), [], ends: false))
@@ -39,7 +46,7 @@ extension FabricEndpoint {
     _ id: StreamID, _ opening: FabricOpening, _ server: FabricServer, _ peer: X509Identity, _ ledger: FabricLedger
   ) {
     let window = Int(configuration.limits.window)
-    guard ledger.heldBytes + window <= configuration.peerBytesMax else {
+    guard ledger.costBytes + window <= configuration.peerBytesMax else {
       note(.peerBytes)
       return server.link.handle(.cancel(id))
     }
@@ -182,7 +189,7 @@ extension FabricEndpoint {
   /// Nobody holds the channel any more.
   func abandon(_ token: UInt64) {
     guard let channel = channels[token] else { return }
-    if !channel.isFinished { cancel(token) }
+    if !channel.isFinished || channel.endsWhenDropped { cancel(token) }
     channels[token] = nil
     channel.isAbandoned = true
     channel.ledger?.heldBytes -= channel.held

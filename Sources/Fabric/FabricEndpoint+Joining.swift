@@ -5,10 +5,12 @@ import UVLoop
 
 extension FabricEndpoint {
   func joining(_ server: FabricServer) {
-    handshakes -= 1
+    handshakeEnded(server)
     joins += 1
+    joinsBySource[server.source, default: 0] += 1
     server.phase = .join
-    if joins > configuration.joinsMax { return server.link.refuse(.joins) }
+    let isFull = joins > configuration.joinsMax || joinsBySource[server.source]! > configuration.joinsPerSourceMax
+    if isFull { return server.link.refuse(.joins) }
     // A peer that sends its question byte by byte is answered by nobody.
     server.alarm = try? UVTimer(on: loop) { _ in server.link.refuse(.joinTimeout) }
     server.alarm?.start(after: configuration.joinTimeout)

@@ -122,8 +122,13 @@ extension FabricEndpoint {
     if isCurrent { callers[caller.id] = nil }
     fail(caller, end)
     guard let standing = standings[caller.id], !isClosed else { return }
-    if standing.next === caller { standing.next = nil }
-    guard isCurrent else { return }
+    let wasNext = standing.next === caller
+    if wasNext { standing.next = nil }
+    guard isCurrent else {
+      // The present link goes on, and is still the wrong one.
+      if wasNext, standing.isStale { tryLater(standing) }
+      return
+    }
     if caller.isReady { standing.backoff.held(for: FabricLink.now() - caller.since) }
     down(standing, FabricLoss(end, wasReady: caller.isReady))
     if let next = standing.next {
@@ -138,6 +143,7 @@ extension FabricEndpoint {
   /// Questions that have waited for the standing link go with `caller`.
   private func take(_ standing: FabricStanding, _ caller: FabricCaller) {
     callers[standing.id] = caller
+    standing.isStale = false
     caller.early += standing.waiting
     standing.waiting = []
   }
@@ -158,7 +164,10 @@ extension FabricEndpoint {
     standing.timer?.stop()
     guard !isClosed, standings[standing.id] === standing else { return }
     if let present = callers[standing.id] {
-      guard present.link.isEnding else { return }
+      guard present.link.isEnding else {
+        if standing.isStale, standing.next == nil { replace(standing) }
+        return
+      }
       retired[ObjectIdentifier(present)] = present
     }
     do throws(FabricError) {
@@ -183,12 +192,16 @@ extension FabricEndpoint {
 
   /// Calls anew beside the present link.
   private func replace(_ standing: FabricStanding) {
-    standing.next?.link.close(.renewing)
+    standing.isStale = true
+    let former = standing.next
     standing.next = try? call(standing.id, standing.address)
+    former?.link.close(.renewing)
+    if standing.next == nil { tryLater(standing) }
   }
 
   private func install(_ standing: FabricStanding, _ caller: FabricCaller) {
-    standing.next = nil
+    (standing.next, standing.isStale) = (nil, false)
+    standing.timer?.stop()
     let old = callers.updateValue(caller, forKey: standing.id)
     if let old { retire(old, .renewing) }
   }

@@ -38,6 +38,9 @@ package actor FabricEndpoint {
   var nextQuestion: UInt64 = 0
   var handshakes = 0
   var joins = 0
+  /// The same by source, as long as there are any.
+  var handshakesBySource: [[UInt8]: Int] = [:]
+  var joinsBySource: [[UInt8]: Int] = [:]
   var joinsAnswered = 0
   /// Members that were removed.
   var removed: Set<NodeID> = []
@@ -58,7 +61,8 @@ package actor FabricEndpoint {
     sealer = DatagramSealer(
       sender: context.identity.id, keys: configuration.datagramKeys, notBefore: configuration.notBefore)
     opener = DatagramOpener(
-      own: context.identity.id, keys: configuration.datagramKeys, start: UVLoop.unixMicroseconds())
+      own: context.identity.id, keys: configuration.datagramKeys,
+      start: max(UVLoop.unixMicroseconds(), configuration.notBefore))
     accepts = AcceptRates(rate: configuration.acceptsPerSecond, burst: configuration.acceptBurst)
     bulkBytesPerSecond = configuration.bulkBytesPerSecond
     var seed = SystemRandom()
@@ -139,11 +143,18 @@ package actor FabricEndpoint {
     for (reason, count) in opener.refused { counters.datagramsRefused[reason.rawValue] = count }
     for (reason, count) in refusals { counters.refused[reason.rawValue] = count }
     counters.datagramsDropped = socket?.dropped ?? 0
+    counters.datagramsDamaged = socket?.damaged ?? 0
+    counters.acceptsFailed = listener?.failed ?? 0
     counters.links = callers.count + retired.count + servers.count
     counters.handshakes = handshakes
     counters.joins = joins
     counters.joinsAnswered = joinsAnswered
     return counters
+  }
+
+  /// Questions that wait for a link.
+  package var waitingQuestions: Int {
+    callers.values.reduce(standings.values.reduce(0) { $0 + $1.waiting.count }) { $0 + $1.early.count }
   }
 
   func note(_ end: FabricLink.End) { ends[end.name, default: 0] += 1 }

@@ -25,6 +25,8 @@ package enum FabricEvent: Equatable, Sendable {
   case cancel(StreamID)
   /// As `cancel`, and says that the peer may not ask this.
   case refuse(StreamID)
+  /// Ends the stream after so many nanoseconds, if nothing does before.
+  case expire(StreamID, within: Int64)
   /// The instant of `nextTick` has come.
   case tick
   /// Says goodbye: this side stops.

@@ -70,6 +70,7 @@ package struct FabricMachine {
     case .consumed(let id, let count): consume(id, count)
     case .cancel(let id): cancel(id, .givenUp)
     case .refuse(let id): cancel(id, .refused)
+    case .expire(let id, let nanoseconds): expire(id, at: now.addingReportingOverflow(nanoseconds).partialValue)
     case .tick: tick(at: now, &effects)
     case .close: leave(.stopping, &effects)
     case .leave(let reason): leave(reason, &effects)
@@ -104,6 +105,13 @@ package struct FabricMachine {
     pinged = now
     pingsMissed += 1
     control.append(.ping(UInt64(bitPattern: now)))
+  }
+
+  private mutating func expire(_ id: StreamID, at instant: FabricInstant) {
+    guard let stream = streams[id] else { return }
+    let deadline = min(stream.deadline ?? .max, instant)
+    streams[id]!.deadline = deadline
+    earliestDeadline = min(earliestDeadline, deadline)
   }
 
   private mutating func expire(at now: FabricInstant, _ effects: inout [FabricEffect]) {

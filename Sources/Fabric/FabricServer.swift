@@ -11,7 +11,7 @@ final class FabricServer {
   struct Question {
     let opening: FabricOpening
     var bytes: [UInt8] = []
-    /// Counted against the peer until the question is gone.
+    /// Of question and answer, counted against the peer until the question is gone.
     var held = 0
     var outbox: FabricOutbox?
     var task: Task<Void, Never>?
@@ -19,6 +19,8 @@ final class FabricServer {
 
   let link: FabricLink
   let number: Int
+  /// Where it comes from; see `AcceptRates`.
+  let source: [UInt8]
   var phase = Phase.handshake
   var questions: [StreamID: Question] = [:]
   var channels: [StreamID: FabricChannelState] = [:]
@@ -29,9 +31,10 @@ final class FabricServer {
   /// Ends a link to join that takes too long.
   var alarm: UVTimer?
 
-  init(_ link: FabricLink, number: Int) {
+  init(_ link: FabricLink, number: Int, source: [UInt8]) {
     self.link = link
     self.number = number
+    self.source = source
   }
 
   /// Forgets a question and gives its bytes back.
@@ -45,15 +48,19 @@ final class FabricServer {
 
 /// What one peer has here, over all of its links.
 final class FabricLedger {
-  var links = 0
-  /// Bytes of unanswered questions, and a window for each channel.
+  /// By their numbers.
+  var servers: [Int: FabricServer] = [:]
+  /// Bytes of questions and answers under way, and a window for each channel.
   var heldBytes = 0
   var questions: TokenBucket
   var bulk: TokenBucket?
 
   init(questions: TokenBucket) { self.questions = questions }
 
+  /// With what waits on its links to be sent: a peer that reads nothing leaves it there.
+  var costBytes: Int { servers.values.reduce(heldBytes) { $0 + $1.link.machine.waitingBytes } }
+
   func isWorthKeeping(at now: FabricInstant) -> Bool {
-    links > 0 || heldBytes > 0 || !questions.isFull(at: now) || bulk?.isFull(at: now) == false
+    !servers.isEmpty || heldBytes > 0 || !questions.isFull(at: now) || bulk?.isFull(at: now) == false
   }
 }

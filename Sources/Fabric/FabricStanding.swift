@@ -17,6 +17,8 @@ final class FabricStanding {
   var reported: FabricLoss?
   /// The link that is to take the present one's place.
   var next: FabricCaller?
+  /// The present link goes to a former address or was made with a former certificate: it is to be replaced.
+  var isStale = false
 
   init(_ id: NodeID, _ address: SocketAddress, _ backoff: FabricBackoff) {
     (self.id, self.address, self.backoff) = (id, address, backoff)

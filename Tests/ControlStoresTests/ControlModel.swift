@@ -47,12 +47,7 @@ struct ControlModel {
   }
 
   func events(prefix: String) -> [ControlEvent] {
-    history.filter { event in
-      switch event {
-      case .put(let entry): entry.key.hasPrefix(prefix)
-      case .deleted(let key, _): key.hasPrefix(prefix)
-      }
-    }
+    history.filter { $0.key.hasPrefix(prefix) }
   }
 
   /// A transaction on few keys, so that its conditions hold about half of the time.

@@ -105,6 +105,28 @@ import Testing
     await other.close()
   }
 
+  @Test("a value that another key has sealed is named, and everything beside it is read and watched")
+  func foreignValue() async throws {
+    let cluster = try EtcdCluster()
+    let store = try store(cluster)
+    let other = try EtcdControlStore(cluster.configuration(), root: SecretBytes([UInt8](repeating: 7, count: 32)))
+    let start = try await store.transact(if: [], then: [.put("a", [1])], lease: nil).revision
+    _ = try await other.transact(if: [], then: [.put("b", [2])], lease: nil)
+    _ = try await store.transact(if: [], then: [.put("c", [3])], lease: nil)
+    let range = try await store.entries(prefix: "", limit: 9)
+    #expect(range.entries.map(\.key) == ["a", "c"] && range.damaged == ["b"])
+    var seen: [ControlEvent] = []
+    for try await events in store.watch(prefix: "", from: start) {
+      seen += events
+      if seen.count == 3 { break }
+    }
+    #expect(seen.dropFirst().first == .damaged(key: "b", revision: start + 1))
+    #expect(seen.last == .put(ControlEntry(key: "c", value: [3], revision: start + 2)))
+    #expect(await code { _ = try await store.entry("b") } == .damaged)
+    await store.close()
+    await other.close()
+  }
+
   @Test("a watch misses nothing: not what came before it, not what comes while etcd is killed and comes again")
   func watching() async throws {
     let cluster = try EtcdCluster()
@@ -123,12 +145,7 @@ import Testing
       }
     } catch { failure = (error as? ControlStoreError)?.code }
     #expect(failure == .unavailable)
-    let last = seen.map { event in
-      switch event {
-      case .put(let entry): entry.revision
-      case .deleted(_, let revision): revision
-      }
-    }
+    let last = seen.map(\.revision)
     #expect(last == last.sorted() && last.first == start + 1 && last.last == start + 6)
     #expect(seen.contains(.deleted(key: "w/0", revision: start + 6)))
     try cluster.start(0)

@@ -8,7 +8,7 @@ import OpenSSL
 import Synchronization
 import Testing
 
-@Suite struct EtcdHostileTests {
+@Suite(.timeLimit(.minutes(10))) struct EtcdHostileTests {
   /// Answers from memory; `answer` gets the path.
   private final class Transport: EtcdTransport {
     let answer: @Sendable (String) -> (Int, [UInt8])
@@ -122,13 +122,8 @@ import Testing
     do {
       for try await events in store.watch(prefix: "", from: 5) {
         for event in events {
-          let revision =
-            switch event {
-            case .put(let entry): entry.revision
-            case .deleted(_, let revision): revision
-            }
-          #expect(revision >= last)
-          last = revision
+          #expect(event.revision >= last)
+          last = event.revision
         }
         good += 1
       }
@@ -204,6 +199,88 @@ import Testing
     } catch { #expect((error as? ControlStoreError)?.code == .unknown) }
   }
 
+  /// Endpoints `a` to `c`, each with its own answer.
+  private static func three(_ answer: @escaping @Sendable (String) throws -> (Int, [UInt8])) throws -> EtcdControlStore
+  {
+    final class Several: EtcdTransport {
+      let answer: @Sendable (String) throws -> (Int, [UInt8])
+      init(_ answer: @escaping @Sendable (String) throws -> (Int, [UInt8])) { self.answer = answer }
+      func post(_ url: String, _ body: [UInt8]) async throws -> (status: Int, bytes: [UInt8]) {
+        try answer(String(url.dropFirst("https://".count).prefix(1)))
+      }
+      func follow(
+        _ url: String, _ body: [UInt8], opened: (Int) throws -> Void, part: ([UInt8]) throws -> Void
+      ) async throws {}
+      func close() async {}
+    }
+    var configuration = configuration()
+    configuration.endpoints = ["https://a:1", "https://b:1", "https://c:1"]
+    return try EtcdControlStore(configuration, root: root, over: Several(answer))
+  }
+
+  private struct BadCertificate: Error, CustomStringConvertible {
+    var description: String { "CERTIFICATE_VERIFY_FAILED" }
+  }
+
+  private static func code(_ body: () async throws -> Void) async -> ControlStoreError.Code? {
+    do {
+      try await body()
+      return nil
+    } catch { return (error as? ControlStoreError)?.code }
+  }
+
+  @Test("one endpoint whose certificate does not fit does not block the others, for changes as for reads")
+  func certificateOfOne() async throws {
+    let good = Array(#"{"header":{"revision":"5"},"succeeded":true}"#.utf8)
+    let asked = Mutex<[String]>([])
+    let store = try Self.three { endpoint in
+      asked.withLock { $0.append(endpoint) }
+      if endpoint == "a" { throw BadCertificate() }
+      return (200, good)
+    }
+    #expect(try await store.entry("k") == nil)
+    #expect(try await store.transact(if: [], then: [.put("k", [1])], lease: nil).revision == 5)
+    #expect(asked.withLock { $0 } == ["a", "b", "b"], "what does not serve is not asked first again")
+    let none = try Self.three { _ in throw BadCertificate() }
+    #expect(await Self.code { _ = try await none.entry("k") } == .refused)
+    #expect(await Self.code { _ = try await none.transact(if: [], then: [.put("k", [1])], lease: nil) } == .refused)
+  }
+
+  @Test("a server that fails in its own words leaves a change in doubt, and a read goes on to the next one")
+  func unknownFailure() async throws {
+    let broken = Array(#"{"error":"something went wrong inside"}"#.utf8)
+    for status in [500, 502, 503] {
+      let store = try Self.three { endpoint in
+        endpoint == "a" ? (status, broken) : (200, Array(#"{"header":{"revision":"5"}}"#.utf8))
+      }
+      #expect(await Self.code { _ = try await store.transact(if: [], then: [.put("k", [1])], lease: nil) } == .unknown)
+      let reader = try Self.three { endpoint in
+        endpoint == "a" ? (status, broken) : (200, Array(#"{"header":{"revision":"5"}}"#.utf8))
+      }
+      #expect(try await reader.entry("k") == nil)
+    }
+    let refusing = try Self.three { _ in (400, broken) }
+    #expect(await Self.code { _ = try await refusing.transact(if: [], then: [.put("k", [1])], lease: nil) } == .io)
+  }
+
+  @Test("a transport that comes when the store is closed is closed too, as are those that it had")
+  func renewedWhenClosed() async throws {
+    final class Counting: EtcdTransport {
+      let closed = Atomic<Int>(0)
+      func post(_ url: String, _ body: [UInt8]) async throws -> (status: Int, bytes: [UInt8]) { (200, [0x7B, 0x7D]) }
+      func follow(
+        _ url: String, _ body: [UInt8], opened: (Int) throws -> Void, part: ([UInt8]) throws -> Void
+      ) async throws {}
+      func close() async { closed.add(1, ordering: .relaxed) }
+    }
+    let all = (0..<3).map { _ in Counting() }
+    let store = try EtcdControlStore(Self.configuration(), root: Self.root, over: all[0])
+    try await store.use(all[1])
+    await store.close()
+    await #expect { try await store.use(all[2]) } throws: { ($0 as? ControlStoreError)?.code == .unavailable }
+    #expect(all.map { $0.closed.load(ordering: .relaxed) } == [1, 1, 1])
+  }
+
   @Test("a server over TLS that never ends a body, a line or a header is left within bounds of size and time")
   func endless() async throws {
     let server = try HostileServer()
@@ -218,10 +295,11 @@ import Testing
       ("body", "too long"), ("silent", "does not answer"), ("header", "does not answer"),
       ("garbage", "does not answer"),
       ("short", "does not answer"), ("close", "does not answer"), ("line", "without an end"),
+      ("mute", "does not answer"),
     ] {
       try server.behave(mode)
       do {
-        if mode == "line" {
+        if mode == "line" || mode == "mute" {
           for try await _ in store.watch(prefix: "", from: 1) {}
         } else {
           _ = try await store.entry("k")

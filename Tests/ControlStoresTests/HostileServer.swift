@@ -36,6 +36,8 @@ final class HostileServer {
                 elif mode == "silent":
                     s.sendall(HEAD + b"content-length: 100\\r\\n\\r\\n{")
                     s.recv(1)
+                elif mode == "mute":
+                    s.recv(1)
                 elif mode == "header":
                     while True:
                         s.sendall(b"x" * 65536)

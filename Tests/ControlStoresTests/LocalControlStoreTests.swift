@@ -50,6 +50,31 @@ import Testing
     }
   }
 
+  @Test("a lease whose end the file refuses is not lost: its keys go as soon as the file takes changes again")
+  func refusedRevoke() async throws {
+    let file = try EmbeddedControlStore(path: directory.path + "/control.sqlite", kek: kek)
+    let store = try LocalControlStore(file, leasePeriod: .milliseconds(5))
+    let lease = try await store.grant(seconds: 3600)
+    _ = try await store.transact(if: [], then: [.put("held", [1])], lease: lease)
+    // From the beginning of a move on it takes no changes; this target fails after the look at it.
+    let targetFile = try EmbeddedControlStore(path: directory.path + "/target.sqlite", kek: kek)
+    let target = FailingControlStore(try LocalControlStore(targetFile), calls: 2, answerLost: false)
+    await #expect(throws: ControlStoreError.self) {
+      try await ControlStoreMigration(from: file, to: target, named: "target").run()
+    }
+    #expect(await code { try await store.revoke(lease) } == .refused)
+    #expect(await code { try await store.keepAlive(lease) } == .leaseExpired)
+    try file.abandonMove()
+    let revision = try await store.entries(prefix: "", limit: 9).revision
+    // Nothing but the lease's end changes anything here.
+    for try await events in store.watch(prefix: "held", from: revision + 1) {
+      #expect(events.map(\.key) == ["held"])
+      break
+    }
+    #expect(try await store.entry("held") == nil)
+    store.close()
+  }
+
   @Test("a watch from the past is told that there is none")
   func past() async throws {
     let store = try open()

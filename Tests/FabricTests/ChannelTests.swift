@@ -4,6 +4,7 @@ import Base
 import Fabric
 import Formats
 import OpenSSL
+import Synchronization
 import Testing
 import UVLoop
 
@@ -185,6 +186,58 @@ struct ChannelTests {
     #expect(try await download.next() == nil)
     _ = b
     breaker.loop.stop()
+    loop.stop()
+  }
+
+  /// Says when nobody holds it any more, and how far it was read by then.
+  final class WatchedSource: FabricSource {
+    let size: UInt64 = 1 << 40
+    let validator: [UInt8] = [3]
+    private let read = Atomic<UInt64>(0)
+    private let gone: AsyncStream<UInt64>.Continuation
+
+    init(_ gone: AsyncStream<UInt64>.Continuation) { self.gone = gone }
+    deinit { gone.yield(read.load(ordering: .relaxed)) }
+
+    func read(at offset: UInt64, count: Int) async throws -> [UInt8] {
+      read.max(offset + UInt64(count), ordering: .relaxed)
+      return [UInt8](repeating: 7, count: count)
+    }
+  }
+
+  struct WatchedService: FabricService {
+    let gone: AsyncStream<UInt64>.Continuation
+    func permits(_ method: UInt16, to peer: X509Identity) -> Bool { true }
+    func answer(_ method: UInt16, _ question: [UInt8], from peer: X509Identity) async -> [UInt8]? { question }
+    func heard(_ datagram: [UInt8], from sender: NodeID, at address: SocketAddress) {}
+    func shape(of method: UInt16) -> FabricShape { .bulk }
+    func source(_ method: UInt16, _ name: [UInt8], from peer: X509Identity) async -> (any FabricSource)? {
+      WatchedSource(gone)
+    }
+  }
+
+  @Test("a download that is dropped half-way ends at the side that serves it")
+  func dropped() async throws {
+    let loop = UVLoop()
+    let infrastructure = try Infrastructure()
+    let (a, _) = try await Self.endpoint(loop, infrastructure.credentials(1))
+    let (stream, continuation) = AsyncStream.makeStream(of: UInt64.self)
+    let keys = DatagramKeys(primary: 1, SecretBytes([UInt8](repeating: 1, count: 32)))
+    let configuration = FabricConfiguration(
+      address: .loopback(), credentials: try infrastructure.credentials(2), datagramKeys: keys)
+    let b = try FabricEndpoint(configuration, on: loop, service: WatchedService(gone: continuation))
+    let address = try await b.start()
+    do {
+      var download = a.download(Self.b, at: address, method: 12, name: Self.name)
+      while download.offset < 1 << 20 { _ = try await download.next() }
+    }
+    var gone = stream.makeAsyncIterator()
+    let read = try #require(await gone.next())
+    #expect(read >= 1 << 20 && read < 1 << 40)
+    // One whose head does not fit what was asked for ends too.
+    var other = a.download(Self.b, at: address, method: 12, name: Self.name, validator: [9])
+    await #expect(throws: FabricError.self) { try await other.next() }
+    #expect(await gone.next() == 0)
     loop.stop()
   }
 

@@ -133,6 +133,29 @@ struct EndpointTests {
     loop.stop()
   }
 
+  @Test("a node whose clock was set back hears nothing that an earlier run of it may have heard")
+  func clockSetBack() async throws {
+    let loop = UVLoop()
+    let infrastructure = try Infrastructure()
+    let (stream, continuation) = AsyncStream.makeStream(of: [UInt8].self)
+    let now = UVLoop.unixMicroseconds()
+    let (a, _) = try await Self.endpoint(loop, infrastructure.credentials(1))
+    let (b, address) = try await Self.endpoint(loop, infrastructure.credentials(2), continuation) {
+      $0.notBefore = now + 30_000_000
+    }
+    let (c, _) = try await Self.endpoint(loop, infrastructure.credentials(3)) { $0.notBefore = now + 4_000_000 }
+    #expect(await a.send(Array("replayed".utf8), to: address))
+    while await b.counters.datagramsRefused["beforeStart"] != 1 { await Task.yield() }
+    // What a node sends goes on behind its own earlier run, too.
+    #expect(await c.send(Array("early".utf8), to: address))
+    while await b.counters.datagramsRefused["beforeStart"] != 2 { await Task.yield() }
+    continuation.finish()
+    for await _ in stream { Issue.record("it was heard") }
+    #expect(await b.counters.datagramsDamaged == 0)
+    #expect(await b.counters.acceptsFailed == 0)
+    loop.stop()
+  }
+
   @Test("a renewed certificate serves the next link while the present one goes on")
   func renewal() async throws {
     let loop = UVLoop()

@@ -33,6 +33,78 @@ struct FloodTests {
     loop.stop()
   }
 
+  @Test("peers of one address that say nothing, or only half a join, leave the others their service and their joins")
+  func sources() async throws {
+    let loop = UVLoop()
+    let infrastructure = try Infrastructure()
+    let a = try await EventEndpoint(loop, infrastructure.credentials(1))
+    let b = try await EventEndpoint(loop, infrastructure.credentials(2)) {
+      ($0.handshakesMax, $0.handshakesPerSourceMax) = (8, 5)
+      ($0.joinsMax, $0.joinsPerSourceMax) = (4, 2)
+      $0.joinMethod = FabricJoiner.method
+      $0.handshakeTimeout = .seconds(50)
+      $0.joinTimeout = .seconds(50)
+    }
+    let elsewhere = try #require(SocketAddress("127.0.0.2:0"))
+    // Joins that are begun and never asked, from our own address.
+    let joiners = [LinkPeer(loop), LinkPeer(loop), LinkPeer(loop)]
+    for peer in joiners { try await peer.join(b.address, pin: infrastructure.pin) }
+    try await b.until { $0.linksEnded == ["refused.joins": 1] && $0.joins == 2 }
+    var mute: [LinkPeer] = []
+    for _ in 0..<9 {
+      mute.append(LinkPeer(loop))
+      try await mute[mute.count - 1].callRaw(b.address, sending: [], from: elsewhere)
+    }
+    try await b.until { $0.refused["handshakes"] == 4 && $0.handshakes == 5 }
+    // They stay connected, and whoever comes from elsewhere is served.
+    #expect(await StandingTests.code(a.endpoint, b.address) == nil)
+    #expect(await b.endpoint.counters.handshakes == 5)
+    for peer in joiners { await peer.with { $0.links[0].close() } }
+    try await b.until { $0.joins == 0 }
+    let answer = try await FabricJoiner.ask(
+      at: b.address, on: loop, pin: infrastructure.pin, question: [1, 2], deadline: .seconds(50))
+    #expect(answer == [2, 1])
+    loop.stop()
+  }
+
+  @Test("answers that nobody reads are counted against the peer that asked for them")
+  func answers() async throws {
+    let loop = UVLoop()
+    let infrastructure = try Infrastructure()
+    let (b, address) = try await EndpointTests.endpoint(loop, infrastructure.credentials(2)) {
+      $0.peerBytesMax = 3 << 20
+    }
+    // It gives no credit: whatever is answered waits at the server.
+    let peer = LinkPeer(loop)
+    await peer.with { $0.consumes = false }
+    try await peer.call(address, infrastructure.credentials(1))
+    await peer.until { $0.effects.contains(.ready(version: 1)) }
+    for _ in 0..<8 {
+      await peer.with { peer in
+        let opening = FabricOpening(method: 4, priority: .normal)
+        peer.links[0].handle(.open(opening, [1], ends: true))
+      }
+    }
+    // Of eight answers of 1 MiB, three are kept at most.
+    await peer.until { $0.effects.count { if case .ended(_, .cancelledByPeer) = $0 { true } else { false } } >= 5 }
+    #expect(await b.counters.refused["peerBytes"]! >= 5)
+    loop.stop()
+  }
+
+  @Test("a question without a deadline is worked on for a time, not for ever")
+  func endless() async throws {
+    let loop = UVLoop()
+    let infrastructure = try Infrastructure()
+    let b = try await EventEndpoint(loop, infrastructure.credentials(2)) { $0.questionTimeMax = .milliseconds(30) }
+    let peer = LinkPeer(loop)
+    try await peer.call(b.address, infrastructure.credentials(1))
+    await peer.until { $0.effects.contains(.ready(version: 1)) }
+    await peer.with { $0.links[0].handle(.open(FabricOpening(method: 2, priority: .normal), [1], ends: true)) }
+    #expect(await b.log.next() == .asked(2))
+    await peer.until { $0.effects.contains(.ended(1, .cancelledByPeer)) }
+    loop.stop()
+  }
+
   @Test("an address that calls faster than its rate is turned away before a byte is read")
   func accepts() async throws {
     let loop = UVLoop()

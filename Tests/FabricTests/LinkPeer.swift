@@ -87,7 +87,7 @@ actor LinkPeer {
   }
 
   /// A connection that speaks no TLS by itself.
-  func callRaw(_ address: SocketAddress, sending bytes: [UInt8]) throws {
+  func callRaw(_ address: SocketAddress, sending bytes: [UInt8], from source: SocketAddress? = nil) throws {
     var handlers = UVConnection.Handlers()
     handlers.connected = {
       self.rawConnected = true
@@ -103,7 +103,7 @@ actor LinkPeer {
       self.rawEnded = true
       self.note()
     }
-    raw = try UVConnection(on: loop, to: address, handlers: handlers)
+    raw = try UVConnection(on: loop, to: address, from: source, handlers: handlers)
   }
 
   /// Sends one datagram that nobody sealed.

@@ -114,6 +114,47 @@ struct StandingTests {
     loop.stop()
   }
 
+  @Test("a kept peer that moves to a place where nobody answers yet is called there until somebody does")
+  func movesLater() async throws {
+    let loop = UVLoop()
+    let infrastructure = try Infrastructure()
+    let a = try await EventEndpoint(loop, infrastructure.credentials(1))
+    let old = try await EventEndpoint(loop, infrastructure.credentials(2))
+    let place = try await EventEndpoint(loop, infrastructure.credentials(9))
+    await place.endpoint.close()
+    await a.endpoint.keep(Self.b, at: old.address)
+    #expect(await a.log.next() == .up(Self.b))
+    await a.endpoint.keep(Self.b, at: place.address)
+    // The first call has failed before the peer is there; the old link serves meanwhile.
+    try await a.until { $0.linksEnded.values.reduce(0, +) >= 1 }
+    #expect(await Self.code(a.endpoint, old.address) == nil)
+    let new = try await EventEndpoint(loop, infrastructure.credentials(2)) { $0.address = place.address }
+    try await new.until { $0.links == 1 }
+    try await old.until { $0.links == 0 }
+    #expect(await Self.code(a.endpoint, new.address) == nil)
+    loop.stop()
+  }
+
+  @Test("a question that waits for a peer goes with it to its new address")
+  func waitsThroughMove() async throws {
+    let loop = UVLoop()
+    let infrastructure = try Infrastructure()
+    let a = try await EventEndpoint(loop, infrastructure.credentials(1)) { $0.handshakeTimeout = .seconds(50) }
+    let new = try await EventEndpoint(loop, infrastructure.credentials(2))
+    // Somebody takes the connection and says nothing, so that the question waits on a link that is being made.
+    let mute = LinkPeer(loop)
+    let silent = try await mute.listenMute()
+    await a.endpoint.keep(Self.b, at: silent)
+    let caller = a.endpoint
+    let asked = Task { await Self.code(caller, silent, waits: true) }
+    // Two turns of the loop: the question is on the link before the peer moves.
+    while await a.endpoint.waitingQuestions == 0 { await Task.yield() }
+    await a.endpoint.keep(Self.b, at: new.address)
+    #expect(await asked.value == nil)
+    await mute.closeMute()
+    loop.stop()
+  }
+
   @Test("a link that was made on demand closes when it is idle, a standing one does not")
   func idle() async throws {
     let loop = UVLoop()

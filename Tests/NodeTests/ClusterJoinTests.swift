@@ -79,6 +79,22 @@ extension ClusterTests {
       await a.close()
     }
 
+    @Test("a token for one node does not take over the id of another one that was let in and has not started yet")
+    func foreignID() async throws {
+      let a = try await bed.found()
+      let (b, c) = (bed.configuration("b"), bed.configuration("c"))
+      let joined = try await bed.join(a, b)
+      // As whoever holds c's token and has read b's id in the cluster's status.
+      try FileManager.default.createDirectory(atPath: c.paths.data, withIntermediateDirectories: true)
+      try FileManager.default.copyItem(atPath: b.paths.data + "/node", toPath: c.paths.data + "/node")
+      let invitation = try await a.invite(name: "c", region: "eu", makesIssuer: false)
+      await #expect { try await ClusterSetup.join(c, with: invitation) } throws: { hasCode(.refused, "not valid")($0) }
+      #expect(try await a.clusterStatus().nodes.first { $0.record.id == joined.nodeID }?.record.name == "b")
+      let second = try await bed.open(b)
+      try await untilAlive([a, second])
+      await bed.close([a, second])
+    }
+
     @Test("certificates name the address that a node comes from, and other hosts only where the invitation says so")
     func hosts() async throws {
       let a = try await bed.found()

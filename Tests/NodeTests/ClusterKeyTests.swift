@@ -1,6 +1,7 @@
 // The datagrams' keys, certificates, and members that were removed, over nodes that go on talking.
 
 import Base
+import Foundation
 import Node
 import Testing
 import Threads
@@ -88,6 +89,24 @@ extension ClusterTests {
       let again = try await bed.open(b.configuration)
       try await untilAlive([nodes[0], again, nodes[2]])
       await bed.close([nodes[0], again, nodes[2]])
+    }
+
+    @Test("a renewal that a full or broken disk interrupts is finished by itself when the disk is well")
+    func interrupted() async throws {
+      var configuration = bed.configuration("a")
+      // So that the node looks after its certificates often.
+      configuration.fabric.certificateLife = .seconds(200)
+      _ = try await ClusterSetup.found(configuration)
+      let a = try await bed.open(configuration)
+      let path = configuration.paths.keys + "/etcd-client/client.pem"
+      let files = FileManager.default
+      try files.moveItem(atPath: path, toPath: path + ".aside")
+      try files.createDirectory(atPath: path, withIntermediateDirectories: false)
+      await #expect(throws: NodeError.self) { try await a.renewCertificates() }
+      #expect(a.metric("komora_cluster_certificates_renewed_total") == 0)
+      try files.removeItem(atPath: path)
+      try await until("the renewal is finished") { a.metric("komora_cluster_certificates_renewed_total") == 1 }
+      await a.close()
     }
 
     @Test("the certificate of a node that was removed opens nothing any more: no link, no datagram, no start")

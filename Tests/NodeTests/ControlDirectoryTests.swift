@@ -139,7 +139,7 @@ extension ClusterTests {
 
     @Test(
       "after a watch that broke, or whose past is forgotten, the view is that of the store again",
-      arguments: [ControlStoreError.Code.unavailable, .compacted])
+      arguments: [ControlStoreError.Code.unavailable, .compacted, .damaged, .io])
     func watchBroken(_ code: ControlStoreError.Code) async throws {
       let (a, b) = try await pair()
       _ = try await a.createAccount(name: "goes", Self.at("eu"))
@@ -158,6 +158,34 @@ extension ClusterTests {
       store.breakWatches(nil)
       _ = try await b.createAccount(name: "third", Self.at("us"))
       try await untilEqual(a, b)
+      await bed.close([a, b])
+    }
+
+    @Test("a watch that falls silent without ending is found and begun anew")
+    func silent() async throws {
+      let (a, b) = try await pair()
+      _ = try await a.createAccount(name: "before", Self.at("eu"))
+      try await untilEqual(a, b)
+      store.silenceWatches()
+      _ = try await a.createAccount(name: "after", Self.at("eu"))
+      let key = try await a.createKey(account: "before")
+      try await until("b sees it") { b.authenticate(bearer: key.token) != nil && b.accounts().count == 2 }
+      await bed.close([a, b])
+    }
+
+    @Test("a change that cannot be seen is not said to have been seen")
+    func behind() async throws {
+      let (a, b) = try await pair()
+      _ = try await b.createAccount(name: "acme", Self.at("us"))
+      try await untilEqual(a, b)
+      // Nothing comes for longer than anybody waits.
+      store.delayWatches(.seconds(600))
+      let key = try await a.createKey(account: "acme")
+      await #expect { try await b.deleteAccount(named: "acme") } throws: { hasCode(.unavailable)($0) }
+      #expect(b.authenticate(bearer: key.token) == nil)
+      store.delayWatches(nil)
+      store.silenceWatches()
+      try await until("b sees it") { b.authenticate(bearer: key.token) != nil }
       await bed.close([a, b])
     }
 

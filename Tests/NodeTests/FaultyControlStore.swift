@@ -21,6 +21,9 @@ final class FaultyControlStore: ControlStore {
     var callsLeft: Int?
     var watchError: ControlStoreError?
     var watchDelay: Duration?
+    /// Watches up to this number say nothing more.
+    var silentUpTo = 0
+    var watchCount = 0
     var watches: [AsyncThrowingStream<[ControlEvent], any Error>.Continuation] = []
   }
   private let state = Mutex(State())
@@ -47,6 +50,9 @@ final class FaultyControlStore: ControlStore {
     if let error { for watch in watches { watch.finish(throwing: error) } }
   }
 
+  /// The watches that there are end no more, and say nothing.
+  func silenceWatches() { state.withLock { $0.silentUpTo = $0.watchCount } }
+
   private func check() throws(ControlStoreError) {
     let isAway = state.withLock { s in
       if let left = s.callsLeft {
@@ -64,6 +70,10 @@ final class FaultyControlStore: ControlStore {
   }
 
   func entries(prefix: String, limit: Int) async throws(ControlStoreError) -> ControlRange {
+    // What the directory looks at on its own time is no step of a test.
+    if prefix == "barrier", !state.withLock({ $0.isAway }) {
+      return try await inner.entries(prefix: prefix, limit: limit)
+    }
     try check()
     return try await inner.entries(prefix: prefix, limit: limit)
   }
@@ -93,15 +103,17 @@ final class FaultyControlStore: ControlStore {
 
   func watch(prefix: String, from revision: ControlRevision) -> AsyncThrowingStream<[ControlEvent], any Error> {
     AsyncThrowingStream { continuation in
-      let error = state.withLock { s in
+      let (error, number) = state.withLock { s in
+        s.watchCount += 1
         if s.watchError == nil { s.watches.append(continuation) }
-        return s.watchError
+        return (s.watchError, s.watchCount)
       }
       if let error { return continuation.finish(throwing: error) }
       let inner = inner
       let task = Task {
         do {
           for try await events in inner.watch(prefix: prefix, from: revision) {
+            if self.state.withLock({ $0.silentUpTo >= number }) { continue }
             if let delay = self.state.withLock({ $0.watchDelay }) { try await Task.sleep(for: delay) }
             continuation.yield(events)
           }

@@ -11,12 +11,27 @@ import Threads
 import UVLoop
 
 extension ClusterService {
+  /// Certificates that are in use, wherever they are used. What the cluster file has and these have not is still to be
+  /// applied, whatever interrupted it.
+  struct AppliedCertificates: Equatable {
+    var fabric: String
+    var controlClient: String
+
+    init(_ material: ClusterMaterial) {
+      fabric = material.identity.certificate
+      controlClient = material.control.client.certificate
+    }
+  }
+
   func keepCertificates() async {
     while !Task.isCancelled {
       do throws(NodeError) {
-        if let due = renewalDue, due <= parts.clock.now { try await renewCertificates() }
-        // Also what an end in the middle of a renewal left behind.
-        try await writeEtcdFiles()
+        if let due = renewalDue, due <= parts.clock.now {
+          try await renewCertificates()
+        } else {
+          // Also what an end in the middle of a renewal left behind.
+          try await applyCertificates()
+        }
       } catch {
         logger.warning("certificates not renewed yet", metadata: ["reason": "\(error.message)"])
       }
@@ -40,18 +55,39 @@ extension ClusterService {
     let issued = try await issue(keys.requests, own)
     do {
       try await changeMaterial { $0.take(issued, keys) }
-      // In use at once, whatever becomes of etcd's files: those are written again until it is done.
-      try await endpoint.use(parts.credentials(material.with { $0 }))
-      await endpoint.renewLinks(spread: .milliseconds(100))
     } catch {
       throw NodeError(describing: error)
     }
-    try await writeEtcdFiles()
-    do throws(ControlStoreError) {
-      try (control.store as? EtcdControlStore)?.renewCertificates()
-    } catch {
+    try await applyCertificates()
+  }
+
+  /// Puts what the cluster file has to use, as far as it is not yet: in the fabric at once, whatever becomes of the
+  /// rest; each step is repeated until it was done.
+  private func applyCertificates() async throws(NodeError) {
+    do {
+      try await certificatesGate.run { try await self.applyAll() }
+    } catch let error as ControlStoreError {
       throw NodeError(error)
+    } catch {
+      throw NodeError(describing: error)
     }
+  }
+
+  private func applyAll() async throws {
+    let now = material.with { $0 }
+    let wanted = AppliedCertificates(now)
+    let isNew = applied.with { $0 != wanted }
+      if applied.with({ $0.fabric != wanted.fabric }) {
+        try await endpoint.use(parts.credentials(now))
+        await endpoint.renewLinks(spread: .milliseconds(100))
+        applied.with { $0.fabric = wanted.fabric }
+      }
+      try await writeEtcdFiles()
+      if applied.with({ $0.controlClient != wanted.controlClient }) {
+        try await (control.store as? EtcdControlStore)?.renewCertificates()
+        applied.with { $0.controlClient = wanted.controlClient }
+      }
+    guard isNew else { return }
     parts.metrics.counter("komora_cluster_certificates_renewed_total").increment()
     logger.notice("certificates renewed")
   }

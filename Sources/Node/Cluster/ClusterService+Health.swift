@@ -43,6 +43,9 @@ extension ClusterService {
     let counters = await endpoint.counters
     metrics.gauge("komora_fabric_links").set(Double(counters.links))
     metrics.gauge("komora_fabric_datagrams_accepted").set(Double(counters.datagramsAccepted))
+    metrics.gauge("komora_fabric_datagrams_dropped").set(Double(counters.datagramsDropped))
+    metrics.gauge("komora_fabric_datagrams_damaged").set(Double(counters.datagramsDamaged))
+    metrics.gauge("komora_fabric_accepts_failed").set(Double(counters.acceptsFailed))
     for (reason, count) in counters.datagramsRefused {
       metrics.gauge("komora_fabric_datagrams_refused", [("reason", reason)]).set(Double(count))
     }

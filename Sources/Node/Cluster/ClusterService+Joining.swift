@@ -123,7 +123,11 @@ extension ClusterService {
     try await control.change { view throws(NodeError) -> PlannedChange<Void> in
       let key = ControlKeys.node(id)
       guard view.invitations[entry.key] == entry.revision else { throw unknown }
-      if let present = view[id], present.record.state != .joining { throw unknown }
+      if let present = view[id]?.record {
+        // A token is good for one node's place: not for another's that has not started yet.
+        let isSame = present.name == request.name && present.region == request.region
+        guard present.state == .joining, isSame else { throw unknown }
+      }
       var changes: [ControlChange] = [.delete(entry.key), .put(key, try ControlKeys.encode(StoredNode(record)))]
       if let other = view.node(named: record.name), other.record.id != id {
         guard other.record.state == .joining else { throw unknown }

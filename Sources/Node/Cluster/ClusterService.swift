@@ -52,6 +52,8 @@ final class ClusterService: Sendable {
   private let lastChange = Lock<String?>(nil)
   /// Ends when this node was removed.
   let removal: (stream: AsyncStream<Void>, continuation: AsyncStream<Void>.Continuation) = AsyncStream.makeStream()
+  let applied: Lock<AppliedCertificates>
+  let certificatesGate = SerialGate()
   /// The file is changed by one at a time.
   let materialGate = SerialGate()
 
@@ -63,6 +65,7 @@ final class ClusterService: Sendable {
     self.parts = parts
     addresses = try ClusterAddresses(parts.configuration)
     material = Lock(parts.material)
+    applied = Lock(AppliedCertificates(parts.material))
     let loop = UVLoop(name: "fabric")
     self.loop = loop
     dispatch = ClusterDispatch()

@@ -4,6 +4,9 @@
 // the revisions that the plan rests on, and awaited in the view before it is reported: so who was told of a change sees
 // it, and a revocation has ended before its call returns. When another node was faster, the plan is made again on what
 // that one left. An answer that was lost is looked up before anything is said.
+//
+// A watch may fall silent without ending, at a server that has lost its quorum or in a network that drops. So now and
+// then the view is compared with a read, and a watch that stays behind is begun anew.
 
 import Base
 import ControlStores
@@ -29,7 +32,9 @@ final class ControlDirectory: Sendable {
   let view: Lock<ControlView>
   private let progress: Lock<Progress>
   private let gate = SerialGate()
-  private let follower = Lock<Task<Void, Never>?>(nil)
+  private let tasks = Lock<[Task<Void, Never>]>([])
+  /// The watch under way.
+  private let watching = Lock<Task<Void, any Error>?>(nil)
   private let subscribers = Lock<[@Sendable (ControlEvent) -> Void]>([])
   private let closeStore: @Sendable () async -> Void
   private let logger = Logger(label: "control")
@@ -37,6 +42,9 @@ final class ControlDirectory: Sendable {
   private static let attemptsMax = 8
   private static let entriesMax = 1 << 22
   private static let seenWithin = Duration.seconds(5)
+  /// How often the view is compared with the store, and how long it may be behind then.
+  private static let checkPeriod = Duration.seconds(3)
+  private static let behindMax = Duration.seconds(1)
 
   /// Reads the whole store. `closing` ends the store when the directory is closed.
   static func open(
@@ -49,7 +57,9 @@ final class ControlDirectory: Sendable {
       throw NodeError(error)
     }
     let directory = ControlDirectory(store, try ControlView(range.entries), range.revision, closing)
-    directory.follow()
+    directory.report(damaged: range.damaged)
+    let tasks = [Task { await directory.follow() }, Task { await directory.compare() }]
+    directory.tasks.with { $0 = tasks }
     return directory
   }
 
@@ -63,8 +73,11 @@ final class ControlDirectory: Sendable {
   }
 
   func close() async {
-    let task = follower.with { $0.take() }
-    task?.cancel()
+    let tasks = tasks.with { tasks in
+      defer { tasks = [] }
+      return tasks
+    }
+    for task in tasks { task.cancel() }
     let waiting = progress.with { p in
       p.isClosed = true
       defer { p.waiting = [] }
@@ -72,7 +85,7 @@ final class ControlDirectory: Sendable {
     }
     for waiter in waiting { waiter.continuation.resume(returning: false) }
     await closeStore()
-    await task?.value
+    for task in tasks { await task.value }
   }
 
   /// `body` hears every event after the view has taken it in; after the watch was broken for long, of keys that may not
@@ -135,7 +148,7 @@ final class ControlDirectory: Sendable {
     }
   }
 
-  /// Waits until the view has everything that was there when this was called.
+  /// Waits until the view has everything that was there when this was called; `.unavailable` when it does not get it.
   func catchUp() async throws(NodeError) {
     let outcome: ControlOutcome
     do throws(ControlStoreError) {
@@ -143,7 +156,9 @@ final class ControlDirectory: Sendable {
     } catch {
       throw NodeError(error)
     }
-    _ = await reached(outcome.revision, within: Self.seenWithin)
+    guard await reached(outcome.revision, within: Self.seenWithin) else {
+      throw NodeError(.unavailable, "this node does not see the control store's changes at the moment: try again")
+    }
   }
 
   /// A revision behind everything that is there. Made twice, it does no harm.
@@ -190,32 +205,62 @@ final class ControlDirectory: Sendable {
 
   // MARK: following
 
-  private func follow() {
-    let task = Task {
-      var pause = Duration.milliseconds(20)
-      while !Task.isCancelled {
-        do {
-          let from = progress.with { $0.revision } + 1
-          for try await events in store.watch(prefix: "", from: from) {
-            take(events)
-            pause = .milliseconds(20)
-          }
-        } catch let error as ControlStoreError where error.code == .compacted {
-          await reload()
-        } catch {
-          logger.info("control store watch ended", metadata: ["reason": "\(error)"])
-        }
-        try? await Task.sleep(for: pause)
-        pause = min(pause * 2, .seconds(1))
+  private func follow() async {
+    var pause = Duration.milliseconds(20)
+    while !Task.isCancelled {
+      let from = progress.with { $0.revision } + 1
+      let watch = Task { for try await events in store.watch(prefix: "", from: from) { take(events) } }
+      watching.with { $0 = watch }
+      let result = await withTaskCancellationHandler {
+        await watch.result
+      } onCancel: {
+        watch.cancel()
+      }
+      if progress.with({ $0.revision }) >= from { pause = .milliseconds(20) }
+      if case .failure(let error) = result, !(error is CancellationError) {
+        logger.info("control store watch ended", metadata: ["reason": "\(error)"])
+        // Forgotten by the store, or told in a way that cannot be followed.
+        let unreadable: [ControlStoreError.Code] = [.compacted, .damaged, .io]
+        if let code = (error as? ControlStoreError)?.code, unreadable.contains(code) { await reload() }
+      }
+      try? await Task.sleep(for: pause)
+      pause = min(pause * 2, .seconds(1))
+    }
+  }
+
+  /// Finds a watch that has fallen silent. Others may write to the same etcd, whose revision then says nothing; so what
+  /// looks like being behind is proved by a change of our own before the watch is given up.
+  private func compare() async {
+    while !Task.isCancelled {
+      try? await Task.sleep(for: Self.checkPeriod)
+      if Task.isCancelled { return }
+      do throws(ControlStoreError) {
+        let now = try await store.entries(prefix: ControlKeys.barrier, limit: 1).revision
+        if await reached(now, within: Self.behindMax) { continue }
+        let own = try await barrier().revision
+        if await reached(own, within: Self.behindMax) || Task.isCancelled { continue }
+        logger.notice("control store watch is silent and begins again")
+        watching.with { $0 }?.cancel()
+      } catch {
+        logger.debug("control store not compared", metadata: ["reason": "\(error.message)"])
       }
     }
-    follower.with { $0 = task }
   }
 
   private func take(_ events: [ControlEvent]) {
     view.with { view in for event in events { apply(event, to: &view) } }
+    report(damaged: events.compactMap { if case .damaged(let key, _) = $0 { key } else { nil } })
     advance(to: events.map(\.revision).max() ?? 0)
     tell(events)
+  }
+
+  /// What they held before, if anything, goes on to count: a value that nobody can read decides nothing.
+  private func report(damaged keys: [String]) {
+    for key in keys {
+      logger.error(
+        "a value of the control store was not put there with this cluster's key: delete it",
+        metadata: ["key": "\(key)"])
+    }
   }
 
   private func apply(_ event: ControlEvent, to view: inout ControlView) {
@@ -230,7 +275,8 @@ final class ControlDirectory: Sendable {
   private func reload() async {
     do throws(ControlStoreError) {
       let range = try await store.entries(prefix: "", limit: Self.entriesMax)
-      let present = Set(range.entries.map(\.key))
+      let present = Set(range.entries.map(\.key)).union(range.damaged)
+      report(damaged: range.damaged)
       let gone = view.with { $0.keys }.subtracting(present)
       let events = gone.map { ControlEvent.deleted(key: $0, revision: range.revision) } + range.entries.map { .put($0) }
       // Nobody sees it halfway; and what is not understood leaves the rest as good as it is.
@@ -259,14 +305,5 @@ final class ControlDirectory: Sendable {
       return done
     }
     for waiter in done { waiter.continuation.resume(returning: true) }
-  }
-}
-
-extension ControlEvent {
-  var revision: Int64 {
-    switch self {
-    case .put(let entry): entry.revision
-    case .deleted(_, let revision): revision
-    }
   }
 }

@@ -73,6 +73,7 @@ struct ControlView {
 
   /// A value of an unknown form is an error, and changes nothing.
   mutating func apply(_ event: ControlEvent) throws(NodeError) {
+    if case .damaged = event { return }
     let key = event.key
     switch ControlKeys.Place(key) {
     case .account(let id): try apply(event, account: id)
