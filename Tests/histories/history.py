@@ -44,7 +44,9 @@ class Op:
         return self.complete if self.outcome == OK and self.complete is not None else FOREVER
 
     def line(self):
-        kept = {name: value for name, value in asdict(self).items() if value not in (None, False, "")}
+        kept = {name: value for name, value in asdict(self).items() if value is not None and value != ""}
+        if not self.final:
+            del kept["final"]
         return json.dumps({"type": "op"} | kept, separators=(",", ":"))
 
     def __str__(self):
@@ -97,6 +99,7 @@ class History:
 
 
 def parse(values):
+    """An operation from its line."""
     known = {name: value for name, value in values.items() if name in FIELDS}
     for name in ("position", "at_least"):
         if known.get(name) is not None:

@@ -58,7 +58,8 @@ def figures(told):
         "faults": sum(fault.get("phase") == "begin" for fault in told.faults),
         "share_min": min((share for _, share, _ in flights), default=None),
         "share_mean": sum(share for _, share, _ in flights) / len(flights) if flights else None,
-        "promotions": sum(max(0, len(epochs_of) - 1) for epochs_of in epochs.led(told).values()),
+        "catch_ups": sum(fault.get("what") == "caught up" for fault in told.faults),
+        "promotions": epochs.promotions(told),
     }
 
 

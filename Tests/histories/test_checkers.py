@@ -328,6 +328,14 @@ class Files(unittest.TestCase):
         self.assertEqual((told.run["seed"], told.ops, told.faults[0]["what"]), (5, [wrote], "kill"))
         self.assertEqual([(share, n) for _, share, n in judge.in_flight(told)], [(1, 1)])
 
+    def test_no_and_nothing_come_back_as_such(self):
+        for wrote in (op("register", "cas", 1, 2, result=False), op("set", "read", 1, 2, result=[]), op("x", "y", 0, 0)):
+            self.assertEqual(history.parse(json.loads(wrote.line())), wrote)
+
+    def test_promotions_are_changes_of_the_node(self):
+        told = History(ops=[op("set", "add", n, n + 1, position=(n, n), node=at) for n, at in enumerate("xxyyx")])
+        self.assertEqual(epochs.promotions(told), 2)
+
     def test_a_torn_line_is_an_error(self):
         for line in ('{"type":"op","workl', '{"type":"op","workload":"set","op":"add","outcome":"ok"}', '{"type":"x"}'):
             with tempfile.NamedTemporaryFile("w", suffix=".jsonl") as file:
