@@ -164,12 +164,18 @@ class Network:
 
     def normal(self):
         """Delays by region, and nothing else."""
-        rest = {"loss_permille": 0, "duplicate_permille": 0, "reorder": False, "cut": False}
-        for a in self.places:
-            for b in self.places:
+        self.set(self.by_name, self.by_name, cut=False, cut_ports=[], half_open=False)
+        self.calm(self.by_name, self.by_name)
+
+    def calm(self, some, others):
+        """Delays by region and no losses, between these, both ways; what is cut stays cut."""
+        for a in (self.by_name[name] for name in some):
+            for b in (self.by_name[name] for name in others):
                 delay = self.near_ms if a.region == b.region else self.far_ms
-                jitter = delay * self.jitter_permille / 1000
-                self.set([a.name], [b.name], delay_ms=delay, jitter_ms=jitter, **rest)
+                rest = {"loss_permille": 0, "duplicate_permille": 0, "reorder": False}
+                rest |= {"delay_ms": delay, "jitter_ms": delay * self.jitter_permille / 1000}
+                self.set([a.name], [b.name], **rest)
+                self.set([b.name], [a.name], **rest)
 
     def region(self, *names):
         return {p.name for p in self.places if p.region in names}
@@ -196,8 +202,8 @@ class Network:
 
 
 def inside(place, *command):
-    """The command line that runs `command` in the node's namespace."""
-    return ["ip", "netns", "exec", place.namespace, *map(str, command)]
+    """The command line that runs `command` in the node's namespace: it becomes the command, with this one's mounts."""
+    return ["nsenter", f"--net=/run/netns/{place.namespace}", "--", *map(str, command)]
 
 
 def wait_until(predicate, seconds, every=0.02):

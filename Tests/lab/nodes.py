@@ -1,6 +1,6 @@
 """Processes in the lab's namespaces, and what the scenario needs to know about a kind of node.
 
-`Daemon` is one process: `ip netns exec` becomes the command itself, so its id is the command's. `Nodes` is the seam
+`Daemon` is one process: `nsenter` becomes the command itself, so its id is the command's. `Nodes` is the seam
 between the scenario and a kind of node; komora_node.py and stand_in.py implement it.
 """
 
@@ -71,7 +71,7 @@ class Unit(threading.Thread):
     def __init__(self, place, path, command, log):
         super().__init__(daemon=True)
         self.place, self.path, self.command, self.log = place, Path(path), command, log
-        self.process, self.ended = None, threading.Event()
+        self.process, self.ended, self.held, self.lock = None, threading.Event(), False, threading.Lock()
         self.start()
 
     def run(self):
@@ -80,11 +80,28 @@ class Unit(threading.Thread):
                 continue
             if self.process is not None and self.ended.wait(1):
                 return
-            if self.path.exists():
-                with open(self.log, "ab") as log:
-                    self.process = subprocess.Popen(
-                        inside(self.place, *self.command), stdin=subprocess.DEVNULL, stdout=log, stderr=log
-                    )
+            with self.lock:
+                if not self.held and self.path.exists():
+                    with open(self.log, "ab") as log:
+                        self.process = subprocess.Popen(
+                            inside(self.place, *self.command), stdin=subprocess.DEVNULL, stdout=log, stderr=log
+                        )
+
+    def signal(self, number):
+        if self.process is not None and self.process.poll() is None:
+            self.process.send_signal(number)
+
+    def hold(self):
+        """Ends it by kill -9, and leaves it ended until `release`."""
+        with self.lock:
+            self.held = True
+        self.signal(signal.SIGKILL)
+        if self.process is not None:
+            self.process.wait()
+
+    def release(self):
+        with self.lock:
+            self.held = False
 
     def close(self):
         self.ended.set()

@@ -26,27 +26,49 @@ PACKET_BYTES_MAX = 65536
 # What may wait for one receiver; beyond it packets are dropped and counted, as a full router does.
 QUEUE_BYTES_MAX = 64 << 20
 BATCH = 64
+TCP, UDP = 6, 17
+# A connection that was silent for so long is forgotten once there are too many.
+FLOWS_MAX, FLOW_SECONDS = 4096, 60
 
 
 class Condition:
     """What happens to packets of one ordered pair of nodes. Times in milliseconds, shares in thousandths."""
 
-    FIELDS = ("delay_ms", "jitter_ms", "loss_permille", "duplicate_permille", "reorder", "cut")
-    __slots__ = FIELDS + ("counts", "last_due")
+    FIELDS = ("delay_ms", "jitter_ms", "loss_permille", "duplicate_permille", "reorder", "cut", "cut_ports", "half_open")
+    __slots__ = FIELDS + ("counts", "last_due", "flows", "frozen")
     COUNTS = ("sent", "delivered", "lost", "duplicated", "cut", "overflowed", "bytes")
 
     def __init__(self):
         self.delay_ms = self.jitter_ms = 0.0
         self.loss_permille = self.duplicate_permille = 0
-        self.reorder = self.cut = False
+        self.reorder = self.cut = self.half_open = False
+        self.cut_ports = ()
         self.counts = dict.fromkeys(self.COUNTS, 0)
         self.last_due = 0.0
+        # TCP connections by (source port, target port), when each last sent, and those that half_open silences.
+        self.flows, self.frozen = {}, ()
 
     def change(self, values):
         for name, value in values.items():
             if name not in self.FIELDS:
                 raise ValueError(f"a condition has no {name!r}; it has {', '.join(self.FIELDS)}")
             setattr(self, name, value)
+        if "half_open" in values:
+            self.frozen = frozenset(self.flows) if self.half_open else ()
+
+    def silences(self, packet, now):
+        """Is it of a port that is cut, or of a connection that was there when this way became half open?"""
+        start = (packet[0] & 15) * 4
+        ports = packet[start : start + 4]
+        if packet[9] == TCP:
+            if ports not in self.flows and len(self.flows) >= FLOWS_MAX:
+                self.flows = {flow: at for flow, at in self.flows.items() if now - at < FLOW_SECONDS}
+            self.flows[ports] = now
+            if ports in self.frozen:
+                return True
+        if self.cut_ports and packet[9] in (TCP, UDP) and len(ports) == 4:
+            return bool({ports[0] << 8 | ports[1], ports[2] << 8 | ports[3]} & set(self.cut_ports))
+        return False
 
     def due(self, now, generator):
         """When a packet that comes now is to be delivered: one time, several, or none."""
@@ -88,6 +110,10 @@ class Relay:
             self.stray += 1
             return
         condition = self.matrix[source][target]
+        if condition.silences(packet, now):
+            condition.counts["sent"] += 1
+            condition.counts["cut"] += 1
+            return
         for due in condition.due(now, self.generator):
             if due <= now:
                 self.deliver(condition, target, packet, write)
