@@ -3,6 +3,7 @@
 
 import Base
 import Disk
+import Formats
 import Threads
 
 final class AccountLog: Sendable {

@@ -5,16 +5,17 @@ package import SQLite
 import Threads
 
 extension Engine {
-  /// Runs `body` on the last published state; it waits for no writer, and no writer for it.
-  package func read<T: Sendable>(_ id: AccountID, _ body: @escaping @Sendable (Connection) throws -> T) async throws
-    -> Answer<T>
-  {
+  /// Runs `body` on the last published state; it waits for no writer, and no writer for it. `confirm` is asked once that
+  /// state is pinned: whether it may be shown; if not, `.moved`.
+  package func read<T: Sendable>(
+    _ id: AccountID, confirm: (@Sendable () -> Bool)? = nil, _ body: @escaping @Sendable (Connection) throws -> T
+  ) async throws -> Answer<T> {
     for attempt in 0..<3 {
       let shard = try await shard(id)
       shard.state.with { $0.users += 1 }
       defer { shard.state.with { $0.users -= 1 } }
       do {
-        let (value, position) = try await shard.onReader { try shard.readNow(body) }
+        let (value, position) = try await shard.onReader { try shard.readNow(confirm: confirm, body) }
         return Answer(value: value, position: position, replayed: false)
       } catch let error as StoreError where error.code == .closed && attempt < 2 { continue }
     }
@@ -115,6 +116,9 @@ extension Engine {
   }
 
   package func pinNow(_ id: AccountID) throws -> PinnedView { try PinnedView(try openNow(id)) }
+
+  /// The position that a new reader would see; nil for an account that is not open.
+  package func publishedIfOpen(_ id: AccountID) -> Position? { openShard(id)?.pages.published }
 
   /// The position that a new reader would see.
   package func published(_ id: AccountID) throws(StoreError) -> Position { try openNow(id).pages.published }

@@ -6,7 +6,9 @@ import Threads
 
 extension Shard {
   /// Runs `body` on a read connection inside one read transaction. Blocks; belongs on a reader's thread.
-  func readNow<T>(_ body: (Connection) throws -> T) throws -> (T, Position) {
+  func readNow<T>(
+    confirm: (() -> Bool)? = nil, _ body: (Connection) throws -> T
+  ) throws -> (T, Position) {
     if let failure = state.with({ $0.failure }), failure.code != .diskFull { throw failure }
     for attempt in 0..<3 {
       let connection = try borrowReader()
@@ -16,6 +18,9 @@ extension Shard {
         // The pin is taken by the first read; the schema is read here, so that the position is known before `body`.
         try connection.execute("SELECT 1 FROM sqlite_master LIMIT 1")
         let position = (connection.pageSession as? StoreSession)?.pinned ?? .start
+        if let confirm, !confirm() {
+          throw StoreError(.moved, "this node no longer leads the account: ask again, another one does")
+        }
         let value = try body(connection)
         if !connection.isAutocommit { try connection.execute("ROLLBACK") }
         give(connection)

@@ -22,6 +22,8 @@ package struct StoreError: Error, Sendable, CustomStringConvertible {
     /// The write may or may not be there.
     case unknown
     case tooLarge, closed
+    /// This node does not lead the account, or no longer: nothing was applied here, another node may be asked.
+    case moved
   }
 
   package var code: Code

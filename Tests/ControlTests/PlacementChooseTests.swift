@@ -2,6 +2,7 @@
 
 import Base
 import Control
+import Formats
 import Testing
 
 @Suite("Placement of new accounts")

@@ -2,6 +2,7 @@
 
 import Base
 import Control
+import Formats
 
 struct PlacementWorld {
   var random: SeededGenerator
