@@ -82,7 +82,7 @@ let package = Package(
     .target(
       name: "API",
       dependencies: [
-        "Base", "Threads", "Node", "AtRest", "Backup", "ShardStore", "SQLite", "SigV4", "OpenSSL",
+        "Base", "Formats", "Threads", "Node", "AtRest", "Backup", "Fabric", "ShardStore", "SQLite", "SigV4", "OpenSSL",
         product("Hummingbird", "hummingbird"), product("HummingbirdCore", "hummingbird"),
         product("HummingbirdTLS", "hummingbird"),
         product("HummingbirdHTTP2", "hummingbird"), product("HTTPTypes", "swift-http-types"),
@@ -179,8 +179,10 @@ let package = Package(
     .testTarget(
       name: "NodeTests",
       dependencies: [
-        "Node", "Backup", "ControlStores", "AtRest", "Base", "Disk", "Formats", "OpenSSL", "ShardStore", "SQLite",
-        "Threads", product("CoreMetrics", "swift-metrics"),
+        "API", "Node", "Backup", "ControlStores", "AtRest", "Base", "Disk", "Fabric", "Formats", "OpenSSL", "ShardStore",
+        "SigV4", "SQLite", "Threads", product("AsyncHTTPClient", "async-http-client"),
+        product("CoreMetrics", "swift-metrics"), product("Logging", "swift-log"), product("NIOCore", "swift-nio"),
+        product("NIOHTTP1", "swift-nio"), product("NIOSSL", "swift-nio-ssl"),
       ], swiftSettings: house),
   ]
 )

@@ -53,16 +53,17 @@ package struct APIServer: Service {
   /// Serves until a graceful shutdown or the task's cancellation.
   package func run() async throws {
     let bound = BoundPorts(onListening)
-    let api = application(router(), at: node.configuration.listen.api, server: try apiServer()) { channel in
+    let responder = router()
+    let api = application(responder, at: node.configuration.listen.api, server: try apiServer()) { channel in
       await bound.note(api: channel.localAddress?.port, s3: nil)
     }
-    let s3 = application(
-      S3Service(node: node, clock: clock), at: node.configuration.listen.s3, server: try s3Server()
-    ) { channel in
+    let objects = S3Service(node: node, clock: clock)
+    let s3 = application(objects, at: node.configuration.listen.s3, server: try s3Server()) { channel in
       await bound.note(api: nil, s3: channel.localAddress?.port)
     }
+    let forwarded = ForwardedServing(node: node, api: responder, s3: objects, logger: logger)
     // They stop in reverse order: streams end when no request can use them any more.
-    let services: [any Service] = [StreamExpiry(hrana: hrana), api, s3]
+    let services: [any Service] = [StreamExpiry(hrana: hrana), api, s3, forwarded]
     let group = ServiceGroup(services: services, logger: logger)
     let isStopping = probes.isStopping
     try await withGracefulShutdownHandler {
@@ -76,10 +77,12 @@ package struct APIServer: Service {
     let router = Router(context: APIContext.self)
     router.add(middleware: RequestAccounting(metrics: node.metrics, clock: clock))
     probes.addRoutes(to: router)
-    hrana.addRoutes(to: router)
+    let anywhere = ShardRouter(node: node)
+    hrana.addRoutes(
+      to: router.group().add(middleware: ShardForwarding(router: anywhere, access: probes.access, surface: .sql)))
     let admin = router.group("v1").add(
       middleware: ReplayCache(clock: clock, requestBytesMax: node.configuration.limits.adminRequestBytes))
-    AdminService(node: node, access: probes.access).addRoutes(to: admin)
+    AdminService(node: node, access: probes.access, anywhere: anywhere).addRoutes(to: admin)
     return router.buildResponder()
   }
 

@@ -6,16 +6,18 @@ import Threads
 
 extension Engine {
   /// Runs `body` on the last published state; it waits for no writer, and no writer for it.
-  /// `.moved` when `source` is the primary, and this node is not.
+  /// `.moved` when `source` is the primary, and this node is not; and when `confirm`, asked once that state is pinned,
+  /// says that it may not be shown.
   package func read<T: Sendable>(
-    _ id: AccountID, from source: ReadSource = .primary, _ body: @escaping @Sendable (Connection) throws -> T
+    _ id: AccountID, from source: ReadSource = .primary, confirm: (@Sendable () -> Bool)? = nil,
+    _ body: @escaping @Sendable (Connection) throws -> T
   ) async throws -> Answer<T> {
     for attempt in 0..<3 {
       let shard = try await shard(id)
       shard.state.with { $0.users += 1 }
       defer { shard.state.with { $0.users -= 1 } }
       do {
-        let (value, position) = try await shard.onReader { try shard.readNow(from: source, body) }
+        let (value, position) = try await shard.onReader { try shard.readNow(from: source, confirm: confirm, body) }
         return Answer(value: value, position: position, replayed: false)
       } catch let error as StoreError where error.code == .closed && attempt < 2 { continue }
     }
@@ -116,6 +118,9 @@ extension Engine {
   }
 
   package func pinNow(_ id: AccountID) throws -> PinnedView { try PinnedView(try openNow(id)) }
+
+  /// The position that a new reader would see; nil for an account that is not open.
+  package func publishedIfOpen(_ id: AccountID) -> Position? { openShard(id)?.pages.published }
 
   /// The position that a new reader would see.
   package func published(_ id: AccountID) throws(StoreError) -> Position { try openNow(id).pages.published }

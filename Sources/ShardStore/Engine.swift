@@ -224,6 +224,8 @@ package final class Engine: Sendable {
     }
   }
 
+  func openShard(_ id: AccountID) -> Shard? { entries.with { $0[id] }?.state.with { $0.shard } }
+
   func directory(of id: AccountID) -> String { "\(configuration.accountsDirectory)/\(id)" }
 
   var openShards: [Shard] { entries.with { Array($0.values) }.compactMap { $0.state.with { $0.shard } } }

@@ -14,7 +14,9 @@ package enum ReadSource: Sendable {
 
 extension Shard {
   /// Runs `body` on a read connection inside one read transaction. Blocks; belongs on a reader's thread.
-  func readNow<T>(from source: ReadSource = .primary, _ body: (Connection) throws -> T) throws -> (T, Position) {
+  func readNow<T>(
+    from source: ReadSource = .primary, confirm: (() -> Bool)? = nil, _ body: (Connection) throws -> T
+  ) throws -> (T, Position) {
     if let failure = state.with({ $0.failure }), failure.code != .diskFull { throw failure }
     for attempt in 0..<3 {
       let connection = try borrowReader()
@@ -26,6 +28,7 @@ extension Shard {
         let position = (connection.pageSession as? StoreSession)?.pinned ?? .start
         // After the pin: what was published when it was taken is all that anybody was told of.
         if source == .primary { try checkServes() }
+        if confirm?() == false { throw Self.moved }
         let value = try body(connection)
         if !connection.isAutocommit { try connection.execute("ROLLBACK") }
         give(connection)

@@ -34,7 +34,7 @@ private final class MovedClock: StoreClock {
 
   @Test("batons are 256 random bits")
   func batons() {
-    let drawn = Set((0..<100).map { _ in StreamRegistry.drawBaton() })
+    let drawn = Set((0..<100).map { _ in registry.drawBaton() })
     #expect(drawn.count == 100 && drawn.allSatisfy { $0.utf8.count == 64 })
   }
 

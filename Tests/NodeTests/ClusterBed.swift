@@ -36,6 +36,7 @@ final class ClusterBed {
     configuration.name = name
     configuration.region = region
     configuration.listen.api.port = Int(Ports.next())
+    configuration.listen.s3.port = 0
     configuration.listen.fabric.port = Int(Ports.next())
     configuration.control.engine = .etcd
     configuration.control.endpoints = [etcd.endpoint]

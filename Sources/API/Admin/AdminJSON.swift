@@ -19,6 +19,14 @@ enum AdminJSON {
       body: ResponseBody(byteBuffer: ByteBuffer(bytes: try bytes(value))))
   }
 
+  /// An empty body is an empty object.
+  static func decode<T: Decodable>(_: T.Type, from buffer: ByteBuffer) throws -> T {
+    let decoder = JSONDecoder()
+    decoder.keyDecodingStrategy = .convertFromSnakeCase
+    return try decoder.decode(
+      T.self, from: buffer.readableBytes == 0 ? Data("{}".utf8) : Data(buffer.readableBytesView))
+  }
+
   /// Reads a request's body of at most `limit` bytes. An empty body is an empty object.
   static func body<T: Decodable>(_: T.Type, of request: Request, limit: Int) async throws -> T {
     let buffer: ByteBuffer
@@ -27,11 +35,8 @@ enum AdminJSON {
     } catch is NIOTooManyBytesError {
       throw APIError(.contentTooLarge, code: "tooLarge", "the request is larger than the node accepts")
     }
-    let decoder = JSONDecoder()
-    decoder.keyDecodingStrategy = .convertFromSnakeCase
-    let bytes = buffer.readableBytes == 0 ? Data("{}".utf8) : Data(buffer.readableBytesView)
     do {
-      return try decoder.decode(T.self, from: bytes)
+      return try decode(T.self, from: buffer)
     } catch DecodingError.keyNotFound(let key, _) {
       throw APIError(.badRequest, code: "invalid", "the field \(key.stringValue) is missing")
     } catch DecodingError.typeMismatch(_, let context), DecodingError.valueNotFound(_, let context) {

@@ -55,11 +55,18 @@ extension AdminService {
       try access.administrator(.backup, request, context)
       return try await restore(request, context, account: context.parameters.get("account"))
     }
-    router.post("restores") { request, context in
+  }
+
+  /// The account stands in the body.
+  func addRestoreRoute(to router: RouterGroup<APIContext>) {
+    let shards = router.group().add(
+      middleware: ShardForwarding(router: anywhere, access: access, surface: .admin) { _, body in
+        (try? AdminJSON.decode(RestoreBody.self, from: body))?.account
+      })
+    shards.post("restores") { request, context in
       try access.administrator(.backup, request, context)
       return try await restore(request, context, account: nil)
     }
-    addJobRoutes(to: router)
   }
 
   private func restore(_ request: Request, _ context: APIContext, account: String?) async throws -> Response {
@@ -75,15 +82,16 @@ extension AdminService {
           dryRun: wanted.dryRun ?? false)))
   }
 
-  private func addJobRoutes(to router: RouterGroup<APIContext>) {
+  func addJobRoutes(to router: RouterGroup<APIContext>) {
     router.get("jobs") { request, context in
       try access.administrator(.read, request, context)
       return try AdminJSON.response(JobsReply(jobs: node.allJobs().map(JobReply.init)))
     }
-    router.get("jobs/:job") { request, context in
+    let anyNode = router.group().add(middleware: JobForwarding(router: anywhere, access: access))
+    anyNode.get("jobs/:job") { request, context in
       try AdminJSON.response(JobReply(job(request, context)))
     }
-    router.get("jobs/:job/events") { request, context in
+    anyNode.get("jobs/:job/events") { request, context in
       let id = try job(request, context).id
       return Response(
         status: .ok, headers: [.contentType: "text/event-stream", .cacheControl: "no-store"],

@@ -36,6 +36,9 @@ extension AdminService {
       context.logger.info("key revoked", metadata: ["account": "\(record.id)", "key": "\(key)"])
       return Response(status: .noContent)
     }
+  }
+
+  func addRecoveryRoute(to router: RouterGroup<APIContext>) {
     router.post("accounts/:account/recovery") { request, context in
       let record = try access.account(.keys, ownerToo: false, request, context)
       let wanted = try await body(RecoveryRequest.self, of: request, context)

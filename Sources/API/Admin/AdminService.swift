@@ -11,11 +11,17 @@ import Node
 struct AdminService: Sendable {
   let node: NodeService
   let access: Access
+  let anywhere: ShardRouter
 
   func addRoutes(to router: RouterGroup<APIContext>) {
+    let shards = router.group().add(
+      middleware: ShardForwarding(router: anywhere, access: access, surface: .admin))
     addAccountRoutes(to: router)
     addKeyRoutes(to: router)
-    addBackupRoutes(to: router)
+    addRecoveryRoute(to: shards)
+    addBackupRoutes(to: shards)
+    addRestoreRoute(to: router)
+    addJobRoutes(to: router)
     addTokenRoutes(to: router)
     addClusterRoutes(to: router)
     router.get("node") { request, context in

@@ -85,7 +85,7 @@ struct ReplayCache: RouterMiddleware {
     guard let found else { return nil }
     guard found.requestHash == hash else {
       throw APIError(
-        .unprocessableContent, code: "idempotency", "this Idempotency-Key was used for another request", applied: false)
+        .unprocessableContent, code: "idempotency", "this Idempotency-Key was used for another request", applied: .no)
     }
     guard let reply = found.reply else {
       throw APIError(.conflict, code: "idempotency", "the first request with this Idempotency-Key still runs")

@@ -7,8 +7,13 @@ import Node
 import ShardStore
 
 struct APIError: Error {
+  /// What is known of a refused write.
+  enum Applied: Sendable {
+    case no, unknown
+  }
+
   private enum Body {
-    case problem(code: String, detail: String, applied: Bool?)
+    case problem(code: String, detail: String, applied: Applied?)
     case hrana(HranaError)
   }
 
@@ -17,7 +22,7 @@ struct APIError: Error {
   var retryAfterSeconds: Int?
 
   /// A problem. `applied` says of a refused write whether it was applied; nil when there was no write.
-  init(_ status: HTTPResponse.Status, code: String, _ detail: String, applied: Bool? = nil) {
+  init(_ status: HTTPResponse.Status, code: String, _ detail: String, applied: Applied? = nil) {
     self.status = status
     body = .problem(code: code, detail: detail, applied: applied)
   }
@@ -47,11 +52,20 @@ struct APIError: Error {
     switch error {
     case let error as APIError: self = error
     case let error as NodeError: self.init(error)
-    case let error as StoreError where error.code == .busy || error.code == .closed:
+    case let error as RoutingFailure: self = error.problem
+    case let error as StoreError where [.busy, .closed, .moved].contains(error.code):
       self.init(.serviceUnavailable, code: "unavailable", error.message)
       retryAfterSeconds = 1
     case let error as HTTPError: self.init(error.status, code: "http", error.status.reasonPhrase)
     default: self.init(.internalServerError, code: "internal", "the request failed inside the node")
+    }
+  }
+
+  /// The sentence that it says.
+  var detail: String {
+    switch body {
+    case .problem(_, let detail, _): detail
+    case .hrana(let error): error.message
     }
   }
 
@@ -70,7 +84,10 @@ struct APIError: Error {
       json.string(detail)
       if let applied {
         json.raw(#","applied":"#)
-        json.bool(applied)
+        switch applied {
+        case .no: json.bool(false)
+        case .unknown: json.string("unknown")
+        }
       }
       json.raw("}")
       fields[.contentType] = "application/problem+json"

@@ -14,6 +14,8 @@ struct DatabaseGrant: Sendable {
   let account: AccountID
   /// Names the credential, not its secret.
   let credential: String
+  /// By what right this node answers; nil on a node that stands alone.
+  let serving: Serving?
 }
 
 struct Access: Sendable {
@@ -31,6 +33,21 @@ struct Access: Sendable {
     return principal
   }
 
+  /// As `principal`, for a look ahead: nothing is refused, counted or logged here.
+  func known(_ request: Request) -> Principal? {
+    guard let parts = request.headers[.authorization]?.split(separator: " ", maxSplits: 1), parts.count == 2,
+      parts[0].lowercased() == "bearer", parts[1].utf8.count <= 1024
+    else { return nil }
+    return node.authenticate(bearer: String(parts[1]))
+  }
+
+  /// The account that `name` means, or whose archive it does, if `principal` may know of it.
+  func routed(_ name: String, _ principal: Principal) -> AccountRecord? {
+    guard let record = node.archivedOrLiving(name) else { return nil }
+    guard case .account(let id, _) = principal else { return record }
+    return record.id == id && record.isActive ? record : nil
+  }
+
   /// SQL on the account of the path.
   func database(_ request: Request, _ context: APIContext) throws(APIError) -> DatabaseGrant {
     let principal = try principal(request, context)
@@ -38,6 +55,7 @@ struct Access: Sendable {
     let hidden = APIError(.notFound, HranaError("NOT_FOUND", "there is no such account, or the token does not open it"))
     guard let record, record.isActive else { throw hidden }
     let held = { () throws(APIError) in
+      guard context.serving == nil else { return }
       do throws(NodeError) { try node.checkHeld(record) } catch {
         throw APIError(.misdirectedRequest, HranaError("NOT_APPLIED_ELSEWHERE", error.message))
       }
@@ -46,11 +64,11 @@ struct Access: Sendable {
     case .account(let id, let keyID):
       guard id == record.id else { throw hidden }
       try held()
-      return DatabaseGrant(account: id, credential: "key \(keyID)")
+      return DatabaseGrant(account: id, credential: "key \(keyID)", serving: context.serving)
     case .admin(let name, _):
       guard principal.allows(.data) else { throw hidden }
       try held()
-      return DatabaseGrant(account: record.id, credential: "administrator \(name)")
+      return DatabaseGrant(account: record.id, credential: "administrator \(name)", serving: context.serving)
     }
   }
 
@@ -85,7 +103,7 @@ struct Access: Sendable {
     node.metrics.counter("komora_authentication_failures_total", [("surface", "api")]).increment()
     context.logger.notice(
       "authentication failed",
-      metadata: ["reason": "\(reason)", "from": "\(context.remoteAddress?.ipAddress ?? "unknown")"])
+      metadata: ["reason": "\(reason)", "from": "\(context.clientAddress ?? "unknown")"])
     return APIError(.unauthorized, code: "unauthorized", "a valid bearer token is needed")
   }
 }

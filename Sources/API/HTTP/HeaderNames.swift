@@ -5,6 +5,9 @@ import HTTPTypes
 extension HTTPField.Name {
   static let komoraPosition = Self("Komora-Position")!
   static let komoraNode = Self("Komora-Node")!
+  static let komoraAtLeast = Self("Komora-At-Least")!
+  static let komoraStaleness = Self("Komora-Staleness")!
+  static let komoraDeadline = Self("Komora-Deadline")!
   static let idempotencyKey = Self("Idempotency-Key")!
   static let amazonRequestID = Self("x-amz-request-id")!
 }

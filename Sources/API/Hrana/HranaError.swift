@@ -18,6 +18,9 @@ package struct HranaError: Error, Sendable, Equatable {
   /// A result that does not fit into a reply.
   package static let tooLarge = "RESPONSE_TOO_LARGE"
 
+  /// This node does not lead the account, or no longer: certainly not applied here.
+  package var isMoved: Bool { code == "MOVED" || code == "NOT_APPLIED_MOVED" }
+
   package init(_ error: SQLiteError) { self.init(error.name, error.message) }
 
   /// `writing`: the request may have changed something, so the code must say whether it did.
@@ -36,6 +39,7 @@ package struct HranaError: Error, Sendable, Equatable {
     case .notFound, .exists: name = "ACCOUNT"
     case .wrongKey: name = "WRONG_KEY"
     case .closed: name = "CLOSED"
+    case .moved: name = "MOVED"
     case .damaged: (name, unknown) = ("DAMAGED", true)
     case .io: (name, unknown) = ("IO", true)
     }

@@ -16,6 +16,7 @@ extension HranaExecutor {
   mutating func runInSession<T: Sendable>(
     writes: Bool, keeping: Bool = false, _ body: @escaping @Sendable (Connection) throws -> T
   ) async throws -> T {
+    try checkMayWrite()
     let session = try await openedSession()
     let left: Left<T>
     do {
@@ -28,6 +29,11 @@ extension HranaExecutor {
         return Left(
           outcome: outcome, isAutocommit: connection.isAutocommit,
           isNeeded: try keeping || Self.isNeeded(connection))
+      }
+      if writes { noteWritten() }
+      // Its reads are of a pin of its own, taken while this node led; shown only while it still does.
+      if let serving, !writes, !serving.holds {
+        throw StoreError(.moved, "this node no longer leads the account; the transaction is gone, run it again")
       }
       note(answer.position)
       left = answer.value

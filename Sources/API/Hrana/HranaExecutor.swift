@@ -13,20 +13,26 @@ struct HranaExecutor: Sendable {
   let engine: Engine
   let registry: StreamRegistry
   let clock: any StoreClock
+  /// By what right this node answers; nil on a node that stands alone.
+  let serving: Serving?
   /// What is left for the rest of the request.
   var limits: SQLLimits
   var stream: HranaStream
   /// The newest position that an answer came from.
   private(set) var position: Position?
+  /// Something may have been changed: the request cannot be run a second time from its start.
+  private(set) var hasWritten = false
 
   init(
-    engine: Engine, registry: StreamRegistry, clock: any StoreClock, limits: SQLLimits, stream: HranaStream
+    engine: Engine, registry: StreamRegistry, clock: any StoreClock, limits: SQLLimits, stream: HranaStream,
+    serving: Serving? = nil
   ) {
     self.engine = engine
     self.registry = registry
     self.clock = clock
     self.limits = limits
     self.stream = stream
+    self.serving = serving
   }
 
   var isAutocommit: Bool { stream.session == nil || stream.isAutocommit }
@@ -89,7 +95,7 @@ struct HranaExecutor: Sendable {
         let result = try await execute(step.call, bytesMax: left)
         outcomes.append(.result(result))
         left -= outcomes[outcomes.count - 1].bytes
-      } catch  where error.code != HranaError.tooLarge {
+      } catch  where error.code != HranaError.tooLarge && (hasWritten || !error.isMoved) {
         outcomes.append(.error(error))
       }
     }
@@ -131,6 +137,7 @@ struct HranaExecutor: Sendable {
     let runner = runner(.writer, bytesMax: limits.resultBytes)
     let asTransaction = BatchRunner.isTransaction(steps)
     do {
+      try checkMayWrite()
       let answer = try await engine.write(stream.account, idempotency: idempotency) { connection in
         let batch = BatchRunner(steps: steps, runner: runner)
         let outcomes = try asTransaction ? batch.runAsMember(on: connection) : batch.run(after: [], on: connection)
@@ -138,6 +145,7 @@ struct HranaExecutor: Sendable {
         if outcomes.contains(where: \.isError) { throw BatchRunner.RolledBack(outcomes: outcomes) }
         return try Self.json(outcomes, isBatch: isBatch)
       }
+      hasWritten = true
       note(answer.position)
       return answer.value
     } catch let undone as BatchRunner.RolledBack {
@@ -200,7 +208,7 @@ struct HranaExecutor: Sendable {
 
   private mutating func read<T: Sendable>(_ body: @escaping @Sendable (Connection) throws -> T) async throws -> T {
     let last = stream.lastInsertRowID
-    let answer = try await engine.read(stream.account) { connection in
+    let answer = try await engine.read(stream.account, from: serving.source, confirm: serving.confirm) { connection in
       connection.startMember()
       connection.lastInsertRowID = last
       return try body(connection)
@@ -210,10 +218,20 @@ struct HranaExecutor: Sendable {
   }
 
   private mutating func write<T: Sendable>(_ body: @escaping @Sendable (Connection) throws -> T) async throws -> T {
+    try checkMayWrite()
     let answer = try await engine.write(stream.account, body)
+    hasWritten = true
     note(answer.position)
     return answer.value
   }
+
+  /// A standby only reads; whatever may be more than that goes to the primary.
+  func checkMayWrite() throws(StoreError) {
+    guard serving?.isStandby != true else { throw StoreError(.moved, "a standby answers reads only") }
+  }
+
+  /// A session has run: what it did may be seen from now on.
+  mutating func noteWritten() { hasWritten = true }
 
   mutating func note(_ newer: Position) {
     if let position, (position.epoch, position.index) >= (newer.epoch, newer.index) { return }

@@ -15,8 +15,10 @@ struct HranaPipeline: Sendable {
     self.idempotency = idempotency
   }
 
-  /// The JSON array of results.
-  mutating func run(_ requests: [StreamRequest]) async -> [UInt8] {
+  /// The JSON array of results. Throws when this node turns out not to lead the account before anything was changed, on a
+  /// stream that can go on elsewhere.
+  mutating func run(_ requests: [StreamRequest]) async throws(ShardMoved) -> [UInt8] {
+    let isMovable = executor.stream.isMovable
     var json = JSONText(capacity: 1024)
     json.raw("[")
     let bytesMax = executor.limits.resultBytes
@@ -31,6 +33,7 @@ struct HranaPipeline: Sendable {
         json.raw(response)
         json.raw("}")
       } catch {
+        if error.isMoved, isMovable, !executor.hasWritten { throw ShardMoved() }
         json.raw(#"{"type":"error","error":"#)
         json.error(error)
         json.raw("}")

@@ -24,15 +24,15 @@ struct HranaService: Sendable {
     limits = SQLLimits(node.configuration)
   }
 
-  func addRoutes(to router: Router<APIContext>) {
+  func addRoutes(to router: some RouterMethods<APIContext>) {
     for version in ["v2", "v3"] {
-      router.get("/db/:account/\(version)") { request, context in
+      router.get("db/:account/\(version)") { request, context in
         _ = try access.database(request, context)
         return Response(status: .ok)
       }
-      router.post("/db/:account/\(version)/pipeline", use: pipeline)
+      router.post("db/:account/\(version)/pipeline", use: pipeline)
     }
-    router.post("/db/:account/v3/cursor", use: cursor)
+    router.post("db/:account/v3/cursor", use: cursor)
   }
 
   @Sendable private func pipeline(_ request: Request, _ context: APIContext) async throws -> Response {
@@ -40,8 +40,13 @@ struct HranaService: Sendable {
     let (body, hash) = try await self.body(PipelineBody.self, of: request, context)
     var pipeline = HranaPipeline(
       try await executor(for: body.baton, grant), idempotency: try idempotency(request, hash))
-    let results = await pipeline.run(body.requests)
-    let baton = await giveBack(pipeline.executor, baton: pipeline.isClosed ? nil : StreamRegistry.drawBaton())
+    let results: [UInt8]
+    do throws(ShardMoved) { results = try await pipeline.run(body.requests) } catch {
+      // The same request may come back to here, with the baton that it came with.
+      _ = await giveBack(pipeline.executor, baton: body.baton)
+      throw error
+    }
+    let baton = await giveBack(pipeline.executor, baton: pipeline.isClosed ? nil : draw(pipeline.executor.stream))
     var json = JSONText(capacity: results.count + 128)
     json.raw(#"{"baton":"#)
     json.string(baton)
@@ -61,15 +66,18 @@ struct HranaService: Sendable {
         .badRequest, HranaError("NOT_APPLIED_IDEMPOTENCY", "an Idempotency-Key needs a pipeline, not a cursor"))
     }
     let executor = try await executor(for: body.baton, grant)
-    let baton = StreamRegistry.drawBaton()
+    let isMovable = executor.stream.isMovable
     var cursor = HranaCursor(executor)
     let lines: [UInt8]?
     do throws(HranaError) {
       lines = try await cursor.start(body.batch)
     } catch {
-      _ = await giveBack(cursor.executor, baton: nil)
+      let isMoved = error.isMoved && isMovable && !cursor.executor.hasWritten
+      _ = await giveBack(cursor.executor, baton: isMoved ? body.baton : nil)
+      if isMoved { throw ShardMoved() }
       throw APIError(.badRequest, error)
     }
+    let baton = lines == nil ? registry.drawBaton() : draw(cursor.executor.stream)
     // From here on the registry has the stream: a reply that is never written leaves nothing open.
     let kept = await giveBack(cursor.executor, baton: baton)
     var json = JSONText(capacity: (lines?.count ?? 0) + 128)
@@ -129,15 +137,31 @@ struct HranaService: Sendable {
   private func executor(for baton: String?, _ grant: DatabaseGrant) async throws -> HranaExecutor {
     var stream = HranaStream(account: grant.account, credential: grant.credential)
     if let baton {
-      guard let found = await registry.take(baton, account: grant.account, credential: grant.credential) else {
-        throw APIError(
-          .badRequest,
-          HranaError("STREAM_EXPIRED", "the stream has ended: its baton is old, unknown or was used already"))
+      if let found = await registry.take(baton, account: grant.account, credential: grant.credential) {
+        stream = found
+      } else {
+        guard let foreign = Baton(baton), registry.isForeign(foreign) else {
+          throw APIError(
+            .badRequest,
+            HranaError("STREAM_EXPIRED", "the stream has ended: its baton is old, unknown or was used already"))
+        }
+        guard let number = foreign.lastInsertRowID else { throw Self.lostStream }
+        stream.lastInsertRowID = number
       }
-      stream = found
     }
     return HranaExecutor(
-      engine: node.engine, registry: registry, clock: clock, limits: limits, stream: stream)
+      engine: node.engine, registry: registry, clock: clock, limits: limits, stream: stream, serving: grant.serving)
+  }
+
+  private static let lostStream = APIError(
+    .badRequest,
+    HranaError(
+      "NOT_APPLIED_STREAM_EXPIRED",
+      "the stream was held by a node that no longer leads the account, or has started anew: its transaction was rolled "
+        + "back, and nothing of this request was applied; begin again on a new stream"))
+
+  private func draw(_ stream: HranaStream) -> String {
+    registry.drawBaton(lastInsertRowID: stream.isMovable ? stream.lastInsertRowID : nil)
   }
 
   /// Keeps the stream for its next request under `baton`; closes it without one. Gives the baton that holds.
@@ -173,7 +197,7 @@ struct HranaService: Sendable {
     do {
       buffer = try await request.body.collect(upTo: node.configuration.limits.sqlRequestBytes)
     } catch is NIOTooManyBytesError {
-      throw APIError(.contentTooLarge, HranaError("REQUEST_TOO_LARGE", "the request is larger than the node accepts"))
+      throw Self.tooLarge
     }
     let bytes = Array(buffer.readableBytesView)
     do {
@@ -182,6 +206,9 @@ struct HranaService: Sendable {
       throw APIError(.badRequest, HranaError("HRANA_PROTOCOL", "the request is not valid Hrana: \(Self.reason(error))"))
     }
   }
+
+  static let tooLarge = APIError(
+    .contentTooLarge, HranaError("REQUEST_TOO_LARGE", "the request is larger than the node accepts"))
 
   /// What is wrong, without any of the content.
   private static func reason(_ error: any Error) -> String {

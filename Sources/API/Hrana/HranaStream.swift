@@ -29,6 +29,9 @@ package struct HranaStream: Sendable {
     self.credential = credential
   }
 
+  /// It holds nothing that is bound to this process.
+  var isMovable: Bool { session == nil && storedSQL.isEmpty }
+
   package mutating func store(_ id: Int32, _ sql: String) throws(HranaError) {
     guard storedSQL[id] == nil else { throw HranaError("SQL_STORE_EXISTS", "a text of this number is stored already") }
     guard storedSQL.count < Self.storedCountMax, storedBytes + sql.utf8.count <= Self.storedBytesMax else {

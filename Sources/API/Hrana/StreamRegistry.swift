@@ -1,6 +1,6 @@
 // Streams between two requests, by baton.
 //
-// A baton is 256 random bits, good for one request of the credential that got it. While a request runs, its stream is
+// A baton is good for one request of the credential that got it; what it says is in `Baton`. While a request runs, its stream is
 // in nobody's hands but the request's, so two requests never run on one stream. A cursor's reply names the next baton
 // before the batch has ended: a request that comes with it waits for the stream. Sessions are scarce: an account may
 // have a number of them, and one that pauses too long is closed, which rolls its transaction back.
@@ -59,13 +59,23 @@ package final class StreamRegistry: Sendable {
   private let limits: Limits
   private let clock: any StoreClock
   private let state = Lock(State())
+  /// Drawn at its start.
+  private let owner: UInt64
 
   package init(limits: Limits, clock: any StoreClock) {
     self.limits = limits
     self.clock = clock
+    var random = SystemRandom()
+    owner = random.next()
   }
 
-  package static func drawBaton() -> String { SystemRandom.bytes(32).hex }
+  /// For a stream that stays here, or that can go on anywhere with its last row id.
+  package func drawBaton(lastInsertRowID: Int64? = nil) -> String {
+    Baton(owner: owner, lastInsertRowID: lastInsertRowID).text
+  }
+
+  /// Whether another process made the baton, or this one in an earlier life.
+  package func isForeign(_ baton: Baton) -> Bool { baton.owner != owner }
 
   /// Takes the stream of a baton, which is used up; waits while its cursor is being written. Nil when there is none, or
   /// it is somebody else's.

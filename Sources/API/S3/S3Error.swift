@@ -42,7 +42,7 @@ package struct S3Error: Error, Sendable, Equatable {
 
   init(_ error: StoreError) {
     switch error.code {
-    case .busy, .closed, .snapshotTooOld, .notApplied: self.init(.serviceUnavailable, "SlowDown", error.message)
+    case .busy, .closed, .snapshotTooOld, .notApplied, .moved: self.init(.serviceUnavailable, "SlowDown", error.message)
     case .diskFull: self.init(.serviceUnavailable, "ServiceUnavailable", error.message)
     case .quota: self.init(.forbidden, "QuotaExceeded", error.message)
     case .refused: self.init(.forbidden, "AccessDenied", error.message)
@@ -61,6 +61,8 @@ package struct S3Error: Error, Sendable, Equatable {
     case let error as S3Error: self = error
     case let error as SigV4Error: self.init(error)
     case let error as StoreError: self.init(error)
+    case let error as RoutingFailure: self = error.s3
+    case let error as APIError: self.init(error.status, "InvalidArgument", error.detail)
     default: self.init(.internalServerError, "InternalError", "The request failed inside the node.")
     }
   }

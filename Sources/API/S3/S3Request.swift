@@ -6,8 +6,8 @@ import Node
 import SigV4
 
 struct S3Request: Sendable {
-  let request: Request
-  let context: APIContext
+  var request: Request
+  var context: APIContext
   let signed: SignedRequest
   let verified: VerifiedSignature
   let account: AccountRecord
@@ -44,6 +44,9 @@ struct S3Request: Sendable {
       }
     }
   }
+
+  /// By what right this node answers; nil on a node that stands alone.
+  var serving: Serving? { context.serving }
 
   var isHead: Bool { request.method == .head }
 }

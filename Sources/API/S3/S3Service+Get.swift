@@ -21,7 +21,9 @@ extension S3Service {
     try request.allowOnly(Set(Self.overrides.keys))
     try request.refuseUnknownReads()
     let (account, key) = (request.account.id, request.key)
-    let answer = try await node.engine.read(account) { try RecordingCatalog.get($0, key: key) }
+    let answer = try await node.engine.read(account, from: request.serving.source, confirm: request.serving.confirm) {
+      try RecordingCatalog.get($0, key: key)
+    }
     guard let row = answer.value else { throw S3Error.noSuchKey }
     try ObjectConditions(request.request.headers).checkRead(etag: row.etag, modified: row.createdAt / 1_000_000)
 

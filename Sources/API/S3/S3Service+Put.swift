@@ -78,7 +78,9 @@ extension S3Service {
   private func checkNow(_ conditions: ObjectConditions, _ request: S3Request) async throws {
     guard request.signed["if-match"] != nil || request.signed["if-none-match"] != nil else { return }
     let key = request.key
-    let answer = try await node.engine.read(request.account.id) { try RecordingCatalog.get($0, key: key)?.etag }
+    let answer = try await node.engine.read(request.account.id, from: request.serving.source, confirm: request.serving.confirm) {
+      try RecordingCatalog.get($0, key: key)?.etag
+    }
     try conditions.checkWrite(etag: answer.value)
   }
 
@@ -105,12 +107,5 @@ extension S3Service {
       throw S3Error(.badRequest, "InvalidDigest", "The Content-MD5 is not a valid one.")
     }
     return bytes
-  }
-}
-
-extension APIContext {
-  /// Tells a client that waits with its body to send it.
-  func askForBody() async throws {
-    try await channel.triggerUserOutboundEvent(ContinueHandler.BodyWanted()).get()
   }
 }

@@ -32,8 +32,9 @@ struct S3Service: HTTPResponder {
       }
       response = refusal(shown, request, id)
     }
-    response.headers[.amazonRequestID] = id
-    response.headers[.komoraNode] = node.configuration.name
+    // What another node answered keeps that node's name and number.
+    if response.headers[.amazonRequestID] == nil { response.headers[.amazonRequestID] = id }
+    if response.headers[.komoraNode] == nil { response.headers[.komoraNode] = node.configuration.name }
     let status = response.status.code
     RequestFigures(node.metrics).note(
       surface: "s3", status: status, nanoseconds: clock.monotonicNanoseconds() - began)
@@ -58,10 +59,12 @@ struct S3Service: HTTPResponder {
       return try listBuckets(checked)
     }
     guard checked.bucket == checked.account.name, checked.account.isActive else { throw S3Error.accessDenied }
-    do throws(NodeError) { try node.checkHeld(checked.account) } catch {
-      throw S3Error(.misdirectedRequest, "PermanentRedirect", error.message)
-    }
-    return checked.key.isEmpty ? try await bucket(checked) : try await object(checked)
+    if node.standsAlone { return try await answer(checked) }
+    return try await answerAnywhere(checked)
+  }
+
+  func answer(_ request: S3Request) async throws -> Response {
+    request.key.isEmpty ? try await bucket(request) : try await object(request)
   }
 
   /// Who asks, and that the head of the request is theirs.
@@ -91,7 +94,7 @@ struct S3Service: HTTPResponder {
     node.metrics.counter("komora_authentication_failures_total", [("surface", "s3")]).increment()
     context.logger.notice(
       "authentication failed",
-      metadata: ["reason": "\(reason)", "from": "\(context.remoteAddress?.ipAddress ?? "unknown")"])
+      metadata: ["reason": "\(reason)", "from": "\(context.clientAddress ?? "unknown")"])
   }
 
   private func bucket(_ request: S3Request) async throws -> Response {

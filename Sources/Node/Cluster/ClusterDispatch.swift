@@ -10,9 +10,18 @@ import UVLoop
 final class ClusterDispatch: FabricService {
   typealias Answer = @Sendable (_ question: [UInt8], _ peer: X509Identity) async -> [UInt8]?
 
+  /// Serves a method that is spoken as a channel.
+  struct Channel: Sendable {
+    var roles: Set<X509Identity.Role> = [.node]
+    /// While this is false the method may not be asked.
+    var isOpen: @Sendable () -> Bool = { true }
+    var serve: @Sendable (FabricChannel, X509Identity) async -> Void
+  }
+
   struct Handlers: Sendable {
     var membership: MembershipService?
     var answers: [UInt16: Answer] = [:]
+    var channels: [UInt16: Channel] = [:]
     var join: (@Sendable ([UInt8], SocketAddress?) async -> [UInt8]?)?
   }
 
@@ -20,9 +29,19 @@ final class ClusterDispatch: FabricService {
 
   func set(_ change: (inout Handlers) -> Void) { handlers.with { change(&$0) } }
 
-  /// Nodes may ask each other everything here; clients, nothing yet.
+  /// Nodes may ask each other everything here; whom a channel is for, it says itself.
   func permits(_ method: UInt16, to peer: X509Identity) -> Bool {
-    peer.role == .node && (method == FabricMethod.pushPull.rawValue || handlers.with { $0.answers[method] != nil })
+    if let channel = handlers.with({ $0.channels[method] }) { return channel.roles.contains(peer.role) && channel.isOpen() }
+    return peer.role == .node
+      && (method == FabricMethod.pushPull.rawValue || handlers.with { $0.answers[method] != nil })
+  }
+
+  func shape(of method: UInt16) -> FabricShape {
+    handlers.with { $0.channels[method] != nil } ? .channel : .question
+  }
+
+  func serve(_ channel: FabricChannel, _ method: UInt16, from peer: X509Identity) async {
+    await handlers.with { $0.channels[method] }?.serve(channel, peer)
   }
 
   func answer(_ method: UInt16, _ question: [UInt8], from peer: X509Identity) async -> [UInt8]? {

@@ -14,6 +14,10 @@ enum FabricMethod: UInt16 {
   case deleteAccount = 7
   /// To start a member of the control store.
   case controlMember = 5
+  /// A client's request, for the node that leads its account; a channel.
+  case forward = 8
+  /// Account requests of a program that has a certificate of the role client; a channel.
+  case accountRequests = 9
   /// Of a node that has no certificate yet, with an invitation.
   case join = 0xffff
 }

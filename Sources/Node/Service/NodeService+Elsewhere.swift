@@ -35,13 +35,30 @@ private struct AccountAnswer: Codable {
 extension NodeService {
   func isHere(_ record: AccountRecord) -> Bool { record.primary == nil || record.primary == nodeID }
 
-  /// Throws `.elsewhere`, naming the node to ask, when another node holds the account.
+  /// Where requests of the account go; for one that is deleted, where its archive is.
+  package func route(of record: AccountRecord) -> ShardRoute {
+    if record.state == .active { return routing.route(record.id) }
+    return RecordRouting(control: control, node: nodeID).route(record.id)
+  }
+
+  /// Whether this node leads it, as far as it knows.
+  package func leads(_ record: AccountRecord) -> Bool { if case .here = route(of: record) { true } else { false } }
+
+  /// The account of that name or, when it is deleted, the one whose archive the name means.
+  package func archivedOrLiving(_ name: String) -> AccountRecord? { control.view.with { $0.archived(name) } }
+
+  /// Throws `.elsewhere`, naming the node to ask, when another node leads the account.
   package func checkHeld(_ record: AccountRecord) throws(NodeError) {
-    guard let primary = record.primary, primary != nodeID else { return }
-    guard let node = control.view.with({ $0[primary]?.record }) else {
-      throw NodeError(.elsewhere, "the account is held by a node that the cluster no longer knows: restore it")
+    switch route(of: record) {
+    case .here: return
+    case .nobody:
+      throw NodeError(.unavailable, "nobody leads the account at this moment: try again in a moment")
+    case .node(let id):
+      guard let node = control.view.with({ $0[id]?.record }) else {
+        throw NodeError(.elsewhere, "the account is held by a node that the cluster no longer knows: restore it")
+      }
+      throw NodeError(.elsewhere, "the account is held by \(node.name): ask \(node.url)")
     }
-    throw NodeError(.elsewhere, "the account is held by \(node.name): ask \(node.url)")
   }
 
   // MARK: asking

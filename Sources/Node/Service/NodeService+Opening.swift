@@ -47,6 +47,7 @@ extension NodeService {
     try await adopt()
     if let cluster {
       serveAccounts(cluster)
+      serveForwarded(cluster)
       try await cluster.start()
     }
     try await finishInterrupted()
@@ -266,6 +267,10 @@ extension NodeService {
     metrics.describe("komora_snapshot_seconds", "How long snapshots took")
     metrics.describe("komora_restores_total", "Restores that ended, by outcome")
     metrics.describe("komora_accounts", "Accounts by state")
+    metrics.describe("komora_forwarded_requests_total", "Requests that this node passed on to another, by outcome")
+    metrics.describe("komora_forward_seconds", "How long a request that was passed on took to its reply's head")
+    metrics.describe("komora_held_requests_total", "Requests that waited until somebody led their account, by outcome")
+    metrics.describe("komora_standby_reads_total", "Reads that this node answered as a standby")
     metrics.describe("komora_archive_expiry_failures_total", "Archives of deleted accounts that could not be removed")
   }
 

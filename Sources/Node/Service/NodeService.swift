@@ -26,6 +26,7 @@ package final class NodeService: Sendable {
   let control: ControlDirectory
   /// Nil for a node that stands alone.
   let cluster: ClusterService?
+  let forwarding: Forwarding
   let lock: DirectoryLock
   let scheduler: Lock<Task<Void, Never>?>
 
@@ -53,6 +54,7 @@ package final class NodeService: Sendable {
     backups = parts.backups
     bootstrapTokenHash = parts.bootstrapTokenHash
     self.control = control
+    forwarding = Forwarding(RecordRouting(control: control, node: parts.nodeID))
     let (engine, path, kek) = (parts.engine, ClusterMaterial.path(parts.configuration.paths), parts.keyEncryption)
     let accountsMax = parts.configuration.limits.openAccountsCount
     cluster = try parts.material.map { material in

@@ -26,7 +26,8 @@ final class HTTPExchange: Sendable {
       tls.trustRoots = .file(ca)
     }
     var configuration = HTTPClient.Configuration(tlsConfiguration: tls)
-    configuration.timeout.connect = .seconds(10)
+    // A dead node must not keep a command from the next one.
+    configuration.timeout.connect = .seconds(2)
     // Answers are taken as they are: a redirect from a node would send the token elsewhere.
     configuration.redirectConfiguration = .disallow
     client = HTTPClient(eventLoopGroupProvider: .singleton, configuration: configuration)
