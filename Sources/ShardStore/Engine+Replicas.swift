@@ -21,6 +21,14 @@ extension Engine {
     try RecordCodec.parse(frame)
   }
 
+  /// Is the record what its checksum says?
+  package static func isWhole(_ record: SealedRecord) -> Bool {
+    let frame = record.frame
+    guard frame.count == record.header.frameBytes else { return false }
+    return RecordCodec.checksum(frame, frame.span.bytes.extracting(RecordHeader.byteCount..<frame.count))
+      == record.header.checksum
+  }
+
   /// Opens the account; where its log stands.
   package func standing(_ id: AccountID) async throws -> ReplicaStanding { try await shard(id).standing }
 

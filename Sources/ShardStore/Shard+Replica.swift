@@ -204,8 +204,9 @@ extension Shard {
   func store(_ records: [SealedRecord]) -> Bool {
     let starts = state.with { s -> Bool? in
       if s.closing { return nil }
-      guard let first = records.first, s.failure == nil, let replica = s.replica,
-        first.header.index == replica.handed.index + 1, first.header.previous == replica.handed.checksum
+      // Not the whole state: a second reference to its lists would have them copied.
+      guard let first = records.first, s.failure == nil, let handed = s.replica?.handed,
+        first.header.index == handed.index + 1, first.header.previous == handed.checksum
       else { return false }
       // Under the lock, so that the log gets them in the order in which they were handed.
       log.append(records.map { LogEntry(record: $0, owner: self) })
@@ -214,7 +215,7 @@ extension Shard {
       s.lastUse = environment.clock.monotonicNanoseconds()
       s.greatestEpoch = max(s.greatestEpoch, records.last!.header.epoch)
       defer { s.replica!.isApplying = true }
-      return !replica.isApplying
+      return !s.replica!.isApplying
     }
     guard let starts else { return false }
     if starts, !environment.runTurn({ self.apply() }) { withReplica { _, replica in replica.isApplying = false } }
