@@ -110,6 +110,10 @@ package final class BaseSource: Sendable {
 extension Engine {
   /// As primary: the account as it is now, for a new replica. Returns when a mark made for it is committed.
   package func baseSource(_ id: AccountID) async throws -> BaseSource {
+    try await reopening { try await self.makeBaseSource(id) }
+  }
+
+  private func makeBaseSource(_ id: AccountID) async throws -> BaseSource {
     let shard = try await shard(id)
     let view = try await shard.onReader { try PinnedView(shard) }
     let mark = try await shard.nextMark()

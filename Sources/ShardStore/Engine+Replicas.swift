@@ -34,12 +34,22 @@ extension Engine {
 
   /// Begins the epoch as primary: its first record is on its way when this returns. Requests are taken from then on.
   package func lead(_ id: AccountID, epoch: Epoch) async throws {
-    let shard = try await shard(id)
-    try await withCheckedThrowingContinuation { (continuation: CheckedContinuation<Void, any Error>) in
-      shard.lead(epoch) { error in
-        if let error { continuation.resume(throwing: error) } else { continuation.resume() }
+    try await reopening {
+      let shard = try await self.shard(id)
+      try await withCheckedThrowingContinuation { (continuation: CheckedContinuation<Void, any Error>) in
+        shard.lead(epoch) { error in
+          if let error { continuation.resume(throwing: error) } else { continuation.resume() }
+        }
       }
     }
+  }
+
+  /// An account that was idle may be closing just now.
+  func reopening<T: Sendable>(_ body: () async throws -> T) async throws -> T {
+    for _ in 0..<3 {
+      do { return try await body() } catch let error as StoreError where error.code == .closed { continue }
+    }
+    throw StoreError(.busy, "the account is opening and closing; try again")
   }
 
   /// Ends the epoch: writes that have not begun are refused as `.moved`; those on their way wait for what the next epoch
