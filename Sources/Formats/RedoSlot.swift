@@ -19,9 +19,12 @@ public struct RedoSlot: Sendable, Equatable {
   public var segmentsEnd: Position
   /// Greatest epoch that the shard has used.
   public var epoch: Epoch
+  /// Everything up to here is committed, and may be in the main file.
+  public var committed: LogIndex
 
   public init(
-    account: AccountID, sequence: UInt64, mark: Position, databasePages: UInt32, segmentsEnd: Position, epoch: Epoch
+    account: AccountID, sequence: UInt64, mark: Position, databasePages: UInt32, segmentsEnd: Position, epoch: Epoch,
+    committed: LogIndex = 0
   ) {
     self.account = account
     self.sequence = sequence
@@ -29,6 +32,7 @@ public struct RedoSlot: Sendable, Equatable {
     self.databasePages = databasePages
     self.segmentsEnd = segmentsEnd
     self.epoch = epoch
+    self.committed = committed
   }
 
   public func encode() -> [UInt8] {
@@ -45,6 +49,7 @@ public struct RedoSlot: Sendable, Equatable {
     }
     w.put(databasePages)
     w.put(epoch)
+    w.put(committed)
     w.put(raw: [UInt8](repeating: 0, count: Self.byteCount - 4 - w.bytes.count))
     w.put(CRC32C.checksum(w.bytes))
     return w.bytes
@@ -63,6 +68,7 @@ public struct RedoSlot: Sendable, Equatable {
       segmentsEnd = Position(epoch: try r.take(), index: try r.take(), checksum: try r.takeChecksum())
       databasePages = try r.take()
       epoch = try r.take()
+      committed = try r.take()
       let zeros = try r.take(raw: Self.byteCount - 4 - r.offset)
       let checksum: UInt32 = try r.take()
       guard checksum == CRC32C.checksum(Array(bytes[..<(Self.byteCount - 4)])), reserved == 0,

@@ -66,6 +66,9 @@ final class AccountLog: Sendable {
     if s.cut.map({ $0.index > place.index }) ?? true { s.cut = place }
   }
 
+  /// The last durable record.
+  var end: Position { state.with { $0.unsplit.last?.position ?? $0.cut ?? segments.end } }
+
   var isEmpty: Bool { state.with { $0.unsplit.isEmpty } }
   var unsplitBytes: Int { state.with { $0.unsplit.reduce(0) { $0 + $1.frame.count } } }
 

@@ -77,18 +77,29 @@ extension Engine {
     }
     guard opens else { return }
     _ = environment.runRead {
-      let shard = try? self.openNow(id)
-      entry.backlog.with { b in
-        // Without it they are lost, and will be sent again.
-        if let shard { for records in b { _ = shard.store(records) } }
-        b = []
+      do throws(StoreError) { _ = try self.openNow(id) } catch {
+        // They wait for whoever opens the account; replication sends again what is lost with them.
+        entry.backlog.with { $0 = [] }
+        if let log = entry.openLog { self.environment.sink.with { $0 }?.failed(id, end: log.end) }
       }
     }
   }
 
   /// Takes away what follows `position`, after it was put into quarantine.
   package func cut(_ id: AccountID, after position: Position) async throws {
-    try await onReader { try self.openNow(id).cut(after: position) }
+    try await onReader { try self.cutNow(id, after: position) }
+  }
+
+  // On the caller's thread, for simulations.
+
+  package func standingNow(_ id: AccountID) throws(StoreError) -> ReplicaStanding { try openNow(id).standing }
+
+  package func cutNow(_ id: AccountID, after position: Position) throws(StoreError) {
+    try openNow(id).cut(after: position)
+  }
+
+  package func leadNow(_ id: AccountID, epoch: Epoch, _ done: @escaping @Sendable (StoreError?) -> Void) {
+    do throws(StoreError) { try openNow(id).lead(epoch, done) } catch { done(error) }
   }
 
   /// Everything up to `position` is committed.

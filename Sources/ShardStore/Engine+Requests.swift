@@ -68,8 +68,10 @@ extension Engine {
   }
 
   /// As `read`, on the caller's thread.
-  package func readNow<T>(_ id: AccountID, _ body: (Connection) throws -> T) throws -> (T, Position) {
-    try openNow(id).readNow(body)
+  package func readNow<T>(
+    _ id: AccountID, from source: ReadSource = .primary, _ body: (Connection) throws -> T
+  ) throws -> (T, Position) {
+    try openNow(id).readNow(from: source, body)
   }
 
   /// A connection of its own, for transactions that span requests.

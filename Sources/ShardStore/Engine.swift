@@ -29,6 +29,14 @@ package final class Engine: Sendable {
 
     var openShard: Shard? { now.with { $0.shard } }
     var openLog: AccountLog? { now.with { $0.log } }
+    /// Shows it with the records that came meanwhile: nobody finds it without them.
+    func open(_ shard: Shard, _ log: AccountLog) {
+      backlog.with { waiting in
+        for records in waiting { _ = shard.store(records) }
+        waiting = []
+        show(shard, log)
+      }
+    }
     func show(_ shard: Shard?, _ log: AccountLog?) { now.with { $0 = (shard, log) } }
   }
 
@@ -216,7 +224,7 @@ package final class Engine: Sendable {
         id, directory: directory(of: id), disk: disk, kek: kek.with { $0 }, log: self.log, accountLog: log,
         environment: environment)
       s.shard = shard
-      entry.show(shard, log)
+      entry.open(shard, log)
       if !configuration.isReplicated, shard.pages.published.index == 0 || shard.pages.currentPages == 0 {
         shard.writeSchema()
       }

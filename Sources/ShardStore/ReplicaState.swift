@@ -68,17 +68,19 @@ struct ReplicaState {
     return tail[Int(index - first)].position
   }
 
-  /// Takes away what follows `position`; gives it.
-  mutating func cut(after position: Position) -> [SealedRecord] {
-    let gone = tail.filter { $0.header.index > position.index }
-    tail.removeLast(gone.count)
+  /// Takes away what follows `position`. Gives the last place before it at which a transaction ends: what is left of one
+  /// behind that is applied anew, once the rest of it has come.
+  mutating func cut(after position: Position, published: Position) -> Position {
+    tail.removeAll { $0.header.index > position.index }
     inLog.removeAll { $0.header.index > position.index }
-    toApply.removeAll { $0.header.index > position.index }
     group = [:]
     groupEpoch = 0
     cuts += 1
     handed = position
     if durable.index > position.index { durable = position }
-    return gone
+    return tail.last { !$0.header.continues }?.position ?? published
   }
+
+  /// What the versions up to `applied` do not hold is to be applied.
+  mutating func applyBehind(_ applied: LogIndex) { toApply = tail.filter { $0.header.index > applied }[...] }
 }

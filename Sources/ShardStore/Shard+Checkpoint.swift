@@ -120,13 +120,16 @@ extension Shard {
   }
 
   private func record(_ plan: CheckpointPlan) throws(StoreError) -> Bool {
-    let segmentsEnd = state.with { $0.replica == nil } ? accountLog.segments.end : plan.upTo
+    // A tail behind the commit point may be cut again.
+    let end = accountLog.segments.end
+    let segmentsEnd = end.index <= plan.upTo.index ? end : plan.upTo
     let epoch = state.with { $0.greatestEpoch }
     try redo.write { slot in
       slot.mark = plan.mark
       slot.databasePages = plan.pages
       slot.segmentsEnd = segmentsEnd
       slot.epoch = epoch
+      slot.committed = plan.upTo.index
     }
     pages.flushed(plan.upTo)
     state.with { $0.checkpoint = .idle }

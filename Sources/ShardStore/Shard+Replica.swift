@@ -40,14 +40,12 @@ extension Shard {
 
   /// What is not durable is gone from this log, and this node's epoch with it. Gives what the log shall drop.
   func logFailedAsReplica() -> Epoch {
-    let (jobs, quiet) = state.with { s in
-      let ended = endLead(&s)
-      let durable = s.replica!.durable
-      _ = s.replica!.cut(after: durable)
-      pages.drop(after: durable)
-      return ended
+    let (jobs, quiet, starts) = state.with { s in
+      let (jobs, quiet) = endLead(&s)
+      return (jobs, quiet, cut(after: s.replica!.durable, &s))
     }
     finishEnding(jobs, quiet)
+    if starts { startApplying() }
     return .max
   }
 
@@ -75,6 +73,10 @@ extension Shard {
     s.replica!.role = .leading(epoch)
     accountLog.role = .leading(epoch)
     s.replica!.isPaused = false
+    // What is left of a transaction whose end never came is void from here on.
+    let handed = s.replica!.handed
+    if pages.head.index < handed.index { pages.advance(to: handed, mark: false) }
+    s.replica!.group = [:]
     beginEpoch(epoch, .epoch, &s)
     return nil
   }
@@ -199,27 +201,68 @@ extension Shard {
 
   // MARK: following
 
-  /// Takes records that follow what was handed last; others are late news, and dropped. False when the account is closing:
-  /// they are for its next opening.
+  /// Takes records behind what was handed; those that are here already are passed over. What does not fit is late news, or
+  /// the caller's picture of this log is wrong: it is told where the log ends. False when the account is closing: they are
+  /// for its next opening.
   func store(_ records: [SealedRecord]) -> Bool {
     let starts = state.with { s -> Bool? in
       if s.closing { return nil }
-      // Not the whole state: a second reference to its lists would have them copied.
-      guard let first = records.first, s.failure == nil, let handed = s.replica?.handed,
-        first.header.index == handed.index + 1, first.header.previous == handed.checksum
-      else { return false }
+      let new = fitting(records, &s)
+      guard !new.isEmpty else { return false }
       // Under the lock, so that the log gets them in the order in which they were handed.
-      log.append(records.map { LogEntry(record: $0, owner: self) })
-      s.replica!.hand(records)
-      s.replica!.toApply.append(contentsOf: records)
+      log.append(new.map { LogEntry(record: $0, owner: self) })
+      s.replica!.hand(Array(new))
+      s.replica!.toApply.append(contentsOf: new)
       s.lastUse = environment.clock.monotonicNanoseconds()
-      s.greatestEpoch = max(s.greatestEpoch, records.last!.header.epoch)
+      s.greatestEpoch = max(s.greatestEpoch, new.last!.header.epoch)
       defer { s.replica!.isApplying = true }
       return !s.replica!.isApplying
     }
     guard let starts else { return false }
-    if starts, !environment.runTurn({ self.apply() }) { withReplica { _, replica in replica.isApplying = false } }
+    if starts { startApplying() }
     return true
+  }
+
+  /// After `isApplying` was set under the lock.
+  private func startApplying() {
+    if !environment.runTurn({ self.apply() }) { withReplica { _, replica in replica.isApplying = false } }
+  }
+
+  /// Forgets what follows `position`. True when what is left has to be applied anew, and somebody has to begin with it.
+  private func cut(after position: Position, _ s: inout State) -> Bool {
+    let whole = s.replica!.cut(after: position, published: pages.published)
+    s.writer = nil
+    pages.drop(after: whole)
+    s.replica!.applyBehind(pages.head.index)
+    guard !s.replica!.toApply.isEmpty, !s.replica!.isApplying else { return false }
+    s.replica!.isApplying = true
+    return true
+  }
+
+  /// Those of `records` that the log takes next; under the lock.
+  private func fitting(_ records: [SealedRecord], _ s: inout State) -> ArraySlice<SealedRecord> {
+    let published = pages.published
+    let isKnown: (RecordHeader) -> Bool = { [replica = s.replica!] header in
+      header.index <= published.index || replica.checksum(at: header.index) == header.checksum
+    }
+    let new = records.drop { isKnown($0.header) }
+    let sink = environment.sink.with { $0 }
+    guard let first = new.first?.header else {
+      sink?.synced(id, s.replica!.durable)
+      return []
+    }
+    let handed = s.replica!.handed
+    if s.failure == nil, first.index == handed.index + 1, first.previous == handed.checksum { return new }
+    if s.failure == nil, first.index <= handed.index,
+      let place = s.replica!.position(at: first.index - 1, published: published), place.checksum == first.previous
+    {
+      // After a failed write the caller no longer knew of this tail, which was never acknowledged.
+      // The caller starts applying: more is to come.
+      if cut(after: place, &s) { s.replica!.isApplying = false }
+      return new
+    }
+    sink?.failed(id, end: handed)
+    return []
   }
 
   /// Takes away what follows `position`, which a later epoch does not have; what it was goes into quarantine first.
@@ -232,11 +275,7 @@ extension Shard {
         .damaged, "account \(id): a primary cuts at \(position), but everything up to \(published) was committed")
     }
     if !gone.isEmpty { try Quarantine.keep(gone, disk: log.disk, directory: directory) }
-    withReplica { s, replica in
-      _ = replica.cut(after: position)
-      s.writer = nil
-      pages.drop(after: position)
-    }
+    if state.with({ s in cut(after: position, &s) }) { startApplying() }
   }
 
   /// Applies what was handed, in order, until nothing is left; then begins the epoch that is wanted.
@@ -295,13 +334,11 @@ extension Shard {
       }
       switch content {
       case .mark, .epoch: return pages.advance(to: record.position, mark: true)
-      case .recordings: return pages.advance(to: record.position, mark: false)
+      case .recordings: return
       case .pages: break
       }
       replica.group.merge(made) { $1 }
-      if header.continues {
-        pages.advance(to: record.position, mark: false)
-      } else {
+      if !header.continues {
         let all = replica.group.map { ($0.key, $0.value) }
         replica.group = [:]
         _ = pages.install(all, after: pages.head, at: record.position, pages: databasePages)
@@ -371,7 +408,7 @@ extension Shard {
 
   /// Takes what the segments hold behind the redo slot's mark, and publishes what is known to be committed.
   func replayAsReplica(from slot: RedoSlot) throws(StoreError) {
-    let known = max(slot.mark.index, slot.segmentsEnd.index, accountLog.committed)
+    let known = max(slot.mark.index, slot.committed, accountLog.committed)
     withReplica { _, replica in replica.committed = known }
     try accountLog.segments.read(from: slot.mark.index) { record throws(StoreError) in
       state.with { $0.greatestEpoch = max($0.greatestEpoch, record.header.epoch) }

@@ -159,6 +159,8 @@ extension Shard {
     pages.advance(to: record.position, mark: true)
     if kind == .mark { s.mark = record.position }
     hand([record], &s)
+    // This node may get records of its own epoch back from the next one's primary.
+    if s.replica != nil { _ = opener.with { try? $0.open(record) } }
   }
 
   /// Gives records to the log, and to whoever sends them to other nodes. Under the lock.

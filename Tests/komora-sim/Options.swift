@@ -8,11 +8,13 @@ struct Options {
   var from = 1
   var bug: (name: String, bug: PlantedBugs)?
   var isVerbose = false
+  var isReplicated = false
   var asksForHelp = false
 
   static var help: String {
     """
     komora-sim [--seeds N] [--from M] [--bug NAME] [--verbose]    N runs from seed M on, 100 from 1 if not said
+    komora-sim --replicas [--seeds N] …                           the same for accounts with voters on three disks
     komora-sim --seed N                                           one run with its trace
     bugs: \(StoreSimulation.bugs.map(\.name).joined(separator: " "))
     """
@@ -31,6 +33,7 @@ struct Options {
         seeds = 1
         isVerbose = true
       case "--verbose": isVerbose = true
+      case "--replicas": isReplicated = true
       case "--help", "-h": asksForHelp = true
       case "--bug":
         guard let name = rest.popFirst(), let bug = StoreSimulation.bugs.first(where: { $0.name == name }) else {

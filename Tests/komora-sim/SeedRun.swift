@@ -16,7 +16,7 @@ struct SeedRun {
     var failed = 0
     var ran = 0
     for seed in options.from..<(options.from + options.seeds) {
-      let outcome = StoreSimulation.run(seed: UInt64(seed), bugs: options.bug?.bug ?? [])
+      let outcome = run(seed: UInt64(seed))
       totals.add(outcome.totals)
       ran += 1
       if options.isVerbose { print("seed \(seed)\n" + outcome.trace.joined(separator: "\n")) }
@@ -29,6 +29,15 @@ struct SeedRun {
     return finish(totals, ran: ran, failed: failed)
   }
 
+  private func run(seed: UInt64) -> (violation: Violation?, trace: [String], totals: Totals) {
+    if options.isReplicated {
+      let world = ReplicaSimulation.run(seed: seed, bugs: options.bug?.bug ?? [])
+      return (world.violation, world.trace, world.totals)
+    }
+    let outcome = StoreSimulation.run(seed: seed, bugs: options.bug?.bug ?? [])
+    return (outcome.violation, outcome.trace, outcome.totals)
+  }
+
   private func finish(_ totals: Totals, ran: Int, failed: Int) -> Bool {
     if let bug = options.bug {
       print(failed > 0 ? "\(bug.name): convicted after \(ran) seeds" : "\(bug.name): not found in \(ran) seeds")
@@ -37,7 +46,7 @@ struct SeedRun {
     print(totals.listing.joined(separator: "\n"))
     print("disk: \(totals.disk)")
     var isComplete = true
-    if ran >= Self.completeRun, !totals.missing.isEmpty {
+    if ran >= Self.completeRun, !options.isReplicated, !totals.missing.isEmpty {
       isComplete = false
       print("never happened: \(totals.missing.joined(separator: "; "))")
     }
