@@ -34,8 +34,11 @@ package struct ClusterTotals: Sendable {
     "control store down", "control store slow", "control store compacted", "control store out of reach",
     "watches broken", "watch late", "watch compacted", "answer lost", "answer late", "transaction made late",
     "datagram corrupted",
-    "hand-over", "change of voters", "tail cut back", "crash before a promise was durable",
-    "crash before a record was durable", "crash of a primary",
+    "hand-over", "change of voters", "crash before a promise was durable",
+    "crash before a record was durable", "crash of a primary", "stale page", "damaged replica noticed",
+    "primary deposed", "promotion", "catch-up from the log", "catch-up from a base", "tail to quarantine",
+    "stream broken", "message of an earlier stream", "recordings demanded", "read answered by a standby",
+    "hand-over finished",
   ]
 
   package func missing(joint: Bool) -> [String] {

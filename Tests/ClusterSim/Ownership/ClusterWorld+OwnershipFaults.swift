@@ -22,10 +22,10 @@ extension ClusterWorld {
     case .loseDisk(let number): return loseDisk(number)
     case .emptyLog(let number): return emptyLog(number)
     case .localWriteFails(let number):
-      guard members[number].isUp, !isPaused(number),
-        let shard = ownership.owners[number].leads.firstIndex(where: { $0 != nil })
-      else { return false }
-      ownerStep(number, .localWriteFailed(account(shard)))
+      guard members[number].isUp, !isPaused(number) else { return false }
+      return failWrites(number)
+    case .stalePage(let number): return losePage(number)
+    case .deposed(let shard, let time): return depose(shard, time)
     case .stallLog(let number, let time):
       guard members[number].isUp else { return false }
       ownerStep(number, .stalled(true))
@@ -118,8 +118,39 @@ extension ClusterWorld {
     guard let ownership, !isWounded else { return false }
     crash(number)
     ownership.owners[number].isBroken = true
-    for shard in ownership.owners[number].logs.indices { ownership.owners[number].logs[shard].empty() }
+    for replica in ownership.owners[number].replicas { replica.empty() }
     scheduler.put(.start(number), at: now + Int64(random.below(1_000)) * 1_000_000)
+    return true
+  }
+
+  /// The checkpoint said that it was done, and one page is as it was before.
+  private func losePage(_ number: Int) -> Bool {
+    guard let ownership, !isWounded else { return false }
+    var stale: [(SimulatedReplica, Int)] = []
+    for replica in ownership.owners[number].replicas {
+      for page in replica.main.pages.indices where replica.main.pages[page] != replica.mainBefore.pages[page] {
+        stale.append((replica, page))
+      }
+    }
+    guard let (replica, page) = stale.randomElement(using: &random) else { return false }
+    crash(number)
+    ownership.owners[number].isBroken = true
+    replica.main.pages[page] = replica.mainBefore.pages[page]
+    replica.isStale = true
+    scheduler.put(.start(number), at: now + Int64(random.below(300)) * 1_000_000)
+    return true
+  }
+
+  /// Clients still reach it for a while, and what they write there comes to nothing.
+  private func depose(_ shard: Int, _ time: Int64) -> Bool {
+    guard let (record, _) = truth(shard), let primary = record.primary.flatMap({ numbers[$0] }) else { return false }
+    let others = members.indices.filter { $0 != primary }
+    cut([primary], others, time + 800_000_000)
+    cut(others, [primary], time + 800_000_000)
+    if random.oneIn(2), let ownership {
+      ownership.storeCuts[primary] += 1
+      scheduler.put(.owner(.storeHealed([primary])), at: now + time + 800_000_000)
+    }
     return true
   }
 
