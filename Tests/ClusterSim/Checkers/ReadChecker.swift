@@ -3,7 +3,8 @@
 import Base
 
 enum ReadChecker {
-  static func check(_ shard: Int, _ number: Int, pin: LogIndex, acknowledged: LogIndex, began: Int64) throws(Violation) {
+  static func check(_ shard: Int, _ number: Int, pin: LogIndex, acknowledged: LogIndex, began: Int64) throws(Violation)
+  {
     guard pin >= acknowledged else {
       throw Violation(
         checker: "reads",

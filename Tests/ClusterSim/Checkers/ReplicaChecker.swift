@@ -47,7 +47,8 @@ struct ReplicaChecker {
 
   func cut(_ shard: Int, _ number: Int, _ records: ArraySlice<SealedRecord>) throws(Violation) {
     for record in records where known(at: record.header.index, shard) == record.position {
-      throw Violation(checker: "cuts", message: "\(number) cuts \(record.position) of shard \(shard), which is published")
+      throw Violation(
+        checker: "cuts", message: "\(number) cuts \(record.position) of shard \(shard), which is published")
     }
   }
 

@@ -219,6 +219,9 @@ extension ClusterWorld {
     case .watchDelivery(let n, let life, let request, let changes): deliverWatch(n, life, request, changes)
     case .client: client()
     case .operate: operate()
+    case .coup(let shard, let time): if !ownership.isHealed { _ = coup(shard, time) }
+    case .isolate(let n, let time): if !ownership.isHealed { isolate(n, time) }
+    case .calm: if !ownership.isHealed { network.conditions = plan.conditions }
     case .stall(let n, let isStalled): ownerStep(n, .stalled(isStalled))
     case .storeBack: break
     case .storeHealed(let nodes): for n in nodes { ownership.storeCuts[n] = max(0, ownership.storeCuts[n] - 1) }

@@ -26,6 +26,7 @@ extension ClusterWorld {
       return failWrites(number)
     case .stalePage(let number): return losePage(number)
     case .deposed(let shard, let time): return depose(shard, time)
+    case .split(let shard, let time): return split(shard, time)
     case .stallLog(let number, let time):
       guard members[number].isUp else { return false }
       ownerStep(number, .stalled(true))
@@ -57,7 +58,7 @@ extension ClusterWorld {
   }
 
   /// The old primary hears nobody, and does not know that the others have started anew.
-  private func coup(_ shard: Int, _ time: Int64) -> Bool {
+  func coup(_ shard: Int, _ time: Int64) -> Bool {
     guard let ownership, let (record, _) = truth(shard), let primary = record.primary.flatMap({ numbers[$0] }) else {
       return false
     }
@@ -141,17 +142,48 @@ extension ClusterWorld {
     return true
   }
 
-  /// Clients still reach it for a while, and what they write there comes to nothing.
+  /// Clients still reach it for a while, and what they write there comes to nothing. Sometimes the network was bad
+  /// before, so that answers of then still arrive.
   private func depose(_ shard: Int, _ time: Int64) -> Bool {
     guard let (record, _) = truth(shard), let primary = record.primary.flatMap({ numbers[$0] }) else { return false }
-    let others = members.indices.filter { $0 != primary }
-    cut([primary], others, time + 800_000_000)
-    cut(others, [primary], time + 800_000_000)
-    if random.oneIn(2), let ownership {
-      ownership.storeCuts[primary] += 1
-      scheduler.put(.owner(.storeHealed([primary])), at: now + time + 800_000_000)
+    var delay: Int64 = 0
+    if random.oneIn(2) {
+      badWeather(time + 2 * ClusterPlan.second)
+      delay = Int64(200 + random.below(600)) * 1_000_000
     }
+    scheduler.put(.owner(.isolate(primary, time + 800_000_000)), at: now + delay)
     return true
+  }
+
+  func isolate(_ number: Int, _ time: Int64) {
+    guard let ownership else { return }
+    let others = members.indices.filter { $0 != number }
+    cut([number], others, time)
+    cut(others, [number], time)
+    guard random.oneIn(2) else { return }
+    ownership.storeCuts[number] += 1
+    scheduler.put(.owner(.storeHealed([number])), at: now + time)
+  }
+
+  /// One of its voters does not hear the primary and starts another epoch; the others do, and so does the primary hear
+  /// from them alone that its time is over, where much is lost.
+  private func split(_ shard: Int, _ time: Int64) -> Bool {
+    guard let ownership, let (record, _) = truth(shard), let primary = record.primary.flatMap({ numbers[$0] }),
+      let voter = record.electors.compactMap({ numbers[$0] }).filter({ $0 != primary }).randomElement(using: &random)
+    else { return false }
+    cut([primary], [voter], time + 600_000_000)
+    cut([voter], [primary], time + 600_000_000)
+    ownership.storeCuts[primary] += 1
+    scheduler.put(.owner(.storeHealed([primary])), at: now + time + 600_000_000)
+    badWeather(time + 600_000_000)
+    return true
+  }
+
+  private func badWeather(_ time: Int64) {
+    network.conditions.lossPermille = max(plan.conditions.lossPermille, random.below(500))
+    network.conditions.reorderPermille = max(plan.conditions.reorderPermille, random.below(600))
+    network.conditions.reorderDelay = max(plan.conditions.reorderDelay, Int64(random.below(1500)) * 1_000_000 + 1)
+    scheduler.put(.owner(.calm), at: now + time)
   }
 
   func healOwnership() {

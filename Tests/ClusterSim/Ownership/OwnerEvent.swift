@@ -20,6 +20,10 @@ enum OwnerEvent {
   case watchDelivery(Int, life: Int, UInt64, [SimulatedControlStore.Change])
   case client
   case operate
+  case coup(shard: Int, Int64)
+  case isolate(Int, Int64)
+  /// The network is as the plan has it again.
+  case calm
   case stall(Int, Bool)
   case storeBack
   case storeHealed([Int])
@@ -31,7 +35,7 @@ enum OwnerEvent {
       .write(let n, _, _), .read(let n, _, _, _), .readEnds(let n, _, _, _, _, _, _):
       n
     case .replica(let event): event.owner?.node
-    case .storeArrival, .watchDelivery, .client, .operate, .stall, .storeBack, .storeHealed: nil
+    case .storeArrival, .watchDelivery, .client, .operate, .coup, .isolate, .calm, .stall, .storeBack, .storeHealed: nil
     }
   }
 }

@@ -47,7 +47,7 @@ extension ClusterPlan {
     let shard = random.below(shards)
     let time = Int64(1 + (random.oneIn(3) ? random.below(4_000) : random.below(900))) * 1_000_000
     func some() -> [Int] { (0..<count).filter { _ in random.oneIn(2) } }
-    switch random.below(44) {
+    switch random.below(48) {
     case 0: return .crash(node)
     case 1, 2, 3: return .restart(node)
     case 4: return .leave(node)
@@ -76,6 +76,8 @@ extension ClusterPlan {
     case 37, 38: return .handOver(shard: shard)
     case 39: return .stalePage(node)
     case 40, 41: return .deposed(shard: shard, time)
+    case 42, 43: return .split(shard: shard, time)
+    case 44, 45: return .changeVoters(shard: shard)
     default: return .changeVoters(shard: shard)
     }
   }

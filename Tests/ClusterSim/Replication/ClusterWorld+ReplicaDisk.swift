@@ -164,7 +164,8 @@ extension ClusterWorld {
     let reaches = !isPaused(from) && !network.isCut(from: from, to: number) && !network.isCut(from: number, to: from)
     if reaches, source.driver?.machine.leading == epoch, source.state.position.index > replica.state.position.index {
       let tail = Array(source.log.records(from: source.state.position.index + 1) ?? [])
-      let base = SimulatedReplica.Base(state: source.state, tail: tail, recordings: source.recordings, source: from, epoch: epoch)
+      let base = SimulatedReplica.Base(
+        state: source.state, tail: tail, recordings: source.recordings, source: from, epoch: epoch)
       putReplica(
         .baseSynced(number, life: life(number), shard: shard, base),
         at: syncDone(number, after: lastSync[number]) + Int64(random.below(50)) * 1_000_000)

@@ -12,8 +12,9 @@ extension ClusterWorld {
     totals.note("lead begun")
     replica(number, shard).lead = SimulatedReplica.Lead(epoch: epoch)
     replicaStep(number, shard, .lead(epoch))
-    putReplica(
-      .epochRecord(number, life: life(number), shard: shard, epoch), at: now + Int64(random.below(1_000_000)))
+    // Seldom the writer takes its time; what older epochs left goes out meanwhile.
+    let time = random.oneIn(6) ? 100_000_000 : 1_000_000
+    putReplica(.epochRecord(number, life: life(number), shard: shard, epoch), at: now + Int64(random.below(time)))
   }
 
   /// A hand-over that failed: the epoch goes on where it was.
@@ -30,7 +31,9 @@ extension ClusterWorld {
 
   func beginEpoch(_ number: Int, _ shard: Int, _ epoch: Epoch) {
     let replica = replica(number, shard)
-    guard replica.lead?.epoch == epoch, replica.lead?.head == nil, replica.driver?.machine.leading == epoch else { return }
+    guard replica.lead?.epoch == epoch, replica.lead?.head == nil, replica.driver?.machine.leading == epoch else {
+      return
+    }
     guard !replica.isStale, let head = head(number, shard) else {
       return damaged(number, shard, "a primary reads its pages and finds an old one")
     }
