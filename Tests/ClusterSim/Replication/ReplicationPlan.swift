@@ -23,7 +23,8 @@ package struct ReplicationPlan: Sendable {
     configuration.memoryBytesMax = random.oneIn(2) ? 100 + random.below(4000) : 1 << 20
     configuration.readBytesMax = 100 + random.below(4000)
     configuration.commitDelay = .microseconds(random.below(20_000))
-    configuration.retransmitAfter = .milliseconds(10 + random.below(150))
+    configuration.retryAfter = .milliseconds(10 + random.below(100))
+    configuration.silenceAfter = .milliseconds(random.oneIn(2) ? 10 + random.below(150) : 500)
     groupsPermille = random.below(600)
     recordingsPermille = random.below(300)
     dropsPermille = random.below(600)
