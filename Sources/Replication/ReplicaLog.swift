@@ -35,14 +35,16 @@ struct ReplicaLog: Sendable {
   private(set) var base: Position
   /// Where a cut is under way.
   private(set) var cutting: Position?
-  /// What the last cut took away, until a record behind it is durable: a crash or a failed write brings it back.
-  private(set) var quarantined: [Place] = []
+  /// How far this log was before tails were cut. A voter is judged by it until it is as far again, since its place must
+  /// never go back; it says too much, but only of what can never be committed.
+  private(set) var reached: LogPlace
 
   init(_ standing: ReplicaStanding) {
     committed = standing.committed
     places = standing.tail.map(Place.init)
     synced = standing.tail.last?.position ?? standing.committed
     base = synced
+    reached = max(standing.reached, Self.place(synced))
     for record in standing.tail { window.append(record) }
   }
 
@@ -50,9 +52,7 @@ struct ReplicaLog: Sendable {
   var end: Position { places.last?.position ?? committed }
   /// The last record that a primary's next one would follow.
   var accepted: Position { intake.last?.record.position ?? base }
-  /// The last record on the disk: a tail that was cut stands there until a record replaces it. What it says more than
-  /// the log has was never committed, so a voter may be judged by it, and its place never goes back.
-  var durable: Position { quarantined.last?.position ?? synced }
+  static func place(_ position: Position) -> LogPlace { LogPlace(epoch: position.epoch, index: position.index) }
 
   /// What stands at `index` in the log as the primary has been followed; nil before the commit point and behind the end.
   func position(at index: LogIndex) -> Position? {
@@ -102,7 +102,7 @@ struct ReplicaLog: Sendable {
   mutating func sync(_ position: Position) -> Bool {
     guard position.index > synced.index, handed(at: position.index) == position else { return false }
     synced = position
-    quarantined = []
+    reached = max(reached, Self.place(position))
     return true
   }
 
@@ -130,9 +130,6 @@ struct ReplicaLog: Sendable {
     cutting = nil
     let kept = Int(position.index - committed.index)
     let gone = places.count - kept
-    if quarantined.isEmpty, synced.index > position.index {
-      quarantined = Array(places[kept...].prefix(Int(synced.index - position.index)))
-    }
     places.removeSubrange(kept...)
     window.drop(after: position.index)
     if synced.index > position.index { synced = position }
@@ -152,25 +149,18 @@ struct ReplicaLog: Sendable {
     base = cutting ?? end
   }
 
-  /// A base stands in the place of everything up to `position`.
-  mutating func rebase(at position: Position) { self = ReplicaLog(ReplicaStanding(committed: position)) }
+  /// A base and what follows it stand in the place of everything.
+  mutating func rebase(_ standing: ReplicaStanding) { self = ReplicaLog(standing) }
 
   /// The disk has it up to `position` and nothing behind. False when that is not a place of this log, or less than what
   /// was durable before.
   mutating func fail(at position: Position) -> Bool {
-    if handed(at: position.index) != position {
-      guard let i = quarantined.firstIndex(where: { $0.position == position }) else { return false }
-      // The record that was to replace the tail did not reach the disk.
-      let first = quarantined[0].position.index
-      places.removeSubrange(Int(first - committed.index - 1)...)
-      places += quarantined[...i]
-      window.removeAll()
-    }
+    guard handed(at: position.index) == position else { return false }
     guard position.index >= synced.index else { return false }
     places.removeSubrange(Int(position.index - committed.index)...)
     window.drop(after: position.index)
     synced = position
-    quarantined = []
+    reached = max(reached, Self.place(position))
     cutting = nil
     intake = []
     base = position

@@ -13,6 +13,7 @@ extension ReplicaMachine {
     guard refusal.why == .mismatch, refusal.epoch == lead.epoch else {
       // Another epoch, or damaged: asked again later, ownership decides what becomes of it.
       if refusal.epoch > lead.epoch { counters.staleEpochDrops += 1 }
+      peers[i].refusesEpoch = refusal.why == .epoch
       if peers[i].phase == .streaming {
         peers[i].phase = .probing(behind: peers[i].next.index)
         peers[i].clearFlight()
@@ -33,6 +34,7 @@ extension ReplicaMachine {
     peers[i].baseless = nil
     peers[i].claimed = refusal.committed
     peers[i].attempts = 0
+    peers[i].refusesEpoch = false
     peers[i].clearFlight()
     // It may have crashed: what it acknowledged is on its disk all the same, and its log goes on there.
     goOn(i, behind: refusal.end, else: refusal.committed, now)

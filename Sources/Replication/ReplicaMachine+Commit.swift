@@ -33,6 +33,7 @@ extension ReplicaMachine {
     guard let lead, let record, record.epoch == lead.epoch, let first = lead.first else { return }
     var copies = peers.map { ($0.node, $0.match.index) }
     if follow?.mayAcknowledge == true { copies.append((node, log.synced.index)) }
+    guard copies.contains(where: { min($0.1, log.synced.index) > log.committed.index }) else { return }
     let candidates = Set(copies.map { min($0.1, log.synced.index) }).filter { $0 > log.committed.index }.sorted(by: >)
     let held = candidates.first { index in record.isWriteSet(Set(copies.filter { $0.1 >= index }.map(\.0))) }
     guard let held, held >= first || configuration.plantedBugs.contains(.commitOlderEpoch) else { return }

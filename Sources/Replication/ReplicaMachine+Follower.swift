@@ -8,6 +8,9 @@ extension ReplicaMachine {
   mutating func receive(
     _ append: ReplicationMessage.Append, from sender: NodeID, _ naming: [LogIndex: [RecordingID]], _ now: Instant
   ) {
+    if configuration.plantedBugs.contains(.skipFence), lead == nil, let epoch = follow?.epoch, epoch > append.epoch {
+      follow = ReplicaFollow(epoch: append.epoch, mayAcknowledge: true)
+    }
     guard let epoch = follow?.epoch, epoch == append.epoch, lead == nil else {
       let known = max(fencedEpoch, follow?.epoch ?? 0)
       if append.epoch < known { counters.staleEpochDrops += 1 } else { counters.unknownEpochDrops += 1 }
@@ -146,9 +149,12 @@ extension ReplicaMachine {
     effects.append(.needBase(from: sender))
   }
 
-  mutating func rebased(_ position: Position) {
-    guard lead == nil, place(position) > place(log.durable) else { return counters.lateDrops += 1 }
-    log.rebase(at: position)
+  mutating func rebased(_ standing: ReplicaStanding) {
+    let end = standing.tail.last?.position ?? standing.committed
+    guard lead == nil, place(end) >= log.reached, standing.committed.index >= log.committed.index else {
+      return damage("a base that ends at \(end) took the place of a log that was at \(log.reached)")
+    }
+    log.rebase(standing)
     follow?.wantsBase = false
     follow?.matched = nil
     follow?.echoes = []
@@ -156,7 +162,7 @@ extension ReplicaMachine {
     guard let follow, let source = follow.source else { return }
     // Its primary need not wait until it asks again.
     let refusal = ReplicationMessage.Refusal(
-      account: account, epoch: follow.epoch, previous: 0, end: position, committed: position, why: .mismatch)
+      account: account, epoch: follow.epoch, previous: 0, end: end, committed: standing.committed, why: .mismatch)
     effects.append(.send(.refuse(refusal), to: source))
   }
 }

@@ -44,7 +44,7 @@ extension ReplicaMachine {
     fencedEpoch = max(fencedEpoch, epoch)
     if let own = lead?.epoch, own < epoch { stop(own) }
     if let own = follow?.epoch, own < epoch, !configuration.plantedBugs.contains(.skipFence) { leaveEpoch() }
-    effects.append(.fenced(epoch, place(log.durable)))
+    effects.append(.fenced(epoch, log.reached))
   }
 
   mutating func permitAcknowledging(_ epoch: Epoch, _ now: Instant) {
@@ -94,5 +94,5 @@ extension ReplicaMachine {
     effects.append(.synced(place(log.synced)))
   }
 
-  func place(_ position: Position) -> LogPlace { LogPlace(epoch: position.epoch, index: position.index) }
+  func place(_ position: Position) -> LogPlace { ReplicaLog.place(position) }
 }

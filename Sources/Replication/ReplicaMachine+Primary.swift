@@ -62,13 +62,15 @@ extension ReplicaMachine {
   func patienceEnd(_ peer: ReplicaPeer) -> Instant? {
     guard peer.isUp, let since = peer.waitingSince else { return nil }
     if case .reading = peer.phase { return nil }
-    return since + min(configuration.retransmitAfter * (1 << min(peer.attempts, 10)), configuration.retransmitMax)
+    let first = peer.refusesEpoch ? configuration.retryAfter : configuration.silenceAfter
+    return since + min(first * (1 << min(peer.attempts, 10)), configuration.silenceMax)
   }
 
   private mutating func askAgain(_ i: Int, _ now: Instant) {
     peers[i].attempts += 1
     peers[i].waitingSince = nil
-    probe(i, now)
+    // Behind everything that was sent: it has that, or it refuses.
+    if peers[i].phase == .streaming { ask(i, now) } else { probe(i, now) }
   }
 
   /// An empty append behind what the peer is known or assumed to have; nothing else until it answers.
@@ -107,6 +109,7 @@ extension ReplicaMachine {
     peers[i].echo = max(peers[i].echo, ack.sentAt)
     if ack.asks { peers[i].wantsEcho = true }
     peers[i].attempts = 0
+    peers[i].refusesEpoch = false
     if ack.synced.index > peers[i].match.index {
       peers[i].match = ack.synced
       peers[i].landed(to: ack.synced.index)

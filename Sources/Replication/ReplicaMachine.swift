@@ -77,7 +77,7 @@ package struct ReplicaMachine: Sendable {
     case .cutDone(let position): cutDone(position, now)
     case .available(let ids): available(ids, now)
     case .read(let node, let from, let records): wasRead(for: node, from: from, records, now)
-    case .rebased(let position): rebased(position)
+    case .rebased(let standing): rebased(standing)
     case .refresh: refresh(now)
     case .message(let message, let sender, let naming): receive(message, from: sender, naming, now)
     case .peerUp(let node):

@@ -30,6 +30,8 @@ struct ReplicaPeer: Sendable {
   /// Since when an answer is due.
   var waitingSince: Instant?
   var attempts = 0
+  /// It said last that it does not follow this epoch.
+  var refusesEpoch = false
   var toldCommit: LogIndex = 0
   /// Its own clock, as it said last.
   var echo: UInt64 = 0
@@ -47,6 +49,7 @@ struct ReplicaPeer: Sendable {
     self.next = next
     phase = .streaming
     attempts = 0
+    refusesEpoch = false
     toldCommit = 0
     waitingSince = nil
     (claimed, baseless, fallback) = (nil, nil, nil)

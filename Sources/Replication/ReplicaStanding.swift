@@ -7,10 +7,13 @@ package struct ReplicaStanding: Sendable, Equatable {
   package var committed: Position
   /// Durable, behind `committed`, in order and without gaps.
   package var tail: [SealedRecord]
+  /// The greatest place that the log had before a tail of it was cut; a cut makes it durable.
+  package var reached: LogPlace
 
-  package init(committed: Position = .start, tail: [SealedRecord] = []) {
+  package init(committed: Position = .start, tail: [SealedRecord] = [], reached: LogPlace = .start) {
     self.committed = committed
     self.tail = tail
+    self.reached = reached
   }
 }
 

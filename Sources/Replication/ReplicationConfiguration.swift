@@ -13,9 +13,12 @@ package struct ReplicationConfiguration: Sendable, Equatable {
   package var readBytesMax = 1 << 20
   /// A commit point waits so long for a record to ride on.
   package var commitDelay = Interval.milliseconds(2)
-  /// Without an answer for so long a peer is asked what it has; after each vain question twice as long, up to the most.
-  package var retransmitAfter = Interval.milliseconds(60)
-  package var retransmitMax = Interval.seconds(1)
+  /// A peer that does not follow the epoch yet is asked again after so long.
+  package var retryAfter = Interval.milliseconds(40)
+  /// A peer that owes an answer is asked for it after so long: streams lose nothing, so this is for what it dropped.
+  /// Longer than a round trip and a sync anywhere. Both are twice as long after each vain question, up to the most.
+  package var silenceAfter = Interval.milliseconds(500)
+  package var silenceMax = Interval.seconds(4)
   /// Between two words to ownership about who has what.
   package var placesPeriod = Interval.milliseconds(100)
   package var plantedBugs: ReplicationBugs = []
@@ -28,8 +31,8 @@ package struct ReplicationConfiguration: Sendable, Equatable {
       return "a message carries 1 to \(ReplicationLimits.recordsBytesMax) bytes of records"
     }
     if inFlightBytesMax < 1 || memoryBytesMax < 1 || readBytesMax < 1 { return "every window must be positive" }
-    if [retransmitAfter, placesPeriod].contains(where: { $0 <= .zero }) || commitDelay < .zero
-      || retransmitMax < retransmitAfter
+    if [retryAfter, silenceAfter, placesPeriod].contains(where: { $0 <= .zero }) || commitDelay < .zero
+      || silenceMax < silenceAfter
     {
       return "every period of replication must be positive"
     }

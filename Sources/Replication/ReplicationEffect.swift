@@ -7,8 +7,8 @@ package enum ReplicationEffect: Sendable, Equatable, CustomStringConvertible {
   case send(ReplicationMessage, to: NodeID)
   /// To the local log; then say `synced`.
   case store([SealedRecord])
-  /// Quarantine what follows, then say `cutDone`. A store follows at once; on the disk the cut counts only with the
-  /// record that is stored behind it, so that a crash between them brings the tail back and no place ever goes back.
+  /// Quarantine what follows, then say `cutDone`. The cut is durable by then, and so is the place that the log had: what
+  /// is stored behind it may be of older epochs than what went (`ReplicaStanding.reached`).
   case cut(after: Position)
   /// Have bytes and keys of these, from that node, then say `available`; at once for what is here already.
   case demand([RecordingID], from: NodeID)
@@ -17,7 +17,7 @@ package enum ReplicationEffect: Sendable, Equatable, CustomStringConvertible {
   case publish(Position)
   /// As primary: this peer needs a base, and was told.
   case rebase(for: NodeID)
-  /// As replica: fetch a base from there, install it, say `rebased`.
+  /// As replica: fetch a base from there and records behind it, install both at once, say `rebased`.
   case needBase(from: NodeID)
 
   // To ownership, whose events have the same names.

@@ -28,8 +28,9 @@ package enum ReplicationEvent: Sendable, Equatable, CustomStringConvertible {
   case available([RecordingID])
   /// Answers `read`; nil when the log no longer reaches back so far. Never empty.
   case read(for: NodeID, from: LogIndex, [SealedRecord]?)
-  /// A base was installed: the log begins behind this position.
-  case rebased(Position)
+  /// A base was installed, with so many records behind it that the log is at least as far as it ever was: what was
+  /// durable before may be on no other disk, and is given up only for a log that has it.
+  case rebased(ReplicaStanding)
   /// As standby: a reader wants to see something newer.
   case refresh
 
@@ -58,7 +59,7 @@ package enum ReplicationEvent: Sendable, Equatable, CustomStringConvertible {
     case .cutDone(let position): "cut done \(position)"
     case .available(let ids): "available \(ids.count)"
     case .read(let node, let from, let records): "read for \(node.shortName) from \(from) \(records?.span ?? "gone")"
-    case .rebased(let position): "rebased \(position)"
+    case .rebased(let standing): "rebased \(standing.committed)"
     case .refresh: "refresh"
     case .message(let message, let sender, _): "from \(sender.shortName) \(message)"
     case .peerUp(let node): "up \(node.shortName)"

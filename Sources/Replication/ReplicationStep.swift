@@ -71,7 +71,7 @@ package struct ReplicationStep: Sendable, CustomStringConvertible {
     case .cutDone(let position): words("cut done", position)
     case .available(let ids): ("available", 0, 0, UInt64(ids.count), nil)
     case .read(let node, let from, let records): ("read", 0, from, records?.last?.header.index ?? 0, node)
-    case .rebased(let position): words("rebased", position)
+    case .rebased(let standing): words("rebased", standing.committed)
     case .refresh: ("refresh", 0, 0, 0, nil)
     case .message(let message, let sender, _): words(message, sender)
     case .peerUp(let node): ("up", 0, 0, 0, node)

@@ -31,6 +31,12 @@ enum ClusterFault: Sendable, CustomStringConvertible {
   /// The logs are gone, the rest of the disk is not.
   case emptyLog(Int)
   case localWriteFails(Int)
+  /// A page of the database was not written, and the disk does not know.
+  case stalePage(Int)
+  /// The primary of a shard is cut off from the others while clients still reach it: its tail is lost to the next one.
+  case deposed(shard: Int, Int64)
+  /// The primary and one of its voters do not hear each other, and much is lost everywhere.
+  case split(shard: Int, Int64)
   case stallLog(Int, Int64)
   case cutStore([Int], Int64)
   case downStore(Int64)
@@ -62,6 +68,9 @@ enum ClusterFault: Sendable, CustomStringConvertible {
     case .loseDisk: "lost disk"
     case .emptyLog: "emptied log"
     case .localWriteFails: "failed write"
+    case .stalePage: "stale page"
+    case .deposed: "primary deposed"
+    case .split: "primary split from a voter"
     case .stallLog: "stalled log"
     case .cutStore: "control store cut off"
     case .downStore: "control store down"
@@ -78,8 +87,9 @@ enum ClusterFault: Sendable, CustomStringConvertible {
     case .powerFailure, .compactStore, .breakWatches: name
     case .crashBetweenEffects(let n, let count): "\(name) \(n) after \(count)"
     case .handOver(let shard), .changeVoters(let shard): "\(name) of shard \(shard)"
-    case .coup(let shard, let time): "\(name) of shard \(shard) \(time / 1_000_000) ms"
-    case .loseDisk(let n), .emptyLog(let n), .localWriteFails(let n): "\(name) \(n)"
+    case .coup(let shard, let time), .deposed(let shard, let time), .split(let shard, let time):
+      "\(name) of shard \(shard) \(time / 1_000_000) ms"
+    case .loseDisk(let n), .emptyLog(let n), .localWriteFails(let n), .stalePage(let n): "\(name) \(n)"
     case .bounce(let n, let time), .stallLog(let n, let time): "\(name) \(n) \(time / 1_000_000) ms"
     case .cutStore(let nodes, let time): "\(name) \(nodes) \(time / 1_000_000) ms"
     case .downStore(let time), .slowStore(let time): "\(name) \(time / 1_000_000) ms"

@@ -2,8 +2,9 @@
 // faults end and progress is demanded: views come together, every shard is served and written, replicas are equal.
 
 import Base
-package import Control
+import Control
 import Membership
+import Replication
 import Simulator
 
 package enum JointSimulation {
@@ -43,8 +44,13 @@ package enum JointSimulation {
     return progress
   }
 
-  /// The errors that the ownership machine can be told to make, by name, with the seeds within which each is found.
-  package static let bugs: [(name: String, bug: OwnershipBugs, seeds: Int)] = [
+  /// The errors that the machines can be told to make, by name, with the seeds within which each is found.
+  package static let bugs: [(name: String, bug: JointBugs, seeds: Int)] =
+    ownershipBugs.map { ($0.0, JointBugs(ownership: $0.1), $0.2) }
+    + replicationBugs.map { ($0.0, JointBugs(replication: $0.1), $0.2) }
+    + storeBugs.map { ($0.0, JointBugs(store: $0.1), $0.2) }
+
+  private static let ownershipBugs: [(String, OwnershipBugs, Int)] = [
     ("adopt-early", .adoptEarly, 100), ("adopt-before-persisted", .useBeforePersisted, 20),
     ("forget-promise", .forgetPromise, 50), ("drop-lease-check", .dropLeaseCheck, 20),
     ("trust-late-watch", .trustLateWatch, 50), ("continue-epoch", .continueEpoch, 50),
@@ -52,5 +58,16 @@ package enum JointSimulation {
     ("ignore-previous-voters", .ignorePrevious, 50), ("skip-restart-wait", .skipRestartWait, 150),
     ("lease-from-receipt", .leaseFromReceipt, 150), ("ignore-damage", .ignoreDamage, 150),
     ("resume-after-unknown", .resumeAfterUnknown, 150), ("tell-ended-once", .tellEndedOnce, 150),
+    ("longest-not-newest", .longestNotNewest, 150),
+  ]
+
+  private static let replicationBugs: [(String, ReplicationBugs, Int)] = [
+    ("acknowledge-early", .acknowledgeEarly, 20), ("skip-fence", .skipFence, 100),
+    ("acknowledge-without-recordings", .ignoreRecordings, 20), ("publish-parts", .publishParts, 20),
+    ("fresh-by-receipt", .freshByReceipt, 100), ("commit-older-epoch", .commitOlderEpoch, 100),
+  ]
+
+  private static let storeBugs: [(String, SimulatedStoreBugs, Int)] = [
+    ("checkpoint-past-commit", .checkpointPastCommit, 100), ("ignore-base", .ignoreBase, 100),
   ]
 }

@@ -142,18 +142,29 @@ struct PrimaryTests {
     #expect(scene.ack(first.position, from: 3).appends(to: 3).map(\.records) == [missed])
   }
 
-  @Test("without an answer a connected peer is asked again, ever more seldom")
-  func retransmission() {
+  @Test("without an answer a connected peer is asked behind what it was sent, ever more seldom")
+  func silence() {
     var scene = Scene()
     let first = scene.lead(1)
     scene.ack(first.position, from: 2)
     scene.ack(first.position, from: 3)
-    scene.write([1])
-    let asked = scene.wait(.milliseconds(500)).appends(to: 3).filter(\.asks)
+    let record = scene.write([1])[0]
+    let asked = scene.wait(.milliseconds(4000)).appends(to: 3).filter(\.asks)
     #expect(asked.count == 3)
-    #expect(asked.allSatisfy { $0.previous == first.position && $0.records.isEmpty })
+    #expect(asked.allSatisfy { $0.previous == record.position && $0.records.isEmpty })
     // It has the record after all, though not on its disk yet.
     #expect(scene.ack(first.position, from: 3, end: 2).appends(to: 3).isEmpty)
+  }
+
+  @Test("a peer that does not follow the epoch yet is asked soon, then ever more seldom")
+  func notYetFollowing() {
+    var scene = Scene()
+    scene.lead(2)
+    scene.refuse(from: 3, behind: 0, end: .start, epoch: 1, why: .epoch)
+    #expect(scene.wait(.milliseconds(39)).appends(to: 3).filter(\.asks).isEmpty)
+    #expect(scene.wait(.milliseconds(10)).appends(to: 3).filter(\.asks).count == 1)
+    scene.refuse(from: 3, behind: 0, end: .start, epoch: 1, why: .epoch)
+    #expect(scene.wait(.milliseconds(600)).appends(to: 3).filter(\.asks).count == 3)
   }
 
   @Test("no more bytes are out to one peer than its window")

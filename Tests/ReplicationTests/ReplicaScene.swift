@@ -16,9 +16,12 @@ struct ReplicaScene {
   init(
     _ configuration: ReplicationConfiguration = .init(), committed: Position = .start, tail: [SealedRecord] = []
   ) {
+    self.init(configuration, standing: ReplicaStanding(committed: committed, tail: tail))
+  }
+
+  init(_ configuration: ReplicationConfiguration = .init(), standing: ReplicaStanding) {
     machine = ReplicaMachine(
-      node: Self.id(1), account: Self.account, configuration: configuration,
-      standing: ReplicaStanding(committed: committed, tail: tail))
+      node: Self.id(1), account: Self.account, configuration: configuration, standing: standing)
   }
 
   @discardableResult

@@ -84,6 +84,14 @@ package struct VirtualNetwork {
     return now + delay(from, to) * trips
   }
 
+  /// When what is sent on a stream that is open arrives; loss only makes it later. Nil where the way is cut.
+  package mutating func onStream(from: Int, to: Int, at now: Int64) -> Int64? {
+    guard !isCut(from: from, to: to) else { return nil }
+    var trips: Int64 = 1
+    while trips < 9, happens(conditions.lossPermille) { trips += 2 }
+    return now + delay(from, to) * trips
+  }
+
   private mutating func delay(_ from: Int, _ to: Int) -> Int64 {
     let base = regions[from] == regions[to] ? conditions.delay : conditions.delayBetweenRegions
     var delay = base + base / 1000 * Int64(random.below(conditions.jitterPermille + 1))

@@ -72,7 +72,11 @@ struct SeedRun {
     if let last = times.last {
       print("all well after the heal: median \(times[times.count / 2] / 1_000_000) ms, worst \(last / 1_000_000) ms")
     }
-    let missing = sum.totals.missing(joint: !options.isMembershipOnly)
+    var missing = sum.totals.missing(joint: !options.isMembershipOnly)
+    if !options.isMembershipOnly {
+      print(sum.totals.averages(over: sum.ran))
+      missing += sum.totals.tooFew(over: sum.ran)
+    }
     let isComplete = sum.ran < Self.completeRun || missing.isEmpty
     if !isComplete { print("never happened: \(missing.joined(separator: "; "))") }
     print("\((Double(sum.ran) / seconds * 10).rounded() / 10) seeds per second, \(options.jobs) at a time")

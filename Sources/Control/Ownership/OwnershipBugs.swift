@@ -32,4 +32,6 @@ package struct OwnershipBugs: OptionSet, Sendable {
   package static let resumeAfterUnknown = OwnershipBugs(rawValue: 4096)
   /// Ended grants are told once, not until they are confirmed.
   package static let tellEndedOnce = OwnershipBugs(rawValue: 8192)
+  /// The longest log wins, not the newest.
+  package static let longestNotNewest = OwnershipBugs(rawValue: 16384)
 }

@@ -127,6 +127,9 @@ extension OwnershipMachine {
     let staying = record.voterSet
     return reports.keys.sorted().max { a, b in
       guard let x = reports[a], let y = reports[b] else { return false }
+      if configuration.plantedBugs.contains(.longestNotNewest), x.place.index != y.place.index {
+        return x.place.index < y.place.index
+      }
       if x.place != y.place { return x.place < y.place }
       if staying.contains(a) != staying.contains(b) { return staying.contains(b) }
       return a > b

@@ -15,6 +15,8 @@ final class OwnershipCheckers {
   var publishing: PublishChecker
   var decisions: DecisionChecker
   var exclusive = ExclusiveServiceChecker()
+  var matching: LogMatchingChecker
+  var groups = GroupChecker()
 
   init(shards: Int, nodes: Int) {
     lives = EpochLifeChecker()
@@ -24,6 +26,7 @@ final class OwnershipCheckers {
     replicas = ReplicaChecker(shards: shards)
     publishing = PublishChecker(shards: shards)
     decisions = DecisionChecker(shards: shards)
+    matching = LogMatchingChecker(shards: shards)
   }
 
   /// A message leaves a node.
@@ -35,7 +38,16 @@ final class OwnershipCheckers {
     for report in reports {
       guard let shard = ownership.shardNumbers[report.claim.account] else { continue }
       let owner = ownership.owners[number]
-      try promises.reported(number, shard, report, disk: owner.promises[shard], log: owner.logs[shard])
+      try promises.reported(number, shard, report, disk: owner.promises[shard], log: owner.replicas[shard].log)
     }
+  }
+
+  /// A replica says how far it is.
+  func sent(
+    _ number: Int, _ shard: Int, _ message: ReplicationMessage, _ owner: SimulatedOwner
+  ) throws(Violation) {
+    guard case .ack(let ack) = message else { return }
+    try promises.acknowledged(number, shard, ack.epoch)
+    try AcknowledgementChecker.check(number, shard, ack, owner.replicas[shard])
   }
 }

@@ -20,14 +20,14 @@ enum OwnershipProgressChecker {
       }
       guard let (record, _) = world.truth(shard) else { return "shard \(shard) has no record" }
       guard record.previous.isEmpty else { return "voters of shard \(shard) are still changing" }
-      let log = serving.logs[shard]
+      let log = serving.replicas[shard].log
       for voter in record.voters {
         guard let number = world.number(of: voter.node), !ownership.owners[number].isBroken,
           world.running.contains(number)
         else { continue }
-        guard ownership.owners[number].logs[shard].place.index + 20 >= log.place.index else {
+        guard ownership.owners[number].replicas[shard].log.place.index + 20 >= log.place.index else {
           return
-            "voter \(number) of shard \(shard) is at \(ownership.owners[number].logs[shard].place), not \(log.place)"
+            "voter \(number) of shard \(shard) is at \(ownership.owners[number].replicas[shard].log.place), not \(log.place)"
         }
       }
     }
@@ -38,11 +38,11 @@ enum OwnershipProgressChecker {
   static func check(_ world: ClusterWorld) throws(Violation) {
     guard let ownership = world.ownership else { return }
     for shard in ownership.plan.shards.indices {
-      for owner in ownership.owners where owner.leads[shard] != nil && owner.driver != nil {
+      for owner in ownership.owners where owner.replicas[shard].lead != nil && owner.driver != nil {
         let machine = owner.driver?.machine
         guard let epoch = machine?.servingEpoch(ownership.plan.shards[shard].account) else { continue }
-        try ownership.checkers.acknowledged.check(shard, epoch, owner.number, owner.logs[shard])
-        try ownership.checkers.replicas.check(shard, owner.number, owner.logs[shard].entries)
+        try ownership.checkers.acknowledged.check(shard, epoch, owner.number, owner.replicas[shard].log)
+        try ownership.checkers.replicas.check(shard, owner.number, owner.replicas[shard].log)
       }
     }
   }

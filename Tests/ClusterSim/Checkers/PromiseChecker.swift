@@ -45,8 +45,8 @@ struct PromiseChecker {
         checker: "promises",
         message: "\(number) reports in epoch \(report.claim.epoch), its disk has \(disk?.epoch ?? 0)")
     }
-    guard report.place <= log.place else {
-      throw Violation(checker: "promises", message: "\(number) reports \(report.place), its disk has \(log.place)")
+    guard report.place <= log.reached else {
+      throw Violation(checker: "promises", message: "\(number) reports \(report.place), its disk has \(log.reached)")
     }
   }
 }

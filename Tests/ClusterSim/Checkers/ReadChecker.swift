@@ -1,7 +1,10 @@
 // A default read sees every write that was acknowledged before it began (I4).
 
+import Base
+
 enum ReadChecker {
-  static func check(_ shard: Int, _ number: Int, pin: Int, acknowledged: Int, began: Int64) throws(Violation) {
+  static func check(_ shard: Int, _ number: Int, pin: LogIndex, acknowledged: LogIndex, began: Int64) throws(Violation)
+  {
     guard pin >= acknowledged else {
       throw Violation(
         checker: "reads",

@@ -5,17 +5,16 @@ import Base
 struct RecordNameChecker {
   private struct Name: Hashable {
     let epoch: Epoch
-    let index: Int
+    let index: LogIndex
   }
 
-  private var ids: [[Name: UInt64]]
+  private var names: [Set<Name>]
 
-  init(shards: Int) { ids = Array(repeating: [:], count: shards) }
+  init(shards: Int) { names = Array(repeating: [], count: shards) }
 
-  mutating func named(_ shard: Int, _ index: Int, _ entry: ShardLog.Entry) throws(Violation) {
-    let name = Name(epoch: entry.epoch, index: index)
-    guard ids[shard].updateValue(entry.id, forKey: name) == nil else {
-      throw Violation(checker: "names of records", message: "\(entry.epoch).\(index) of shard \(shard) is used twice")
+  mutating func named(_ shard: Int, _ position: Position) throws(Violation) {
+    guard names[shard].insert(Name(epoch: position.epoch, index: position.index)).inserted else {
+      throw Violation(checker: "names of records", message: "\(position) of shard \(shard) is used twice")
     }
   }
 }

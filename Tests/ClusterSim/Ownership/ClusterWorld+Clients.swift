@@ -15,12 +15,16 @@ extension ClusterWorld {
     let target = random.oneIn(12) ? random.below(members.count) : ownership.guesses[shard]
     if !members[target].isUp { ownership.guesses[shard] = random.below(members.count) }
     let arrival = now + Int64(100_000 + random.below(1_000_000))
+    if random.oneIn(6) {
+      let bound = Int64(20 + random.below(800)) * 1_000_000
+      putReplica(.standbyRead(random.below(members.count), shard: shard, bound: bound, triesLeft: 4), at: arrival)
+    }
     if random.oneIn(2) {
       scheduler.put(.owner(.write(target, shard: shard, id: newID())), at: arrival)
     } else {
       // An old primary is asked too: there is always a client that has not heard.
       let seen = ownership.checkers.acknowledged.last(shard)
-      for node in members.indices where node == target || ownership.owners[node].leads[shard] != nil {
+      for node in members.indices where node == target || ownership.owners[node].replicas[shard].lead != nil {
         scheduler.put(.owner(.read(node, shard: shard, began: now, acknowledged: seen)), at: arrival)
       }
     }

@@ -4,6 +4,7 @@ import Base
 import Control
 import Formats
 import Membership
+import Replication
 import Simulator
 
 extension ClusterWorld {
@@ -17,6 +18,8 @@ extension ClusterWorld {
     }
     scheduler.put(.owner(.client), at: ClusterPlan.second)
     scheduler.put(.owner(.operate), at: ClusterPlan.second)
+    putReplica(.checkpoint, at: ClusterPlan.second)
+    prepareStreams()
   }
 
   func voter(_ number: Int) -> Voter { Voter(node: members[number].id, region: "r\(plan.regions[number])") }
@@ -27,6 +30,7 @@ extension ClusterWorld {
     owner.driver = OwnershipDriver(
       OwnershipMachine(node: members[number].id, configuration: ownership.plan.configuration))
     ownership.checkers.promises.started(number, owner.promises)
+    startReplicas(owner)
     ownerStep(number, .start(life: UInt64(members[number].life), promises: owner.promises.compactMap { $0 }))
   }
 
@@ -38,8 +42,9 @@ extension ClusterWorld {
         let state = owner.driver?.machine.summary(shard.account) ?? "down"
         let title = owner.isGone ? "gone " : owner.isBroken ? "broken " : isPaused(owner.number) ? "paused " : ""
         note(
-          "node \(owner.number) \(members[owner.number].id.shortName) \(title)shard \(i), log \(owner.logs[i].place), "
-            + "commit \(owner.logs[i].commit), leads \(owner.leads[i].map { "\($0.epoch)" } ?? "-"): \(state)")
+          "node \(owner.number) \(members[owner.number].id.shortName) \(title)shard \(i), disk "
+            + "\(owner.replicas[i].log.place), main \(owner.replicas[i].main.position): \(state)")
+        note("  \(owner.replicas[i].driver?.machine.summary ?? "no replica")")
       }
     }
   }
@@ -49,17 +54,18 @@ extension ClusterWorld {
     let owner = ownership.owners[number]
     guard owner.driver != nil else { return }
     if !owner.persisting.isEmpty { totals.note("crash before a promise was durable") }
-    if owner.leads.contains(where: { $0 != nil }) { totals.note("crash of a primary") }
+    if owner.replicas.contains(where: { $0.lead != nil }) { totals.note("crash of a primary") }
     // What was on its way to the disk may have reached it all the same, in order.
     let kept = random.below(owner.persisting.count + 1)
     for promise in owner.persisting.prefix(kept) { keep(promise, owner) }
     owner.persisting = []
-    for shard in owner.logs.indices {
-      if owner.logs[shard].hasUnsynced { totals.note("crash before a record was durable") }
-      owner.logs[shard].crash(&random)
+    for (shard, replica) in owner.replicas.enumerated() {
+      if replica.log.hasUnsynced { totals.note("crash before a record was durable") }
+      replica.log.crash(&random)
       noteHeld(number, shard, from: 0)
     }
     owner.stopProcess()
+    streamsDie(of: number)
   }
 
   func keep(_ promise: OwnershipPromise, _ owner: SimulatedOwner) {
@@ -87,7 +93,7 @@ extension ClusterWorld {
   }
 
   /// In the order of the effects, also of those that an effect brings about; the process may die between any two.
-  private func drain(_ owner: SimulatedOwner) {
+  func drain(_ owner: SimulatedOwner) {
     guard !owner.isDraining else { return }
     owner.isDraining = true
     defer { owner.isDraining = false }
@@ -125,6 +131,7 @@ extension ClusterWorld {
       scheduler.put(
         .owner(.timer(number, life: members[number].life, owner.timer)),
         at: members[number].clock.global(instant.nanoseconds))
+    case .replica(let shard, let output): perform(output, owner, shard)
     }
   }
 
@@ -157,25 +164,31 @@ extension ClusterWorld {
     guard let ownership else { return }
     if let node = event.node {
       guard members[node].isUp, ownership.owners[node].driver != nil else { return }
-      if isPaused(node) {
-        if case .timer(_, let life, let serial) = event {
-          if life == members[node].life, serial == ownership.owners[node].timer {
-            ownership.owners[node].isTimerDue = true
-          }
-        } else if members[node].inbox.count < 500 {
-          members[node].inbox.append(.owner(event))
-        }
-        return
-      }
+      if isPaused(node) { return hold(event, node, ownership.owners[node]) }
     }
     deliver(event, ownership)
   }
 
+  /// Timers are due when the process goes on; a socket's buffer is finite, a stream's end waits.
+  private func hold(_ event: OwnerEvent, _ node: Int, _ owner: SimulatedOwner) {
+    switch event {
+    case .timer(_, let life, let serial):
+      if life == members[node].life, serial == owner.timer { owner.isTimerDue = true }
+    case .replica(.timer(_, let life, let shard, let serial)):
+      if life == members[node].life, serial == owner.replicas[shard].timer { owner.replicas[shard].isTimerDue = true }
+    case .message: if members[node].inbox.count < 500 { members[node].inbox.append(.owner(event)) }
+    default: members[node].inbox.append(.owner(event))
+    }
+  }
+
   /// After a pause: the timer before the sockets.
   func resumeOwner(_ number: Int) {
-    guard let owner = ownership?.owners[number], owner.isTimerDue else { return }
-    owner.isTimerDue = false
-    ownerStep(number, .tick)
+    guard let owner = ownership?.owners[number] else { return }
+    if owner.isTimerDue {
+      owner.isTimerDue = false
+      ownerStep(number, .tick)
+    }
+    resumeReplicas(owner)
   }
 
   private func deliver(_ event: OwnerEvent, _ ownership: OwnershipState) {
@@ -194,13 +207,9 @@ extension ClusterWorld {
       keep(promise, owner)
       if !owner.persisting.isEmpty { owner.persisting.removeFirst() }
       ownerStep(n, .persisted(promise))
-    case .synced(let n, let life, let shard, let serial):
-      guard life == members[n].life else { return }
-      synced(n, shard, serial)
-    case .replication(let to, let from, let shard, let message): replicate(to, from, shard, message)
-    case .retransmit(let n, let life):
-      guard life == members[n].life else { return }
-      retransmit(n)
+    case .replica(let event):
+      if let (node, life) = event.owner, let life, life != members[node].life { return }
+      happen(event)
     case .write(let n, let shard, let id): write(n, shard, id)
     case .read(let n, let shard, let began, let acknowledged): read(n, shard, began, acknowledged)
     case .readEnds(let n, let life, let shard, let epoch, let pin, let began, let acknowledged):
@@ -210,6 +219,9 @@ extension ClusterWorld {
     case .watchDelivery(let n, let life, let request, let changes): deliverWatch(n, life, request, changes)
     case .client: client()
     case .operate: operate()
+    case .coup(let shard, let time): if !ownership.isHealed { _ = coup(shard, time) }
+    case .isolate(let n, let time): if !ownership.isHealed { isolate(n, time) }
+    case .calm: if !ownership.isHealed { network.conditions = plan.conditions }
     case .stall(let n, let isStalled): ownerStep(n, .stalled(isStalled))
     case .storeBack: break
     case .storeHealed(let nodes): for n in nodes { ownership.storeCuts[n] = max(0, ownership.storeCuts[n] - 1) }

@@ -22,10 +22,11 @@ extension ClusterWorld {
     case .loseDisk(let number): return loseDisk(number)
     case .emptyLog(let number): return emptyLog(number)
     case .localWriteFails(let number):
-      guard members[number].isUp, !isPaused(number),
-        let shard = ownership.owners[number].leads.firstIndex(where: { $0 != nil })
-      else { return false }
-      ownerStep(number, .localWriteFailed(account(shard)))
+      guard members[number].isUp, !isPaused(number) else { return false }
+      return failWrites(number)
+    case .stalePage(let number): return losePage(number)
+    case .deposed(let shard, let time): return depose(shard, time)
+    case .split(let shard, let time): return split(shard, time)
     case .stallLog(let number, let time):
       guard members[number].isUp else { return false }
       ownerStep(number, .stalled(true))
@@ -57,7 +58,7 @@ extension ClusterWorld {
   }
 
   /// The old primary hears nobody, and does not know that the others have started anew.
-  private func coup(_ shard: Int, _ time: Int64) -> Bool {
+  func coup(_ shard: Int, _ time: Int64) -> Bool {
     guard let ownership, let (record, _) = truth(shard), let primary = record.primary.flatMap({ numbers[$0] }) else {
       return false
     }
@@ -118,9 +119,71 @@ extension ClusterWorld {
     guard let ownership, !isWounded else { return false }
     crash(number)
     ownership.owners[number].isBroken = true
-    for shard in ownership.owners[number].logs.indices { ownership.owners[number].logs[shard].empty() }
+    for replica in ownership.owners[number].replicas { replica.empty() }
     scheduler.put(.start(number), at: now + Int64(random.below(1_000)) * 1_000_000)
     return true
+  }
+
+  /// The checkpoint said that it was done, and one page is as it was before.
+  private func losePage(_ number: Int) -> Bool {
+    guard let ownership, !isWounded else { return false }
+    var stale: [(SimulatedReplica, Int)] = []
+    for replica in ownership.owners[number].replicas {
+      for page in replica.main.pages.indices where replica.main.pages[page] != replica.mainBefore.pages[page] {
+        stale.append((replica, page))
+      }
+    }
+    guard let (replica, page) = stale.randomElement(using: &random) else { return false }
+    crash(number)
+    ownership.owners[number].isBroken = true
+    replica.main.pages[page] = replica.mainBefore.pages[page]
+    replica.isStale = true
+    scheduler.put(.start(number), at: now + Int64(random.below(300)) * 1_000_000)
+    return true
+  }
+
+  /// Clients still reach it for a while, and what they write there comes to nothing. Sometimes the network was bad
+  /// before, so that answers of then still arrive.
+  private func depose(_ shard: Int, _ time: Int64) -> Bool {
+    guard let (record, _) = truth(shard), let primary = record.primary.flatMap({ numbers[$0] }) else { return false }
+    var delay: Int64 = 0
+    if random.oneIn(2) {
+      badWeather(time + 2 * ClusterPlan.second)
+      delay = Int64(200 + random.below(600)) * 1_000_000
+    }
+    scheduler.put(.owner(.isolate(primary, time + 800_000_000)), at: now + delay)
+    return true
+  }
+
+  func isolate(_ number: Int, _ time: Int64) {
+    guard let ownership else { return }
+    let others = members.indices.filter { $0 != number }
+    cut([number], others, time)
+    cut(others, [number], time)
+    guard random.oneIn(2) else { return }
+    ownership.storeCuts[number] += 1
+    scheduler.put(.owner(.storeHealed([number])), at: now + time)
+  }
+
+  /// One of its voters does not hear the primary and starts another epoch; the others do, and so does the primary hear
+  /// from them alone that its time is over, where much is lost.
+  private func split(_ shard: Int, _ time: Int64) -> Bool {
+    guard let ownership, let (record, _) = truth(shard), let primary = record.primary.flatMap({ numbers[$0] }),
+      let voter = record.electors.compactMap({ numbers[$0] }).filter({ $0 != primary }).randomElement(using: &random)
+    else { return false }
+    cut([primary], [voter], time + 600_000_000)
+    cut([voter], [primary], time + 600_000_000)
+    ownership.storeCuts[primary] += 1
+    scheduler.put(.owner(.storeHealed([primary])), at: now + time + 600_000_000)
+    badWeather(time + 600_000_000)
+    return true
+  }
+
+  private func badWeather(_ time: Int64) {
+    network.conditions.lossPermille = max(plan.conditions.lossPermille, random.below(500))
+    network.conditions.reorderPermille = max(plan.conditions.reorderPermille, random.below(600))
+    network.conditions.reorderDelay = max(plan.conditions.reorderDelay, Int64(random.below(1500)) * 1_000_000 + 1)
+    scheduler.put(.owner(.calm), at: now + time)
   }
 
   func healOwnership() {

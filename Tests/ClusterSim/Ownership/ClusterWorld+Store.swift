@@ -106,6 +106,11 @@ extension ClusterWorld {
       note("STORE r\(change.revision) \(record)")
       guard let shard = ownership.shardNumbers[record.account] else { continue }
       check { () throws(Violation) in try ownership.checkers.decisions.decided(shard, record) }
+      if !record.previous.isEmpty, record.primary != nil, !ownership.isHealed, random.oneIn(2) {
+        // The old voters may be all that has what was acknowledged.
+        let time = Int64(300 + random.below(1500)) * 1_000_000
+        scheduler.put(.owner(.coup(shard: shard, time)), at: now + Int64(random.below(20_000_000)))
+      }
     }
     for i in ownership.watchers.indices { tell(i, changes) }
     return true

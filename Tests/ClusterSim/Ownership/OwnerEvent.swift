@@ -10,18 +10,20 @@ enum OwnerEvent {
   case message(to: Int, from: Int, [UInt8])
   case answer(Int, life: Int, UInt64, StoreAnswer)
   case persisted(Int, life: Int, OwnershipPromise)
-  case synced(Int, life: Int, shard: Int, UInt64)
-  case replication(to: Int, from: Int, shard: Int, Replication)
-  case retransmit(Int, life: Int)
+  case replica(ReplicaEvent)
   case write(Int, shard: Int, id: UInt64)
-  case read(Int, shard: Int, began: Int64, acknowledged: Int)
-  case readEnds(Int, life: Int, shard: Int, epoch: Epoch, pin: Int, began: Int64, acknowledged: Int)
+  case read(Int, shard: Int, began: Int64, acknowledged: LogIndex)
+  case readEnds(Int, life: Int, shard: Int, epoch: Epoch, pin: LogIndex, began: Int64, acknowledged: LogIndex)
 
   // Of no node.
   case storeArrival(Int, life: Int, UInt64, StoreAsk)
   case watchDelivery(Int, life: Int, UInt64, [SimulatedControlStore.Change])
   case client
   case operate
+  case coup(shard: Int, Int64)
+  case isolate(Int, Int64)
+  /// The network is as the plan has it again.
+  case calm
   case stall(Int, Bool)
   case storeBack
   case storeHealed([Int])
@@ -30,10 +32,10 @@ enum OwnerEvent {
   var node: Int? {
     switch self {
     case .timer(let n, _, _), .message(let n, _, _), .answer(let n, _, _, _), .persisted(let n, _, _),
-      .synced(let n, _, _, _), .replication(let n, _, _, _), .retransmit(let n, _), .write(let n, _, _),
-      .read(let n, _, _, _), .readEnds(let n, _, _, _, _, _, _):
+      .write(let n, _, _), .read(let n, _, _, _), .readEnds(let n, _, _, _, _, _, _):
       n
-    case .storeArrival, .watchDelivery, .client, .operate, .stall, .storeBack, .storeHealed: nil
+    case .replica(let event): event.owner?.node
+    case .storeArrival, .watchDelivery, .client, .operate, .coup, .isolate, .calm, .stall, .storeBack, .storeHealed: nil
     }
   }
 }
@@ -45,12 +47,4 @@ enum StoreAnswer {
   case changes([SimulatedControlStore.Change])
   case watchEnded(isCompacted: Bool)
   case failed(isUnknown: Bool)
-}
-
-/// Of the model of a data plane: what a primary sends to its replicas, and what they answer.
-enum Replication {
-  case append(epoch: Epoch, previous: Int, previousEpoch: Epoch, entries: [ShardLog.Entry], commit: Int)
-  case acknowledged(epoch: Epoch, index: Int)
-  /// It does not fit; the log ends here at most.
-  case refused(epoch: Epoch, last: Int)
 }

@@ -22,7 +22,7 @@ extension ClusterPlan {
     conditions.reorderPermille = random.oneIn(2) ? random.below(200) : 0
     conditions.reorderDelay = Int64(1 + random.below(random.oneIn(4) ? 5000 : 500)) * 1_000_000
     hints = random.oneIn(2)
-    let ownership = OwnershipPlan(running: running, regions: regions, bugs: bugs.ownership, &random)
+    let ownership = OwnershipPlan(running: running, regions: regions, bugs: bugs, &random)
     let shards = ownership.shards.count
     self.ownership = ownership
     end = Int64(8 + random.below(12)) * Self.second
@@ -47,7 +47,7 @@ extension ClusterPlan {
     let shard = random.below(shards)
     let time = Int64(1 + (random.oneIn(3) ? random.below(4_000) : random.below(900))) * 1_000_000
     func some() -> [Int] { (0..<count).filter { _ in random.oneIn(2) } }
-    switch random.below(40) {
+    switch random.below(48) {
     case 0: return .crash(node)
     case 1, 2, 3: return .restart(node)
     case 4: return .leave(node)
@@ -74,6 +74,10 @@ extension ClusterPlan {
     case 35: return .compactStore
     case 36: return .breakWatches
     case 37, 38: return .handOver(shard: shard)
+    case 39: return .stalePage(node)
+    case 40, 41: return .deposed(shard: shard, time)
+    case 42, 43: return .split(shard: shard, time)
+    case 44, 45: return .changeVoters(shard: shard)
     default: return .changeVoters(shard: shard)
     }
   }

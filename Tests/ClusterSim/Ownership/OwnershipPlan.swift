@@ -24,10 +24,12 @@ package struct OwnershipPlan: Sendable {
   var lateAnswersPermille: Int
   var watchDelay: Int64
   var corruptPermille: Int
+  package var replication = ReplicationPlan()
 
-  init(running: Int, regions: [Int], bugs: OwnershipBugs, _ random: inout SeededGenerator) {
+  init(running: Int, regions: [Int], bugs: JointBugs, _ random: inout SeededGenerator) {
     self.running = running
-    configuration.plantedBugs = bugs
+    configuration.plantedBugs = bugs.ownership
+    replication = ReplicationPlan(bugs, &random)
     clientPeriod = Int64(10 + random.below(30)) * 1_000_000
     lostAnswersPermille = random.oneIn(2) ? random.below(150) : 0
     lateAnswersPermille = random.oneIn(2) ? random.below(150) : 0

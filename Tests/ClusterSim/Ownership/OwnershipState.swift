@@ -31,6 +31,8 @@ final class OwnershipState {
   /// Voters that an operator wants, and since when.
   var wanted: [(set: VoterSet, since: Int64)?]
   var isHealed = false
+  /// By the two nodes.
+  var streams: [Int: SimulatedStream] = [:]
   let checkers: OwnershipCheckers
 
   init(_ plan: OwnershipPlan, count: Int) {

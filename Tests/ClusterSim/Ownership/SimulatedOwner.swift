@@ -1,58 +1,43 @@
-// One node's ownership in the simulation: its promises and logs on the disk, and while the process runs its driver, the
-// shards that it leads, and what it has asked for.
+// One node's ownership in the simulation: its promises and replicas on the disk, and while the process runs its driver
+// and what it has asked for.
 
 import Base
 import Control
 import Formats
 
 final class SimulatedOwner {
-  /// A shard that this node leads.
-  struct Lead {
-    let epoch: Epoch
-    var takesWrites = false
-    var successor: Int?
-    /// What each node has acknowledged in this epoch, and what it is sent next.
-    var match: [Int]
-    var next: [Int]
-    var hasCommitted = false
-    /// Clients that wait, by index.
-    var waiting: [(index: Int, id: UInt64)] = []
-  }
-
   let number: Int
   /// Nil while the process does not run.
   var driver: OwnershipDriver?
 
   // On the disk, by shard.
   var promises: [OwnershipPromise?]
-  var logs: [ShardLog]
   /// On their way, in order.
   var persisting: [OwnershipPromise] = []
   /// The log was emptied, or the disk is gone for good.
   var isBroken = false
   var isGone = false
 
+  /// By shard.
+  var replicas: [SimulatedReplica]
+
   // In the process.
-  var leads: [Lead?]
   var timer: UInt64 = 0
   var isTimerDue = false
   var outputs: [OwnerOutput] = []
   var isDraining = false
-  var isRetransmitting = false
 
   init(number: Int, shards: Int) {
     self.number = number
     promises = Array(repeating: nil, count: shards)
-    logs = Array(repeating: ShardLog(), count: shards)
-    leads = Array(repeating: nil, count: shards)
+    replicas = (0..<shards).map { _ in SimulatedReplica() }
   }
 
   func stopProcess() {
     driver = nil
-    leads = Array(repeating: nil, count: leads.count)
+    for replica in replicas { replica.stopProcess() }
     outputs = []
     isTimerDue = false
-    isRetransmitting = false
   }
 }
 
@@ -63,6 +48,7 @@ enum OwnerOutput {
   case persist(OwnershipPromise)
   case perform(OwnershipEffect)
   case timer(Instant)
+  case replica(Int, ReplicaOutput)
 }
 
 enum StoreAsk {
