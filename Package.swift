@@ -131,6 +131,9 @@ let package = Package(
       ], path: "Tests/komora-torture/Torture", swiftSettings: house),
     .executableTarget(
       name: "komora-torture", dependencies: ["Torture"], path: "Tests/komora-torture/Command", swiftSettings: house),
+    .executableTarget(
+      name: "komora-fabric-bench", dependencies: ["Fabric", "Base", "Formats", "OpenSSL", "UVLoop"],
+      path: "Tests/komora-fabric-bench", swiftSettings: house),
     .testTarget(name: "BaseTests", dependencies: ["Base"], swiftSettings: house),
     .testTarget(name: "FormatsTests", dependencies: ["Formats", "Base"], swiftSettings: house),
     .testTarget(name: "MembershipTests", dependencies: ["Base", "Formats", "Membership"], swiftSettings: house),

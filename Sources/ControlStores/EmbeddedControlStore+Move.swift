@@ -104,8 +104,8 @@ extension EmbeddedControlStore {
     case .begun:
       ControlStoreError(
         .refused,
-        "the control store \(path) is being moved to \(target) and takes no changes: start the node with the "
-          + "configuration of the move again (`komora cluster init`), it goes on where it stopped")
+        "the control store \(path) is being moved to \(target) and takes no changes: put `control.engine = \"etcd\"` back "
+          + "into this node's configuration and start it, the move goes on where it stopped")
     case .complete:
       ControlStoreError(
         .refused,

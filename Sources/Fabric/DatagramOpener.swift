@@ -20,7 +20,7 @@ package struct DatagramOpener: Sendable {
   package static let toleranceDefault: UnixMicroseconds = 60_000_000
 
   private let own: NodeID
-  private let start: UnixMicroseconds
+  private var start: UnixMicroseconds
   private let tolerance: UnixMicroseconds
   private var keys: DatagramKeys
   private var removed: Set<NodeID> = []
@@ -39,6 +39,11 @@ package struct DatagramOpener: Sendable {
   }
 
   package var senderCount: Int { senders.count }
+  /// The newest clock of a sender that was heard.
+  package private(set) var newest: UnixMicroseconds = 0
+
+  /// What was sent before `instant` may have been heard by an earlier run.
+  package mutating func refuse(before instant: UnixMicroseconds) { start = max(start, instant) }
 
   /// A change of the ring; ciphers of keys that are gone go too.
   package mutating func use(_ keys: DatagramKeys) {
@@ -103,6 +108,7 @@ package struct DatagramOpener: Sendable {
     }
     let refusal = sender.window.admit(head.sequence)
     senders[head.sender] = sender
+    if refusal == nil { newest = max(newest, Int64(clamping: head.sequence)) }
     return refusal
   }
 }

@@ -30,6 +30,9 @@ package struct DatagramSealer: Sendable {
     cipher = Self.cipher(keys, sender, salt ?? random.next())
   }
 
+  /// See `init`.
+  package mutating func begin(after instant: UnixMicroseconds) { last = max(last, UInt64(max(instant, 0))) }
+
   /// A change of the ring: the next datagram is sealed by its primary.
   package mutating func use(_ keys: DatagramKeys) {
     self.keys = keys

@@ -2,7 +2,7 @@
 // not fetch, and what is not fetched is at most one window.
 //
 // Messages have no bounds here: what is sent together may arrive in pieces, in order. One task sends and one receives at
-// a time. A channel ends with its link; whoever needs more opens another one. Dropping it gives it up, unless it was
+// a time. For an actor on the endpoint's own loop none of these calls is a change of threads. A channel ends with its link; whoever needs more opens another one. Dropping it gives it up, unless it was
 // finished: then what was sent still leaves.
 
 package import Base
@@ -24,14 +24,18 @@ package final class FabricChannel: Sendable {
   }
 
   /// Returns when the link has taken all of it, which is not yet the peer.
-  package func send(_ bytes: [UInt8]) async throws(FabricError) { try await endpoint.send(bytes, over: token).get() }
+  package nonisolated(nonsending) func send(_ bytes: [UInt8]) async throws(FabricError) {
+    try await endpoint.send(bytes, over: token).get()
+  }
 
   /// The next bytes; nil after the peer has finished.
-  package func receive() async throws(FabricError) -> [UInt8]? { try await endpoint.receive(from: token).get() }
+  package nonisolated(nonsending) func receive() async throws(FabricError) -> [UInt8]? {
+    try await endpoint.receive(from: token).get()
+  }
 
   /// Nothing more is sent; receiving goes on.
-  package func finish() async { await endpoint.finish(token) }
+  package nonisolated(nonsending) func finish() async { await endpoint.finish(token) }
 
   /// Gives it up in both directions.
-  package func cancel() async { await endpoint.cancel(token) }
+  package nonisolated(nonsending) func cancel() async { await endpoint.cancel(token) }
 }

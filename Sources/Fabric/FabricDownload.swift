@@ -129,7 +129,8 @@ package struct FabricDownload: Sendable {
       request.validator.count <= FabricBulkRequest.validatorBytesMax
     else { return .failure(FabricError(.tooLarge, "name or validator too long")) }
     do throws(FabricError) {
-      let channel = try await endpoint.open(id, at: address, method: method, priority: .bulk, endsWhenDropped: true)
+      let channel = try await endpoint.open(
+        id, at: address, method: method, priority: .bulk, window: nil, endsWhenDropped: true)
       try await channel.send(request.encode())
       await channel.finish()
       return .success(channel)

@@ -7,14 +7,17 @@ package import UVLoop
 
 extension FabricEndpoint {
   /// Opens a channel to the peer `id`. Fails as a question does; there is no deadline but that of the handshake.
+  /// `window`: how much the peer may send ahead of what is fetched here, at most 16 MiB; nil is the connection's. What
+  /// this side may send ahead is the peer's word: `FabricService.window`.
   package func open(
-    _ id: NodeID, at address: SocketAddress, method: UInt16, priority: FabricPriority = .bulk
+    _ id: NodeID, at address: SocketAddress, method: UInt16, priority: FabricPriority = .bulk, window: Int? = nil
   ) async throws(FabricError) -> FabricChannel {
-    try await open(id, at: address, method: method, priority: priority, endsWhenDropped: false)
+    try await open(id, at: address, method: method, priority: priority, window: window, endsWhenDropped: false)
   }
 
   func open(
-    _ id: NodeID, at address: SocketAddress, method: UInt16, priority: FabricPriority, endsWhenDropped: Bool
+    _ id: NodeID, at address: SocketAddress, method: UInt16, priority: FabricPriority, window: Int?,
+    endsWhenDropped: Bool
   ) async throws(FabricError) -> FabricChannel {
     guard let caller = try self.caller(id, address, waits: false) else {
       throw FabricError(.unreachable, "the link is down")
@@ -32,6 +35,7 @@ extension FabricEndpoint {
     caller.channels[stream] = state
     let channel = handle(state, id, method)
     caller.link.handle(.open(FabricOpening(method: method, priority: priority), [], ends: false))
+    if let window { caller.link.handle(.widen(stream, to: window)) }
     return channel
   }
 
@@ -45,7 +49,7 @@ extension FabricEndpoint {
   func serve(
     _ id: StreamID, _ opening: FabricOpening, _ server: FabricServer, _ peer: X509Identity, _ ledger: FabricLedger
   ) {
-    let window = Int(configuration.limits.window)
+    let window = service.window(of: opening.method) ?? Int(configuration.limits.window)
     guard ledger.costBytes + window <= configuration.peerBytesMax else {
       note(.peerBytes)
       return server.link.handle(.cancel(id))
@@ -54,6 +58,7 @@ extension FabricEndpoint {
     ledger.heldBytes += window
     (state.ledger, state.held) = (ledger, window)
     server.channels[id] = state
+    server.link.handle(.widen(id, to: window))
     let channel = handle(state, peer.id, opening.method)
     let (service, method) = (service, opening.method)
     // The task ends with its stream.
@@ -98,8 +103,12 @@ extension FabricEndpoint {
   /// What arrived before a break is still handed out, in order.
   private func next(_ channel: FabricChannelState) -> Result<[UInt8]?, FabricError>? {
     if !channel.inbox.isEmpty {
-      let bytes = channel.inbox.count == 1 ? channel.inbox[0] : Array(channel.inbox.joined())
-      channel.inbox = []
+      var bytes = channel.inbox[0]
+      if channel.inbox.count > 1 {
+        bytes.reserveCapacity(channel.inbox.reduce(0) { $0 + $1.count })
+        for piece in channel.inbox.dropFirst() { bytes.append(contentsOf: piece) }
+      }
+      channel.inbox.removeAll(keepingCapacity: true)
       channel.link.handle(.consumed(channel.id, bytes.count))
       return .success(bytes)
     }

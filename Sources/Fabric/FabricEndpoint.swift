@@ -111,6 +111,15 @@ package actor FabricEndpoint {
     opener.use(keys)
   }
 
+  /// An earlier run of this node may have sent, and heard, up to there.
+  package func use(notBefore instant: UnixMicroseconds) {
+    sealer.begin(after: instant)
+    opener.refuse(before: instant)
+  }
+
+  /// The newest clock that a datagram of a peer carried; 0 before the first one.
+  package var newestHeard: UnixMicroseconds { opener.newest }
+
   /// Sends a sealed datagram; false when it is too long or the socket has no room.
   package func send(_ plain: [UInt8], to address: SocketAddress) -> Bool {
     guard let socket, let sealed = sealer.seal(plain, at: UVLoop.unixMicroseconds()) else { return false }

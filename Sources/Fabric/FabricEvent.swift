@@ -25,6 +25,8 @@ package enum FabricEvent: Equatable, Sendable {
   case cancel(StreamID)
   /// As `cancel`, and says that the peer may not ask this.
   case refuse(StreamID)
+  /// The peer may send so much of the stream ahead, if that is more than the connection's window.
+  case widen(StreamID, to: Int)
   /// Ends the stream after so many nanoseconds, if nothing does before.
   case expire(StreamID, within: Int64)
   /// The instant of `nextTick` has come.

@@ -2,7 +2,8 @@
 //
 // It decides nothing. Bytes go from the socket through TLS into the machine, the machine's effects go back through TLS to
 // the socket, and the machine hears how much more the socket may take: `queueBytes` ahead and no more, so that an urgent
-// frame never stands behind a long queue of this side's making. A handshake has a deadline of its own.
+// frame never stands behind a long queue of this side's making. What the steps of one turn of the loop want to send
+// leaves in one write at its end, or as soon as it is worth one. A handshake has a deadline of its own.
 //
 // Not Sendable: it lives on its loop, owned by an actor that is pinned there.
 
@@ -30,6 +31,8 @@ package final class FabricLink {
   static let queueBytes = 256 << 10
   /// So much goes out before other handles of the loop have their turn.
   static let burstBytes = 512 << 10
+  /// So much is worth a write of its own.
+  static let writeBytes = 64 << 10
   static let handshakeTimeout: Duration = .seconds(5)
 
   private let connection: UVConnection
@@ -43,6 +46,9 @@ package final class FabricLink {
   /// Bytes that the socket has taken at once since the loop last turned.
   private var burst = 0
   private let pacer: UVTimer
+  /// What the machine has sent since the last write, and what writes it before the loop waits.
+  private var unwritten: [UInt8] = []
+  private let flusher: UVTurn
   private var isWorking = false
   /// TLS said who, or that, the peer is.
   private var wasProved = false
@@ -101,10 +107,11 @@ package final class FabricLink {
     self.session = session
     self.limits = limits
     machine = FabricMachine(side, limits: limits)
-    var (fire, pace): (() -> Void, () -> Void) = ({}, {})
+    var (fire, pace, flush): (() -> Void, () -> Void, () -> Void) = ({}, {}, {})
     do throws(UVError) {
       timer = try UVTimer(on: connection.loop) { _ in fire() }
       pacer = try UVTimer(on: connection.loop) { _ in pace() }
+      flusher = try UVTurn(on: connection.loop) { flush() }
     } catch {
       connection.close()
       throw error
@@ -114,6 +121,7 @@ package final class FabricLink {
       self?.burst = 0
       self?.makeRoom()
     }
+    flush = { [weak self] in self?.flush() }
     timer.start(after: handshakeTimeout)
     connection.queuedBytesMax = 16 << 20
     connection.handlers.received = { [self] bytes in run(session.feed(bytes)) }
@@ -169,13 +177,23 @@ package final class FabricLink {
 
   private func perform(_ effect: FabricEffect) {
     switch effect {
-    case .transmit(let bytes): run(session.write(bytes.span.bytes))
+    case .transmit(let bytes):
+      if unwritten.isEmpty { unwritten = bytes } else { unwritten += bytes }
+      if unwritten.count >= Self.writeBytes { flush() } else { flusher.schedule() }
     case .closed(let cause):
       onEffect(effect)
       reason = reason ?? .fabric(cause)
+      flush()
       run(session.close())
     default: onEffect(effect)
     }
+  }
+
+  private func flush() {
+    guard end == nil, !unwritten.isEmpty else { return }
+    let bytes = unwritten
+    unwritten = []
+    run(session.write(bytes.span.bytes))
   }
 
   private func run(_ effects: [TLSEffect]) {
@@ -212,7 +230,7 @@ package final class FabricLink {
   private func makeRoom() {
     guard end == nil, session.isEstablished else { return }
     if burst < Self.burstBytes {
-      handle(.room(Self.queueBytes - connection.queuedBytes))
+      handle(.room(Self.queueBytes - connection.queuedBytes - unwritten.count))
     } else if !pacer.isRunning {
       pacer.start(after: .zero)
     }
@@ -238,6 +256,7 @@ package final class FabricLink {
     end = reason
     timer.close()
     pacer.close()
+    flusher.close()
     // What was written last, alerts and goodbyes, still leaves, and a member reads our goodbye before anything that could
     // look like a cut. Nobody else is waited for.
     if wasProved, !peerEnded, reason.isOurs {
@@ -254,6 +273,7 @@ package final class FabricLink {
       end = .transport(error)
       timer.close()
       pacer.close()
+      flusher.close()
     }
     // Streams that are still open end here, whatever ended the connection. Of a peer that was never proved nothing is
     // told but the end.

@@ -6,9 +6,12 @@ extension FabricMachine {
   mutating func receive(_ bytes: [UInt8], at now: FabricInstant, _ effects: inout [FabricEffect]) {
     guard phase != .idle else { return close(.disorder, &effects) }
     pingsMissed = 0
-    var all = pending[...]
-    all += bytes
-    pending = []
+    var all = bytes[...]
+    if !pending.isEmpty {
+      pending += bytes
+      all = pending[...]
+      pending = []
+    }
     while phase != .closed {
       do {
         guard let length = try FabricFrame.length(all), all.count >= length else { break }
@@ -82,7 +85,8 @@ extension FabricMachine {
     guard streams.count - ownStreams < limits.peerStreamsMax else { return close(.flood, &effects) }
     lastPeerStream = id
     let stream = FabricStream(
-      opening: opening, isOwn: false, opens: false, credit: peerWindow, allowance: Int(limits.window))
+      opening: opening, isOwn: false, opens: false, credit: peerWindow, allowance: Int(limits.window),
+      window: Int(limits.window))
     add(stream, id, at: now)
     effects.append(.accepted(id, opening))
     if !data.isEmpty || ends { arrived(id, data, ends, &effects) }

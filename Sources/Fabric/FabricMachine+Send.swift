@@ -15,7 +15,8 @@ extension FabricMachine {
     else { return effects.append(.refused(id)) }
     ownStreams += 1
     var stream = FabricStream(
-      opening: opening, isOwn: true, opens: true, credit: peerWindow, allowance: Int(limits.window))
+      opening: opening, isOwn: true, opens: true, credit: peerWindow, allowance: Int(limits.window),
+      window: Int(limits.window))
     stream.buffer = data
     stream.ends = ends
     add(stream, id, at: now)
@@ -59,13 +60,25 @@ extension FabricMachine {
   mutating func consume(_ id: StreamID, _ count: Int) {
     guard var stream = streams[id], !stream.peerEnded, count > 0 else { return }
     stream.consumed += count
-    precondition(stream.allowance + stream.consumed <= Int(limits.window), "more was consumed than received")
-    if stream.consumed >= Int(limits.window) / 2 {
+    precondition(stream.allowance + stream.consumed <= stream.window, "more was consumed than received")
+    if stream.consumed >= stream.window / 2 {
       control.append(.credit(stream: id, bytes: UInt32(stream.consumed)))
       stream.allowance += stream.consumed
       stream.consumed = 0
     }
     streams[id] = stream
+  }
+
+  /// Lets the peer send more ahead than the connection's window, which suits a round trip of few milliseconds.
+  mutating func widen(_ id: StreamID, to window: Int) {
+    guard let stream = streams[id], window > stream.window, window <= Int(FabricFrame.windowBytes.upperBound) else {
+      return
+    }
+    let more = window - stream.window
+    streams[id]!.window = window
+    streams[id]!.allowance += more
+    // Before the opening the peer knows no such stream.
+    if !stream.opens { control.append(.credit(stream: id, bytes: UInt32(more))) }
   }
 
   /// Nothing of the stream follows in either direction; the peer is told if it knows of the stream.
@@ -115,6 +128,8 @@ extension FabricMachine {
     guard let stream = streams[id] else { return }
     let isFree = openings.isEmpty && queues[..<Int(stream.opening.priority.rawValue)].allSatisfy(\.isEmpty)
     bytes += streams[id]!.open(id, carrying: isFree, limit: limits.frameBytes).encode()
+    let more = stream.window - Int(limits.window)
+    if more > 0 { bytes += FabricFrame.credit(stream: id, bytes: UInt32(more)).encode() }
     queue(id)
   }
 
@@ -123,8 +138,7 @@ extension FabricMachine {
     // A cancelled stream leaves its place in the queue behind.
     guard streams[id] != nil else { return }
     streams[id]!.isQueued = false
-    guard let frame = streams[id]!.next(id, limit: limits.frameBytes) else { return }
-    bytes += frame.encode()
+    guard streams[id]!.put(id, limit: limits.frameBytes, to: &bytes) else { return }
     if streams[id]!.wantsRoom { wantRoom(id, &effects) }
     if streams[id]!.isFinished { remove(id) } else { queue(id) }
   }

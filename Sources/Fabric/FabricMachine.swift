@@ -70,6 +70,7 @@ package struct FabricMachine {
     case .consumed(let id, let count): consume(id, count)
     case .cancel(let id): cancel(id, .givenUp)
     case .refuse(let id): cancel(id, .refused)
+    case .widen(let id, let window): widen(id, to: window)
     case .expire(let id, let nanoseconds): expire(id, at: now.addingReportingOverflow(nanoseconds).partialValue)
     case .tick: tick(at: now, &effects)
     case .close: leave(.stopping, &effects)

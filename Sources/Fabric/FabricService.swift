@@ -17,6 +17,9 @@ package protocol FabricService: Sendable {
   func join(_ question: [UInt8], from address: SocketAddress?) async -> [UInt8]?
   /// How a method is spoken.
   func shape(of method: UInt16) -> FabricShape
+  /// How much a peer may send ahead on a channel of this method; nil is the connection's window. Over a round trip of
+  /// 40 ms the connection's 256 KiB are 6 MB a second. It is counted against what a peer may hold.
+  func window(of method: UInt16) -> Int?
   /// Serves a channel that a peer opened; it ends when this returns and nobody holds it any more.
   func serve(_ channel: FabricChannel, _ method: UInt16, from peer: X509Identity) async
   /// What `name` means to a bulk method; nil when there is none.
@@ -30,6 +33,7 @@ package protocol FabricService: Sendable {
 extension FabricService {
   package func join(_ question: [UInt8], from address: SocketAddress?) async -> [UInt8]? { nil }
   package func shape(of method: UInt16) -> FabricShape { .question }
+  package func window(of method: UInt16) -> Int? { nil }
   package func serve(_ channel: FabricChannel, _ method: UInt16, from peer: X509Identity) async {}
   package func source(_ method: UInt16, _ name: [UInt8], from peer: X509Identity) async -> (any FabricSource)? { nil }
   package func linkUp(_ id: NodeID) {}

@@ -16,8 +16,9 @@ struct FabricStream {
   var peerEnded = false
   /// Bytes that the peer is ready to take.
   var credit: Int
-  /// Bytes that the peer may still send.
+  /// Bytes that the peer may still send, of at most `window`.
   var allowance: Int
+  var window: Int
   /// Bytes that the application is done with and the peer has no credit for yet.
   var consumed = 0
   var deadline: FabricInstant?
@@ -38,26 +39,36 @@ struct FabricStream {
     return .open(stream: id, opening, data: data, ends: endSent)
   }
 
-  /// The next frame of at most `limit` bytes; nil without work.
-  mutating func next(_ id: StreamID, limit: Int) -> FabricFrame? {
-    guard hasWork else { return nil }
-    let data = take(limit)
+  /// Appends the next frame of at most `limit` bytes; false without work.
+  mutating func put(_ id: StreamID, limit: Int, to bytes: inout [UInt8]) -> Bool {
+    guard hasWork else { return false }
+    let range = advance(limit)
     endSent = ends && waiting == 0
-    return .data(stream: id, data, ends: endSent)
+    FabricFrame.put(data: buffer[range], stream: id, ends: endSent, to: &bytes)
+    trim()
+    return true
   }
 
   private mutating func take(_ limit: Int) -> [UInt8] {
+    let data = Array(buffer[advance(limit)])
+    trim()
+    return data
+  }
+
+  private mutating func advance(_ limit: Int) -> Range<Int> {
     let count = min(waiting, credit, limit)
-    let data = Array(buffer[sent..<(sent + count)])
     sent += count
     credit -= count
+    return (sent - count)..<sent
+  }
+
+  private mutating func trim() {
     if sent == buffer.count {
-      buffer = []
+      buffer.removeAll(keepingCapacity: buffer.capacity <= 1 << 16)
       sent = 0
     } else if sent >= 1 << 20 {
       buffer.removeFirst(sent)
       sent = 0
     }
-    return data
   }
 }

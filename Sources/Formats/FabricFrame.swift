@@ -59,6 +59,14 @@ public enum FabricFrame: Equatable, Sendable {
     return writer.bytes
   }
 
+  /// Appends a data frame: what `encode` gives, without the copies in between.
+  public static func put(data: ArraySlice<UInt8>, stream: UInt32, ends: Bool, to bytes: inout [UInt8]) {
+    var writer = ByteWriter(capacity: headBytes)
+    head(&writer, data.count, kind: 3, ends: ends, stream)
+    bytes.append(contentsOf: writer.bytes)
+    bytes.append(contentsOf: data)
+  }
+
   private static func head(_ writer: inout ByteWriter, _ length: Int, kind: UInt8, ends: Bool = false, _ s: UInt32 = 0)
   {
     precondition(length <= payloadBytesMax, "a frame is cut before it is encoded")

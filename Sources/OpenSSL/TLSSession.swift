@@ -152,27 +152,27 @@ package final class TLSSession {
     return effects
   }
 
+  /// All records that are here as one piece: whoever takes them apart again has its own bounds.
   private func read() -> [TLSEffect] {
-    var effects: [TLSEffect] = []
-    while true {
-      ERR_clear_error()
-      var count = 0
-      var result: Int32 = 0
-      let bytes = [UInt8](unsafeUninitializedCapacity: 16 << 10) { buffer, used in
-        result = SSL_read_ex(handle, buffer.baseAddress, buffer.count, &count)
-        used = result == 1 ? count : 0
+    var result: Int32 = 1
+    // A record's text is shorter than the record, and OpenSSL holds back less than one.
+    let capacity = input.count + (16 << 10)
+    let bytes = [UInt8](unsafeUninitializedCapacity: capacity) { buffer, used in
+      while result == 1, used < capacity {
+        ERR_clear_error()
+        var count = 0
+        result = SSL_read_ex(handle, buffer.baseAddress! + used, capacity - used, &count)
+        if result == 1 { used += count }
       }
-      if result == 1 {
-        effects.append(.plain(bytes))
-        continue
-      }
-      switch SSL_get_error(handle, result) {
-      case SSL_ERROR_WANT_READ: return effects + outgoing()
-      case SSL_ERROR_ZERO_RETURN:
-        SSL_shutdown(handle)
-        return effects + close(.orderly)
-      default: return effects + close(failure())
-      }
+    }
+    let effects: [TLSEffect] = bytes.isEmpty ? [] : [.plain(bytes)]
+    if result == 1 { return effects + read() }
+    switch SSL_get_error(handle, result) {
+    case SSL_ERROR_WANT_READ: return effects + outgoing()
+    case SSL_ERROR_ZERO_RETURN:
+      SSL_shutdown(handle)
+      return effects + close(.orderly)
+    default: return effects + close(failure())
     }
   }
 

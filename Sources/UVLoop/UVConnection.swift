@@ -1,8 +1,7 @@
-// A TCP connection: reading that can be paused, writing that says how much waits, and an end that is reported once.
+// A TCP connection: reading from `startReading` on, writing that says how much waits, and an end that is reported once.
 //
-// Reading is off until `startReading`; while it is off the peer's window closes, which is the back-pressure. A write
-// goes out at once as far as the system takes it; the rest is copied and queued. `queuedBytes` bounds what a slow
-// reader may cost: beyond `queuedBytesMax` a write is refused whole, and `drained` says when half of it is free again.
+// A write goes out at once as far as the system takes it; the rest is copied and queued, and its completion says when
+// it has left. `queuedBytes` bounds what a slow reader may cost: beyond `queuedBytesMax` a write is refused whole.
 
 internal import CLibuv
 internal import Glibc
@@ -14,8 +13,6 @@ package final class UVConnection: UVHandle {
     package var received: (RawSpan) -> Void = { _ in }
     /// The peer sends no more; writing still works.
     package var ended: () -> Void = {}
-    /// After a refused write: the queue is at most half full.
-    package var drained: () -> Void = {}
     /// Once, after everything else; nil when this side closed it.
     package var closed: (UVError?) -> Void = { _ in }
 
@@ -33,7 +30,6 @@ package final class UVConnection: UVHandle {
   package var queuedBytesMax = 4 << 20
   package private(set) var queuedBytes = 0
   package private(set) var isConnected = false
-  private var isRefusing = false
   private var failure: UVError?
   /// Runs while the last writes may still leave.
   private var closing: UVTimer?
@@ -87,15 +83,17 @@ package final class UVConnection: UVHandle {
     }
   }
 
-  /// Small frames leave at once; a dead peer is noticed by keepalive (10 s idle) and by unacknowledged data (10 s).
+  /// Small frames leave at once, and what is urgent stands behind 128 KiB in the system that were not sent yet at most;
+  /// a dead peer is noticed by keepalive (10 s idle) and by unacknowledged data (10 s).
   func opened() {
     isConnected = true
     uv_tcp_nodelay(tcp, 1)
     uv_tcp_keepalive(tcp, 1, 10)
     var descriptor: uv_os_fd_t = -1
-    var patience: UInt32 = 10_000
+    var (patience, unsent): (UInt32, UInt32) = (10_000, 128 << 10)
     if uv_fileno(handle, &descriptor) == 0 {
       setsockopt(descriptor, Int32(IPPROTO_TCP), TCP_USER_TIMEOUT, &patience, 4)
+      setsockopt(descriptor, Int32(IPPROTO_TCP), TCP_NOTSENT_LOWAT, &unsent, 4)
     }
   }
 
@@ -111,11 +109,6 @@ package final class UVConnection: UVHandle {
       })
     // EALREADY: it was reading.
     if status < 0, status != UV_EALREADY.rawValue { fail(UVError(status, "read")) }
-  }
-
-  package func stopReading() {
-    loop.assertCurrent()
-    if isOpen { uv_read_stop(stream) }
   }
 
   private func received(_ count: Int, _ base: UnsafePointer<CChar>?) {
@@ -137,7 +130,6 @@ package final class UVConnection: UVHandle {
     loop.assertCurrent()
     guard isOpen, isConnected, closing == nil else { return .refused }
     guard queuedBytes == 0 || queuedBytes + bytes.count <= queuedBytesMax else {
-      isRefusing = true
       return .refused
     }
     let taken = bytes.isEmpty ? 0 : tryWrite(bytes)
@@ -180,10 +172,6 @@ package final class UVConnection: UVHandle {
     guard isOpen else { return }
     if status < 0 { return fail(UVError(status, "write")) }
     if closing != nil, !isLingering, queuedBytes == 0 { return close() }
-    if isRefusing, queuedBytes <= queuedBytesMax / 2 {
-      isRefusing = false
-      handlers.drained()
-    }
   }
 
   /// Says to the peer that no more comes, after what is queued.

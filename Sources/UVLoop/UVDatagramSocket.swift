@@ -53,7 +53,7 @@ package final class UVDatagramSocket: UVHandle {
     return systemAddress { uv_udp_getsockname(self.socket, $0, $1) }
   }
 
-  package func startReceiving() throws(UVError) {
+  private func startReceiving() throws(UVError) {
     guard isOpen else { throw .closed("receive") }
     let status = uv_udp_recv_start(
       socket,
@@ -64,9 +64,6 @@ package final class UVDatagramSocket: UVHandle {
       })
     try check(status, "receive")
   }
-
-  /// Lets the system drop what arrives from here on.
-  package func stopReceiving() { if isOpen { uv_udp_recv_stop(socket) } }
 
   private func received(
     _ count: Int, _ base: UnsafePointer<CChar>?, _ sender: UnsafePointer<sockaddr>?, _ flags: UInt32

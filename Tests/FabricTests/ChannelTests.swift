@@ -20,12 +20,16 @@ struct ChannelService: FabricService {
     switch method {
     case 10, 11: .channel
     case 12: .bulk
+    case 13: .channel
     default: .question
     }
   }
 
+  /// Method 13 is as 11 with a window of its own.
+  func window(of method: UInt16) -> Int? { method == 13 ? 1 << 20 : nil }
+
   func serve(_ channel: FabricChannel, _ method: UInt16, from peer: X509Identity) async {
-    if method == 11 {
+    if method == 11 || method == 13 {
       let forever = AsyncStream<Void> { _ in }
       for await _ in forever {}
       return
@@ -159,6 +163,34 @@ struct ChannelTests {
     await #expect(throws: FabricError(.refused, "the peer does not permit this channel")) {
       try await forbidden.receive()
     }
+    loop.stop()
+  }
+
+  @Test("a channel has the window that its service says, counted against what its peer may hold")
+  func windows() async throws {
+    let loop = UVLoop()
+    let infrastructure = try Infrastructure()
+    let (a, _) = try await Self.endpoint(loop, infrastructure.credentials(1))
+    let (b, address) = try await Self.endpoint(loop, infrastructure.credentials(2)) { $0.peerBytesMax = 3 << 19 }
+    let channel = try await a.open(Self.b, at: address, method: 13, priority: .normal)
+    let (counts, counting) = AsyncStream.makeStream(of: Int.self)
+    let sending = Task {
+      var sent = 0
+      while true {
+        try await channel.send([UInt8](repeating: 1, count: FabricChannelPiece.bytes))
+        sent += FabricChannelPiece.bytes
+        counting.yield(sent)
+      }
+    }
+    let most = (1 << 20) + FabricLimits().sendBufferBytesMax
+    for await sent in counts where sent >= most - FabricChannelPiece.bytes { break }
+    let second = try await a.open(Self.b, at: address, method: 13)
+    await #expect(throws: FabricError(.cancelled, "given up by the peer")) { try await second.receive() }
+    #expect(await b.counters.refused == ["peerBytes": 1])
+    await channel.cancel()
+    await #expect(throws: FabricError(.cancelled, "cancelled")) { try await sending.value }
+    counting.finish()
+    for await sent in counts { #expect(sent <= most) }
     loop.stop()
   }
 

@@ -45,6 +45,39 @@ struct FabricMachineTests {
     #expect(meet(1...2, 3...4) == ([.closed(.version)], [.closed(.version)]))
   }
 
+  @Test("a widened window lets its stream run ahead by so much, in either direction, and no other stream")
+  func widened() {
+    for isServer in [true, false] {
+      var pair = MachinePair.ready()
+      let (wide, limits) = (1 << 20, pair.client.limits)
+      pair.client(.open(Self.normal, [], ends: false))
+      if isServer {
+        pair.settle()
+        pair.server(.widen(1, to: wide))
+      } else {
+        // Before the opening has left, too.
+        pair.client(.widen(1, to: wide))
+      }
+      pair.client(.open(Self.normal, [], ends: false))
+      pair.settle()
+      let piece = [UInt8](repeating: 5, count: 64 << 10)
+      for _ in 0..<64 {
+        for id in [1, 3] as [StreamID] {
+          let event = FabricEvent.send(id, piece, ends: false)
+          if isServer { pair.client(event) } else { pair.server(event) }
+        }
+        pair.settle(consuming: false)
+      }
+      let saw = isServer ? pair.serverSaw : pair.clientSaw
+      #expect(saw.count(1) == wide && saw.count(3) == Int(limits.window))
+      #expect(pair.client.isOpen && pair.server.isOpen)
+      // It is given back in portions of its own half.
+      if isServer { pair.server(.consumed(1, wide)) } else { pair.client(.consumed(1, wide)) }
+      pair.settle(consuming: false)
+      #expect((isServer ? pair.serverSaw : pair.clientSaw).count(1) > wide)
+    }
+  }
+
   @Test("a reader that does not consume bounds its sender; consuming lets it go on")
   func credit() {
     var pair = MachinePair.ready()

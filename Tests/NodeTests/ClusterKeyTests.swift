@@ -105,7 +105,7 @@ extension ClusterTests {
       await #expect(throws: NodeError.self) { try await a.renewCertificates() }
       #expect(a.metric("komora_cluster_certificates_renewed_total") == 0)
       try files.removeItem(atPath: path)
-      try await until("the renewal is finished") { a.metric("komora_cluster_certificates_renewed_total") == 1 }
+      try await until("the renewal is finished") { a.metric("komora_cluster_certificates_renewed_total") >= 1 }
       await a.close()
     }
 

@@ -30,7 +30,7 @@ struct ConnectionTests {
     loop.stop()
   }
 
-  @Test("a reader that stops reading bounds what its writer holds; all bytes arrive in the end")
+  @Test("a reader that does not read bounds what its writer holds; all bytes arrive in the end")
   func backPressure() async throws {
     let loop = UVLoop()
     let (server, client) = (Peer(loop), Peer(loop))
@@ -50,26 +50,40 @@ struct ConnectionTests {
     // The system's own buffers took a few MiB, no more.
     #expect(taken < 64 << 20)
     await server.with { $0.connections[0].startReading() }
-    await client.until { $0.events.contains("drained") }
     await server.until { $0.receivedCount == taken }
     #expect(await client.with { $0.connections[0].queuedBytes } == 0)
     loop.stop()
   }
 
-  @Test("reading pauses and goes on")
-  func pause() async throws {
+  @Test("what is scheduled by several steps of one turn runs once, before the loop waits")
+  func turn() async throws {
     let loop = UVLoop()
-    let (server, client) = (Peer(loop), Peer(loop))
-    let address = try await server.listen()
-    try await client.connect(address)
-    await server.until { $0.events == ["accepted"] }
-    await server.with { $0.connections[0].stopReading() }
-    await client.with { client in client.connections[0].write([1, 2, 3]) { _ in client.note("written") } }
-    await client.until { $0.events.contains("written") }
-    #expect(await server.with { $0.receivedCount } == 0)
-    await server.with { $0.connections[0].startReading() }
-    await server.until { $0.receivedCount == 3 }
+    let peer = Peer(loop)
+    let turn = try await peer.with { peer in
+      let turn = try UVTurn(on: peer.loop) { peer.note("turn") }
+      for _ in 0..<3 { turn.schedule() }
+      #expect(turn.isPending && peer.events.isEmpty)
+      return Held(turn)
+    }
+    await peer.until { $0.events == ["turn"] }
+    await peer.with { _ in
+      #expect(!turn.value.isPending)
+      turn.value.schedule()
+    }
+    await peer.until { $0.events == ["turn", "turn"] }
+    await peer.with { _ in
+      turn.value.schedule()
+      turn.value.close()
+    }
     loop.stop()
+    #expect(loop.metrics.openHandles == 0)
+    #expect(await peer.with { $0.events } == ["turn", "turn"])
+  }
+
+  /// Used on the loop only.
+  private struct Held: @unchecked Sendable {
+    let value: UVTurn
+    init(_ value: UVTurn) { self.value = value }
   }
 
   @Test("nobody there: the end is reported once, with its reason")

@@ -61,7 +61,6 @@ actor Peer {
       self.note()
     }
     handlers.ended = { self.note("ended") }
-    handlers.drained = { self.note("drained") }
     handlers.closed = { error in self.note("closed \(error.map { "\($0.code)" } ?? "here")") }
     return handlers
   }

@@ -77,16 +77,16 @@ extension ClusterService {
     let now = material.with { $0 }
     let wanted = AppliedCertificates(now)
     let isNew = applied.with { $0 != wanted }
-      if applied.with({ $0.fabric != wanted.fabric }) {
-        try await endpoint.use(parts.credentials(now))
-        await endpoint.renewLinks(spread: .milliseconds(100))
-        applied.with { $0.fabric = wanted.fabric }
-      }
-      try await writeEtcdFiles()
-      if applied.with({ $0.controlClient != wanted.controlClient }) {
-        try await (control.store as? EtcdControlStore)?.renewCertificates()
-        applied.with { $0.controlClient = wanted.controlClient }
-      }
+    if applied.with({ $0.fabric != wanted.fabric }) {
+      try await endpoint.use(parts.credentials(now))
+      await endpoint.renewLinks(spread: .milliseconds(100))
+      applied.with { $0.fabric = wanted.fabric }
+    }
+    try await writeEtcdFiles()
+    if applied.with({ $0.controlClient != wanted.controlClient }) {
+      try await (control.store as? EtcdControlStore)?.renewCertificates()
+      applied.with { $0.controlClient = wanted.controlClient }
+    }
     guard isNew else { return }
     parts.metrics.counter("komora_cluster_certificates_renewed_total").increment()
     logger.notice("certificates renewed")

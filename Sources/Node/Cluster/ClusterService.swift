@@ -115,6 +115,7 @@ final class ClusterService: Sendable {
 
   /// Binds, tells the cluster where it is, and begins to gossip.
   func start() async throws(NodeError) {
+    await takeDatagramClock()
     do {
       _ = try await endpoint.start()
     } catch {
@@ -157,6 +158,7 @@ final class ClusterService: Sendable {
       }
     }
     run { await $0.sampleHealth() }
+    run { await $0.keepDatagramClock() }
     run { await $0.keepCertificates() }
     run { await $0.takeCare() }
   }

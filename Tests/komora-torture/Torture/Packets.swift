@@ -2,7 +2,7 @@
 //
 // The sums are exact. Datagrams go in batches that fit the socket's buffer, and the next batch waits until the endpoint
 // has counted the last one; what the system dropped all the same is read from /proc and added. Connections are counted
-// by how they ended. Every kind of datagram may be refused for its own reasons only.
+// by how they ended. Every kind of datagram and of connection may be refused for its own reasons only.
 
 import Base
 import Fabric
@@ -138,21 +138,33 @@ package struct Packets: Sendable {
     for kind in kinds { await attacker.attack(kind, count: max(count / 50, 1), atOnce: 48) }
     let before = PacketsVictim.residentBytes
     var made = kinds.count * max(count / 50, 1)
+    var counters = try await untilGone(victim)
     for kind in kinds {
       let number = max((count - kinds.count * max(count / 50, 1)) / kinds.count, 1)
+      let (former, questions) = (counters, victim.service.questions)
       await attacker.attack(kind, count: number, atOnce: 48)
       made += number
-    }
-    var counters = await victim.endpoint.counters
-    for _ in 0..<5000 where counters.links > 0 {
-      try await Task.sleep(for: .milliseconds(2))
-      counters = await victim.endpoint.counters
+      counters = try await untilGone(victim)
+      check(kind, former, counters, &outcome)
+      let asked = victim.service.questions - questions
+      outcome.expect(asked == 0 || PacketsAttacker.mayAsk(kind), "\(kind.rawValue) asked the service \(asked) times")
+      if kind == .forbidden {
+        let turnedAway = counters.refused["method", default: 0] - former.refused["method", default: 0]
+        let late = PacketsAttacker.slow.reduce(0) { sum, reason in
+          sum + counters.linksEnded[reason, default: 0] - former.linksEnded[reason, default: 0]
+        }
+        outcome.expect(
+          turnedAway + late == number,
+          "\(turnedAway) of \(number) forbidden questions were turned away, \(late) were late")
+      }
     }
     let (ended, refused) = (counters.linksEnded.values.reduce(0, +), counters.refused.filter { $0.key != "method" })
     for (reason, number) in (counters.linksEnded.map { ($0, $1) } + refused.map { ($0, $1) }).sorted(by: { $0 < $1 }) {
       outcome.lines.append("connections ended \(Self.pad(reason)) \(number)")
     }
-    outcome.lines.append("questions of members refused by the service: \(counters.refused["method", default: 0])")
+    outcome.lines.append(
+      "questions of members: \(victim.service.questions) answered, \(counters.refused["method", default: 0]) not permitted"
+    )
     let lost = await attacker.failedToConnect
     outcome.lines.append(
       "connections made \(made): ended \(ended), refused \(refused.values.reduce(0, +)), lost \(lost)")
@@ -160,6 +172,28 @@ package struct Packets: Sendable {
     outcome.expect(victim.service.hostile == 0, "no hostile question reached the service")
     outcome.expect(counters.links == 0 && counters.handshakes == 0, "no connection is left")
     memory(before, "connections", &outcome)
+  }
+
+  private func untilGone(_ victim: PacketsVictim) async throws -> FabricCounters {
+    var counters = await victim.endpoint.counters
+    for _ in 0..<5000 where counters.links > 0 {
+      try await Task.sleep(for: .milliseconds(2))
+      counters = await victim.endpoint.counters
+    }
+    // A question's task may begin after its link is gone.
+    try await Task.sleep(for: .milliseconds(100))
+    return counters
+  }
+
+  private func check(
+    _ kind: PacketsAttacker.Stream, _ before: FabricCounters, _ after: FabricCounters, _ outcome: inout Outcome
+  ) {
+    let fits = PacketsAttacker.reasons(kind).union(PacketsAttacker.slow)
+    for (reason, count) in after.linksEnded where count != before.linksEnded[reason, default: 0] {
+      // What the system says of a cut connection depends on the moment.
+      let name = reason.hasPrefix("transport.") ? "transport." : reason
+      if !fits.contains(name) { outcome.expect(false, "\(kind.rawValue) ended as \(reason)") }
+    }
   }
 
   private func memory(_ before: Int, _ name: String, _ outcome: inout Outcome) {

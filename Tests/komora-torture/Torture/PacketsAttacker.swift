@@ -19,9 +19,40 @@ actor PacketsAttacker {
     case halfOpen
     /// A member that sends the head of a frame larger than any.
     case oversizedFrame
+    /// A member that asks what it may not, in frames that are whole.
+    case forbidden
     /// A member that sends frames with flipped bits.
     case mutatedFrames
   }
+
+  /// Reasons for which a kind may end; any other one is a failure. Whoever goes by itself is `transport` or `truncated`.
+  static func reasons(_ stream: Stream) -> Set<String> {
+    switch stream {
+    case .garbage:
+      ["tls.plaintext", "tls.damaged", "tls.truncated", "transport.", "tls.refusedByPeer", "tls.downgraded"]
+    case .mutatedHello:
+      [
+        "tls.plaintext", "tls.damaged", "tls.truncated", "tls.downgraded", "tls.foreignProtocol", "tls.refusedByPeer",
+        "tls.noCertificate", "transport.",
+      ]
+    case .halfOpen: ["tls.handshakeTimeout", "transport."]
+    case .oversizedFrame: ["fabric.malformed"]
+    case .mutatedFrames:
+      [
+        "fabric.malformed", "fabric.disorder", "fabric.overrun", "fabric.version", "fabric.flood",
+        "fabric.helloTimeout",
+        "fabric.peer", "fabric.peerIdle", "fabric.peerRenews", "fabric.peerRefuses", "fabric.transport",
+        "tls.truncated", "tls.orderly", "transport.",
+      ]
+    case .forbidden: ["tls.truncated", "tls.orderly", "transport.", "fabric.transport"]
+    }
+  }
+
+  /// A busy machine may be too slow for the victim's short deadlines, whatever is attacked.
+  static let slow: Set<String> = ["tls.handshakeTimeout", "fabric.helloTimeout"]
+
+  /// Whether a question of this kind may reach the service.
+  static func mayAsk(_ stream: Stream) -> Bool { stream == .mutatedFrames }
 
   private let address: SocketAddress
   private let context: TLSContext
@@ -66,14 +97,14 @@ actor PacketsAttacker {
     let session = TLSSession(context, .connecting, expecting: .init())
     var handlers = UVConnection.Handlers()
     var opening = session.start().flatMap(\.bytes)
-    let insider = stream == .oversizedFrame || stream == .mutatedFrames
+    let insider = [.oversizedFrame, .mutatedFrames, .forbidden].contains(stream)
     switch stream {
     case .garbage:
       opening = (0..<(1 + random.below(300))).map { _ in UInt8(truncatingIfNeeded: random.next()) }
     case .mutatedHello:
       for _ in 0...random.below(4) { opening[random.below(opening.count)] ^= 1 << UInt8(random.below(8)) }
     case .halfOpen: opening = Array(opening.prefix(random.below(opening.count)))
-    case .oversizedFrame, .mutatedFrames: break
+    case .oversizedFrame, .mutatedFrames, .forbidden: break
     }
     let hostile = insider ? frames(stream) : []
     var connection: UVConnection?
@@ -115,11 +146,15 @@ actor PacketsAttacker {
 
   private func frames(_ stream: Stream) -> [UInt8] {
     let hello = FabricFrame.hello(least: 1, greatest: 1, window: 1 << 18).encode()
+    if stream == .forbidden {
+      let opening = FabricOpening(method: PacketsService.forbidden, priority: .normal)
+      return hello + FabricFrame.open(stream: 1, opening, data: [1], ends: true).encode()
+    }
     guard stream == .mutatedFrames else {
       let length = UInt32(FabricFrame.payloadBytesMax + 1 + random.below(1 << 20))
       return hello + (0..<4).map { UInt8(truncatingIfNeeded: length >> UInt32(8 * $0)) } + [3, 0, 0, 0, 1, 0, 0, 0]
     }
-    let opening = FabricOpening(method: 3, priority: .bulk, deadlineMilliseconds: 9)
+    let opening = FabricOpening(method: PacketsService.forbidden, priority: .bulk, deadlineMilliseconds: 9)
     let all: [FabricFrame] = [
       .open(stream: 1, opening, data: [1, 2], ends: true), .data(stream: 1, [1, 2, 3], ends: false),
       .credit(stream: 2, bytes: 70_000), .reset(stream: 1, reason: 4), .ping(1), .pong(0),

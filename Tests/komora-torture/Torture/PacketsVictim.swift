@@ -32,17 +32,21 @@ struct PacketsCluster {
   static func id(_ number: UInt64) -> NodeID { NodeID(bits: UInt128(number)) }
 }
 
-/// Permits nothing and counts what it hears.
+/// Permits members everything but one method, and counts what it hears: what comes through is hostile, unless a member
+/// asked it in frames that are whole.
 final class PacketsService: FabricService {
   static let honest: [UInt8] = Array("honest".utf8)
   private let good = Atomic<Int>(0)
   private let bad = Atomic<Int>(0)
   private let answers = Atomic<Int>(0)
 
-  func permits(_ method: UInt16, to peer: X509Identity) -> Bool { false }
+  static let forbidden: UInt16 = 3
+
+  func permits(_ method: UInt16, to peer: X509Identity) -> Bool { method != Self.forbidden }
 
   func answer(_ method: UInt16, _ question: [UInt8], from peer: X509Identity) async -> [UInt8]? {
     answers.add(1, ordering: .relaxed)
+    if method == Self.forbidden { bad.add(1, ordering: .relaxed) }
     return nil
   }
 
@@ -51,8 +55,10 @@ final class PacketsService: FabricService {
   }
 
   var heardHonest: Int { good.load(ordering: .relaxed) }
-  /// Hostile datagrams that were heard and questions that were put to the service.
-  var hostile: Int { bad.load(ordering: .relaxed) + answers.load(ordering: .relaxed) }
+  /// Hostile datagrams that were heard, and questions that the service does not permit.
+  var hostile: Int { bad.load(ordering: .relaxed) }
+  /// Questions that were put to the service.
+  var questions: Int { answers.load(ordering: .relaxed) }
 }
 
 struct PacketsVictim {
@@ -70,6 +76,8 @@ struct PacketsVictim {
     configuration.acceptsPerSecond = 1_000_000
     configuration.acceptBurst = 1_000_000
     configuration.peerLinksMax = 64
+    // All of the attack comes from one address.
+    configuration.handshakesPerSourceMax = configuration.handshakesMax
     endpoint = try FabricEndpoint(configuration, on: loop, service: service)
     address = try await endpoint.start()
     await endpoint.refuse([PacketsCluster.id(PacketsCluster.removed)])
