@@ -25,12 +25,15 @@ struct S3Service: HTTPResponder {
     var response: Response
     do {
       response = try await answer(request, context)
-    } catch {
+    } catch let thrown {
+      let served = thrown as? ServedFailure
+      let error = served?.underlying ?? thrown
       let shown = S3Error(thrown: error)
       if shown.status.code >= 500, shown.status != .notImplemented {
         context.logger.error("S3 request failed", metadata: ["request": "\(id)", "error": "\(error)"])
       }
       response = refusal(shown, request, id)
+      for field in served?.fields ?? [:] { response.headers.append(field) }
     }
     // What another node answered keeps that node's name and number.
     if response.headers[.amazonRequestID] == nil { response.headers[.amazonRequestID] = id }
