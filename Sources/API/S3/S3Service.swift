@@ -10,6 +10,7 @@ import Logging
 import NIOCore
 import Node
 import OpenSSL
+import SQLite
 import ShardStore
 import SigV4
 
@@ -18,6 +19,7 @@ struct S3Service: HTTPResponder {
 
   let node: NodeService
   let clock: any StoreClock
+  let deadlines: Deadlines
 
   func respond(to request: Request, context: APIContext) async throws -> Response {
     let began = clock.monotonicNanoseconds()
@@ -122,6 +124,17 @@ struct S3Service: HTTPResponder {
     case .delete: return try await delete(request)
     default: throw S3Error.notImplemented
     }
+  }
+
+  /// A write, for as long as its client waits; alone, a node waits for its own disk only.
+  func write<T: Sendable>(
+    _ request: S3Request, _ body: @escaping @Sendable (Connection) throws -> T
+  ) async throws -> Answer<T> {
+    let (engine, account) = (node.engine, request.account.id)
+    guard request.serving != nil else { return try await engine.write(account, body) }
+    // Counted from here: what came before is the body's own time.
+    let deadline = max(request.context.deadline, .now + node.configuration.timers.requestTimeout / 2)
+    return try await deadlines.bound(deadline) { try await engine.write(account, body) }
   }
 
   func xml(_ xml: XMLText) -> Response {
