@@ -17,7 +17,9 @@ func product(_ name: String, _ package: String) -> Target.Dependency { .product(
 
 let package = Package(
   name: "komora",
-  products: [.executable(name: "komora", targets: ["komora"])],
+  products: [
+    .executable(name: "komora", targets: ["komora"]), .library(name: "KomoraClient", targets: ["KomoraClient"]),
+  ],
   dependencies: [
     .package(url: "https://github.com/hummingbird-project/hummingbird", from: "2.28.1"),
     .package(url: "https://github.com/swift-server/async-http-client", from: "1.37.0"),
@@ -50,6 +52,9 @@ let package = Package(
     .target(name: "OpenSSL", dependencies: ["COpenSSL", "Base"], swiftSettings: house),
     .target(name: "UVLoop", dependencies: ["CLibuv", "Threads"], swiftSettings: house),
     .target(name: "Fabric", dependencies: ["Base", "Formats", "OpenSSL", "UVLoop"], swiftSettings: house),
+    .target(
+      name: "KomoraClient", dependencies: ["Base", "Formats", "Fabric", "OpenSSL", "Threads", "UVLoop"],
+      swiftSettings: house),
     .target(name: "SQLite", dependencies: ["CSQLite", "Base", "Threads"], swiftSettings: house),
     .target(
       name: "AtRest", dependencies: ["CZstd", "CArgon2", "OpenSSL", "Base", "Formats", "Disk", "Threads"],
@@ -182,8 +187,8 @@ let package = Package(
     .testTarget(
       name: "NodeTests",
       dependencies: [
-        "API", "Node", "Backup", "ControlStores", "AtRest", "Base", "Disk", "Fabric", "Formats", "OpenSSL", "ShardStore",
-        "SigV4", "SQLite", "Threads", product("AsyncHTTPClient", "async-http-client"),
+        "API", "KomoraClient", "Node", "Backup", "ControlStores", "AtRest", "Base", "Disk", "Fabric", "Formats", "OpenSSL", "ShardStore",
+        "SigV4", "SQLite", "Threads", "UVLoop", product("AsyncHTTPClient", "async-http-client"),
         product("CoreMetrics", "swift-metrics"), product("Logging", "swift-log"), product("NIOCore", "swift-nio"),
         product("NIOHTTP1", "swift-nio"), product("NIOSSL", "swift-nio-ssl"),
       ], swiftSettings: house),

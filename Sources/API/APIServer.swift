@@ -27,6 +27,8 @@ package struct APIServer: Service {
   private let tls: TLSConfiguration
   private let hrana: HranaService
   private let probes: Probes
+  private let deadlines = Deadlines()
+  private let requests: AccountRequests
   private let clock: any StoreClock
   private let onListening: @Sendable (Ports) async -> Void
 
@@ -46,7 +48,8 @@ package struct APIServer: Service {
         sessionsPerAccount: node.configuration.limits.sqlStreamsCount,
         sessionIdle: timers.transactionIdle.wholeNanoseconds, sessionLife: timers.transactionTimeout.wholeNanoseconds),
       clock: clock)
-    hrana = HranaService(node: node, access: access, registry: registry, clock: clock)
+    hrana = HranaService(node: node, access: access, registry: registry, clock: clock, deadlines: deadlines)
+    requests = AccountRequests(node: node, access: access, registry: registry, clock: clock, deadlines: deadlines)
     probes = Probes(node: node, access: access)
   }
 
@@ -57,13 +60,13 @@ package struct APIServer: Service {
     let api = application(responder, at: node.configuration.listen.api, server: try apiServer()) { channel in
       await bound.note(api: channel.localAddress?.port, s3: nil)
     }
-    let objects = S3Service(node: node, clock: clock)
+    let objects = S3Service(node: node, clock: clock, deadlines: deadlines)
     let s3 = application(objects, at: node.configuration.listen.s3, server: try s3Server()) { channel in
       await bound.note(api: nil, s3: channel.localAddress?.port)
     }
     let forwarded = ForwardedServing(node: node, api: responder, s3: objects, logger: logger)
     // They stop in reverse order: streams end when no request can use them any more.
-    let services: [any Service] = [StreamExpiry(hrana: hrana), api, s3, forwarded]
+    let services: [any Service] = [deadlines, StreamExpiry(hrana: hrana), api, s3, forwarded, requests]
     let group = ServiceGroup(services: services, logger: logger)
     let isStopping = probes.isStopping
     try await withGracefulShutdownHandler {

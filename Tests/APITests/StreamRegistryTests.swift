@@ -32,10 +32,19 @@ private final class MovedClock: StoreClock {
     HranaStream(account: AccountID(bits: account), credential: "key a")
   }
 
-  @Test("batons are 256 random bits")
-  func batons() {
+  @Test("batons hold 256 random bits, name their process, and bring along what can go on elsewhere")
+  func batons() throws {
     let drawn = Set((0..<100).map { _ in registry.drawBaton() })
-    #expect(drawn.count == 100 && drawn.allSatisfy { $0.utf8.count == 64 })
+    let secrets = Set(drawn.compactMap { $0.split(separator: ".").last })
+    #expect(secrets.count == 100 && secrets.allSatisfy { $0.utf8.count == 64 })
+    let other = StreamRegistry(limits: .init(sessionsPerAccount: 1, sessionIdle: 1, sessionLife: 1), clock: clock)
+    let bound = try #require(Baton(registry.drawBaton()))
+    #expect(bound.lastInsertRowID == nil && !registry.isForeign(bound) && other.isForeign(bound))
+    let light = try #require(Baton(registry.drawBaton(lastInsertRowID: -7)))
+    #expect(light.lastInsertRowID == -7 && Baton(light.text) == light)
+    for text in ["", "b", "..", "1..ab", "g..\(secrets.first!)", "1.x.\(secrets.first!)", "1.2.3.4"] {
+      #expect(Baton(text) == nil, "\(text)")
+    }
   }
 
   @Test("a baton is good once, for its account and credential only")

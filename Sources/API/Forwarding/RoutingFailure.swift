@@ -47,6 +47,12 @@ struct RoutingFailure: Error {
   }
 }
 
+/// A handler's refusal, with the fields that every reply of an account has.
+struct ServedFailure: Error {
+  let underlying: any Error
+  let fields: HTTPFields
+}
+
 /// This node turned out not to lead the account, and nothing of the request was applied: it may be sent on.
 struct ShardMoved: Error {
   /// Also where a layer below has said so in its own words.

@@ -99,12 +99,20 @@ struct ShardRouter: Sendable {
   private func answerHere(_ wanted: ShardRequest, _ serving: Serving, _ local: Local) async throws -> Response {
     var context = wanted.context
     context.serving = serving
-    var response = try await local(wanted.request, context)
-    if response.headers[.komoraNode] == nil { response.headers[.komoraNode] = node.configuration.name }
-    if response.headers[.komoraPosition] == nil, let position = node.engine.publishedIfOpen(serving.account) {
-      response.headers[.komoraPosition] = "\(position)"
+    do {
+      var response = try await local(wanted.request, context)
+      for field in marks(serving) where response.headers[field.name] == nil { response.headers.append(field) }
+      return response
+    } catch where !ShardMoved.means(error) {
+      throw ServedFailure(underlying: error, fields: marks(serving))
     }
-    return response
+  }
+
+  /// Who answered, and the newest position that is known here.
+  private func marks(_ serving: Serving) -> HTTPFields {
+    var fields: HTTPFields = [.komoraNode: node.configuration.name]
+    if let position = node.engine.publishedIfOpen(serving.account) { fields[.komoraPosition] = "\(position)" }
+    return fields
   }
 
   // MARK: waiting

@@ -51,24 +51,26 @@ struct Access: Sendable {
   /// SQL on the account of the path.
   func database(_ request: Request, _ context: APIContext) throws(APIError) -> DatabaseGrant {
     let principal = try principal(request, context)
-    let record = try? node.account(named: context.parameters.get("account") ?? "")
-    let hidden = APIError(.notFound, HranaError("NOT_FOUND", "there is no such account, or the token does not open it"))
-    guard let record, record.isActive else { throw hidden }
-    let held = { () throws(APIError) in
-      guard context.serving == nil else { return }
+    let (record, credential) = try opened(context.parameters.get("account") ?? "", by: principal)
+    if context.serving == nil {
       do throws(NodeError) { try node.checkHeld(record) } catch {
         throw APIError(.misdirectedRequest, HranaError("NOT_APPLIED_ELSEWHERE", error.message))
       }
     }
+    return DatabaseGrant(account: record.id, credential: credential, serving: context.serving)
+  }
+
+  /// The account of that name, if `principal` may use SQL on it, and the credential's name.
+  func opened(_ name: String, by principal: Principal) throws(APIError) -> (record: AccountRecord, credential: String) {
+    let hidden = APIError(.notFound, HranaError("NOT_FOUND", "there is no such account, or the token does not open it"))
+    guard let record = try? node.account(named: name), record.isActive else { throw hidden }
     switch principal {
     case .account(let id, let keyID):
       guard id == record.id else { throw hidden }
-      try held()
-      return DatabaseGrant(account: id, credential: "key \(keyID)", serving: context.serving)
+      return (record, "key \(keyID)")
     case .admin(let name, _):
       guard principal.allows(.data) else { throw hidden }
-      try held()
-      return DatabaseGrant(account: record.id, credential: "administrator \(name)", serving: context.serving)
+      return (record, "administrator \(name)")
     }
   }
 

@@ -17,12 +17,16 @@ struct RequestAccounting: RouterMiddleware {
     let response: Response
     do {
       response = try await next(request, context)
-    } catch {
+    } catch let thrown {
+      let served = thrown as? ServedFailure
+      let error = served?.underlying ?? thrown
       let shown = APIError(thrown: error)
       if shown.status.code >= 500 {
         context.logger.error("request failed", metadata: ["status": "\(shown.status.code)", "error": "\(error)"])
       }
-      response = shown.response
+      var refusal = shown.response
+      for field in served?.fields ?? [:] { refusal.headers.append(field) }
+      response = refusal
     }
     RequestFigures(metrics).note(
       surface: Self.kind(of: request.uri.path), status: response.status.code,

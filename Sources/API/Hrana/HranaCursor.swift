@@ -108,7 +108,7 @@ struct HranaCursor: Sendable {
       guard let statement = open.statement else { return }
       while try statement.step() {
         guard step.call.wantsRows else { continue }
-        piece.json.rowEntry(SQLRunner.row(of: statement))
+        piece.json.rowEntry(runner.form.row(of: statement))
         guard piece.json.bytes.count >= pieceBytes else { continue }
         if statement.isReadOnly { return }
         // A statement that writes cannot pause: the writer goes on to others when the engine has it back.

@@ -20,15 +20,17 @@ extension HranaExecutor {
     let session = try await openedSession()
     let left: Left<T>
     do {
-      let answer = try await session.run(writes: writes) { connection in
-        let outcome: Result<T, any Error>
-        do { outcome = .success(try body(connection)) } catch let error as SQLiteError where error.endsSession {
-          // The engine says more about it than SQLite.
-          throw error
-        } catch { outcome = .failure(error) }
-        return Left(
-          outcome: outcome, isAutocommit: connection.isAutocommit,
-          isNeeded: try keeping || Self.isNeeded(connection))
+      let answer = try await bounded {
+        try await session.run(writes: writes) { connection in
+          let outcome: Result<T, any Error>
+          do { outcome = .success(try body(connection)) } catch let error as SQLiteError where error.endsSession {
+            // The engine says more about it than SQLite.
+            throw error
+          } catch { outcome = .failure(error) }
+          return Left(
+            outcome: outcome, isAutocommit: connection.isAutocommit,
+            isNeeded: try keeping || Self.isNeeded(connection))
+        }
       }
       if writes { noteWritten() }
       // Its reads are of a pin of its own, taken while this node led; shown only while it still does.

@@ -22,6 +22,10 @@ struct HranaExecutor: Sendable {
   private(set) var position: Position?
   /// Something may have been changed: the request cannot be run a second time from its start.
   private(set) var hasWritten = false
+  /// When a write is answered though it still waits for other nodes.
+  var bound: (deadlines: Deadlines, deadline: ContinuousClock.Instant)?
+  /// Of the rows of its results.
+  var form = RowForm.json
 
   init(
     engine: Engine, registry: StreamRegistry, clock: any StoreClock, limits: SQLLimits, stream: HranaStream,
@@ -43,7 +47,7 @@ struct HranaExecutor: Sendable {
     try await execute(try stream.call(statement), bytesMax: limits.resultBytes)
   }
 
-  private mutating func execute(_ call: SQLCall, bytesMax: Int) async throws(HranaError) -> StatementResult {
+  mutating func execute(_ call: SQLCall, bytesMax: Int) async throws(HranaError) -> StatementResult {
     if stream.session == nil, call.asksForDefault { return StatementResult() }
     let result = try await run(at: call.likelyPlace, bytesMax: bytesMax) { try $0.run(call, on: $1) }
     remember([.result(result)])
@@ -133,23 +137,33 @@ struct HranaExecutor: Sendable {
   mutating func once(_ steps: [BatchRunner.Step], _ idempotency: Idempotency, isBatch: Bool) async throws(HranaError)
     -> [UInt8]
   {
+    try await once(steps, idempotency) { outcomes throws(HranaError) in try Self.json(outcomes, isBatch: isBatch) }
+  }
+
+  /// As one transaction, at most once where there is a key; what `encode` makes of the outcomes is kept for it.
+  mutating func once(
+    _ steps: [BatchRunner.Step], _ idempotency: Idempotency?,
+    _ encode: @escaping @Sendable ([StepOutcome]) throws(HranaError) -> [UInt8]
+  ) async throws(HranaError) -> [UInt8] {
     guard stream.session == nil else { throw Self.notOnce }
     let runner = runner(.writer, bytesMax: limits.resultBytes)
     let asTransaction = BatchRunner.isTransaction(steps)
     do {
       try checkMayWrite()
-      let answer = try await engine.write(stream.account, idempotency: idempotency) { connection in
-        let batch = BatchRunner(steps: steps, runner: runner)
-        let outcomes = try asTransaction ? batch.runAsMember(on: connection) : batch.run(after: [], on: connection)
-        // What failed is neither kept nor remembered: a repetition tries again.
-        if outcomes.contains(where: \.isError) { throw BatchRunner.RolledBack(outcomes: outcomes) }
-        return try Self.json(outcomes, isBatch: isBatch)
+      let answer = try await bounded { [engine, account = stream.account] in
+        try await engine.write(account, idempotency: idempotency) { connection in
+          let batch = BatchRunner(steps: steps, runner: runner)
+          let outcomes = try asTransaction ? batch.runAsMember(on: connection) : batch.run(after: [], on: connection)
+          // What failed is neither kept nor remembered: a repetition tries again.
+          if outcomes.contains(where: \.isError) { throw BatchRunner.RolledBack(outcomes: outcomes) }
+          return try encode(outcomes)
+        }
       }
       hasWritten = true
       note(answer.position)
       return answer.value
     } catch let undone as BatchRunner.RolledBack {
-      return try Self.json(undone.outcomes, isBatch: isBatch)
+      return try encode(undone.outcomes)
     } catch is SQLRunner.Misplaced {
       throw Self.notOnce
     } catch {
@@ -179,7 +193,7 @@ struct HranaExecutor: Sendable {
 
   private func runner(_ place: SQLCall.Place, bytesMax: Int) -> SQLRunner {
     SQLRunner(
-      place: place, rowsMax: limits.resultRows, bytesMax: bytesMax,
+      place: place, form: form, rowsMax: limits.resultRows, bytesMax: bytesMax,
       deadline: clock.monotonicNanoseconds() + limits.timeout)
   }
 
@@ -219,7 +233,7 @@ struct HranaExecutor: Sendable {
 
   private mutating func write<T: Sendable>(_ body: @escaping @Sendable (Connection) throws -> T) async throws -> T {
     try checkMayWrite()
-    let answer = try await engine.write(stream.account, body)
+    let answer = try await bounded { [engine, account = stream.account] in try await engine.write(account, body) }
     hasWritten = true
     note(answer.position)
     return answer.value
@@ -232,6 +246,11 @@ struct HranaExecutor: Sendable {
 
   /// A session has run: what it did may be seen from now on.
   mutating func noteWritten() { hasWritten = true }
+
+  func bounded<T: Sendable>(_ work: @escaping @Sendable () async throws -> T) async throws -> T {
+    guard let bound else { return try await work() }
+    return try await bound.deadlines.bound(bound.deadline, work)
+  }
 
   mutating func note(_ newer: Position) {
     if let position, (position.epoch, position.index) >= (newer.epoch, newer.index) { return }

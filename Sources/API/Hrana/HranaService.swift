@@ -15,12 +15,16 @@ struct HranaService: Sendable {
   let registry: StreamRegistry
   let limits: SQLLimits
   let clock: any StoreClock
+  let deadlines: Deadlines
 
-  init(node: NodeService, access: Access, registry: StreamRegistry, clock: any StoreClock) {
+  init(
+    node: NodeService, access: Access, registry: StreamRegistry, clock: any StoreClock, deadlines: Deadlines
+  ) {
     self.node = node
     self.access = access
     self.registry = registry
     self.clock = clock
+    self.deadlines = deadlines
     limits = SQLLimits(node.configuration)
   }
 
@@ -39,7 +43,7 @@ struct HranaService: Sendable {
     let grant = try access.database(request, context)
     let (body, hash) = try await self.body(PipelineBody.self, of: request, context)
     var pipeline = HranaPipeline(
-      try await executor(for: body.baton, grant), idempotency: try idempotency(request, hash))
+      try await executor(for: body.baton, grant, context), idempotency: try idempotency(request, hash))
     let results: [UInt8]
     do throws(ShardMoved) { results = try await pipeline.run(body.requests) } catch {
       // The same request may come back to here, with the baton that it came with.
@@ -65,7 +69,7 @@ struct HranaService: Sendable {
       throw APIError(
         .badRequest, HranaError("NOT_APPLIED_IDEMPOTENCY", "an Idempotency-Key needs a pipeline, not a cursor"))
     }
-    let executor = try await executor(for: body.baton, grant)
+    let executor = try await executor(for: body.baton, grant, context)
     let isMovable = executor.stream.isMovable
     var cursor = HranaCursor(executor)
     let lines: [UInt8]?
@@ -134,7 +138,9 @@ struct HranaService: Sendable {
 
   // MARK: streams
 
-  private func executor(for baton: String?, _ grant: DatabaseGrant) async throws -> HranaExecutor {
+  private func executor(
+    for baton: String?, _ grant: DatabaseGrant, _ context: APIContext
+  ) async throws -> HranaExecutor {
     var stream = HranaStream(account: grant.account, credential: grant.credential)
     if let baton {
       if let found = await registry.take(baton, account: grant.account, credential: grant.credential) {
@@ -149,8 +155,11 @@ struct HranaService: Sendable {
         stream.lastInsertRowID = number
       }
     }
-    return HranaExecutor(
+    var executor = HranaExecutor(
       engine: node.engine, registry: registry, clock: clock, limits: limits, stream: stream, serving: grant.serving)
+    // Alone, a node waits for its own disk only.
+    if grant.serving != nil { executor.bound = (deadlines, context.deadline) }
+    return executor
   }
 
   private static let lostStream = APIError(

@@ -11,6 +11,7 @@ struct SQLRunner: Sendable {
   struct Misplaced: Error { var place: SQLCall.Place }
 
   var place: SQLCall.Place
+  var form = RowForm.json
   var rowsMax: Int
   var bytesMax: Int
   /// Nanoseconds of CLOCK_MONOTONIC.
@@ -26,7 +27,7 @@ struct SQLRunner: Sendable {
       var bytes = 0
       while try statement.step() {
         guard call.wantsRows else { continue }
-        let row = Self.row(of: statement)
+        let row = form.row(of: statement)
         bytes += row.count
         guard bytes <= bytesMax, result.rows.count < rowsMax else {
           throw HranaError(HranaError.tooLarge, "the result has more rows or bytes than one reply may have")
@@ -105,16 +106,5 @@ struct SQLRunner: Sendable {
 
   static func columns(of statement: Statement) -> [StatementResult.Column] {
     (0..<statement.columnCount).map { .init(name: statement.columnName($0), declaredType: statement.declaredType($0)) }
-  }
-
-  static func row(of statement: Statement) -> [UInt8] {
-    var json = JSONText(capacity: 64)
-    json.raw("[")
-    for i in 0..<statement.columnCount {
-      if i > 0 { json.raw(",") }
-      json.value(statement.column(i))
-    }
-    json.raw("]")
-    return json.bytes
   }
 }

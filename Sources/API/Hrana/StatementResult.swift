@@ -1,5 +1,5 @@
-// What one statement gave. Rows are kept as the JSON that will be sent: rows of values would take several times as
-// much.
+// What one statement gave. Rows are kept in the form in which they will be sent: rows of values would take several times
+// as much.
 
 package struct StatementResult: Sendable {
   package struct Column: Sendable, Equatable {
@@ -8,7 +8,7 @@ package struct StatementResult: Sendable {
   }
 
   package var columns: [Column] = []
-  /// JSON arrays of values, one a row.
+  /// One a row, in the runner's form.
   package var rows: [[UInt8]] = []
   package var affectedRows: Int64 = 0
   package var lastInsertRowID: Int64?

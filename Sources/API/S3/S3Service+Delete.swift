@@ -14,7 +14,7 @@ extension S3Service {
     try Self.refuseReadOnly(request.key)
     let key = request.key
     let now = clock.unixMicroseconds()
-    let answer = try await node.engine.write(request.account.id) { try RecordingCatalog.delete($0, key: key, at: now) }
+    let answer = try await write(request) { try RecordingCatalog.delete($0, key: key, at: now) }
     return Response(status: .noContent, headers: [.komoraPosition: "\(answer.position)"])
   }
 
@@ -27,7 +27,7 @@ extension S3Service {
     let keys = document.keys
     let deletable = keys.filter { !Self.isReadOnly($0) }
     let now = clock.unixMicroseconds()
-    let answer = try await node.engine.write(request.account.id) { connection in
+    let answer = try await write(request) { connection in
       for key in deletable { _ = try RecordingCatalog.delete(connection, key: key, at: now) }
     }
     let allowed = Set(deletable.map { Array($0.utf8) })

@@ -67,7 +67,7 @@ extension S3Service {
   ) async throws -> Position {
     let key = request.key
     let now = clock.unixMicroseconds()
-    let answer = try await node.engine.write(request.account.id) { connection in
+    let answer = try await write(request) { connection in
       try conditions.checkWrite(etag: RecordingCatalog.get(connection, key: key)?.etag)
       try RecordingCatalog.put(connection, key: key, stored, contentType: type, metadata: metadata, at: now)
     }

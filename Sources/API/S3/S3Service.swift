@@ -10,6 +10,7 @@ import Logging
 import NIOCore
 import Node
 import OpenSSL
+import SQLite
 import ShardStore
 import SigV4
 
@@ -18,6 +19,7 @@ struct S3Service: HTTPResponder {
 
   let node: NodeService
   let clock: any StoreClock
+  let deadlines: Deadlines
 
   func respond(to request: Request, context: APIContext) async throws -> Response {
     let began = clock.monotonicNanoseconds()
@@ -25,12 +27,15 @@ struct S3Service: HTTPResponder {
     var response: Response
     do {
       response = try await answer(request, context)
-    } catch {
+    } catch let thrown {
+      let served = thrown as? ServedFailure
+      let error = served?.underlying ?? thrown
       let shown = S3Error(thrown: error)
       if shown.status.code >= 500, shown.status != .notImplemented {
         context.logger.error("S3 request failed", metadata: ["request": "\(id)", "error": "\(error)"])
       }
       response = refusal(shown, request, id)
+      for field in served?.fields ?? [:] { response.headers.append(field) }
     }
     // What another node answered keeps that node's name and number.
     if response.headers[.amazonRequestID] == nil { response.headers[.amazonRequestID] = id }
@@ -119,6 +124,17 @@ struct S3Service: HTTPResponder {
     case .delete: return try await delete(request)
     default: throw S3Error.notImplemented
     }
+  }
+
+  /// A write, for as long as its client waits; alone, a node waits for its own disk only.
+  func write<T: Sendable>(
+    _ request: S3Request, _ body: @escaping @Sendable (Connection) throws -> T
+  ) async throws -> Answer<T> {
+    let (engine, account) = (node.engine, request.account.id)
+    guard request.serving != nil else { return try await engine.write(account, body) }
+    // Counted from here: what came before is the body's own time.
+    let deadline = max(request.context.deadline, .now + node.configuration.timers.requestTimeout / 2)
+    return try await deadlines.bound(deadline) { try await engine.write(account, body) }
   }
 
   func xml(_ xml: XMLText) -> Response {

@@ -52,6 +52,18 @@ struct ClusterIssuer {
   }
 }
 
+extension ClusterIssuer {
+  /// For a program that sends account requests: the role `client`.
+  func issueClient(
+    _ request: String, region: String, id: NodeID, at now: UnixMicroseconds, life: Duration
+  ) throws(X509Error) -> String {
+    let identity = try X509Identity(cluster: cluster, region: region, id: id, role: .client)
+    let begin = now / 1_000_000 - 300
+    return try fabric.issue(request, for: identity, validity: begin...(begin + 300 + max(life.components.seconds, 60)))
+      .pem
+  }
+}
+
 extension X509Authority {
   var pair: ClusterMaterial.Pair { ClusterMaterial.Pair(certificate: certificate.pem, key: key.pem) }
 }

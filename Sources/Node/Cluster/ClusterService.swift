@@ -106,6 +106,8 @@ final class ClusterService: Sendable {
     let timers = parts.configuration.fabric
     var fabric = FabricConfiguration(
       address: addresses.listen, credentials: parts.credentials(parts.material), datagramKeys: parts.material.ring.keys)
+    // Programs too: what they may ask is in `ClusterDispatch`.
+    fabric.roles = [.node, .client]
     fabric.joinMethod = FabricMethod.join.rawValue
     fabric.handshakeTimeout = timers.handshakeTimeout
     fabric.joinTimeout = timers.questionTimeout * 2

@@ -4,7 +4,7 @@
 // The node knows no HTTP here: the edge says what a request is, and registers who answers those that come in.
 
 package import Base
-import Fabric
+package import Fabric
 package import Formats
 import OpenSSL
 import Threads
@@ -86,10 +86,36 @@ extension NodeService {
   }
 }
 
+extension NodeService {
+  /// `body` serves each line of a program with a client's certificate, until `stopTakingAccountRequests`. The certificate
+  /// proves nothing but that it may ask: what it asks for needs a token.
+  package func takeAccountRequests(_ body: @escaping @Sendable (FabricChannel) async -> Void) {
+    forwarding.requests.with { $0 = body }
+  }
+
+  package func stopTakingAccountRequests() { forwarding.requests.with { $0 = nil } }
+
+  func serveAccountRequests(_ cluster: ClusterService) {
+    let requests = forwarding.requests
+    cluster.dispatch.set { handlers in
+      handlers.channels[FabricMethod.accountRequests.rawValue] = ClusterDispatch.Channel(
+        roles: [.client], isOpen: { requests.with { $0 != nil } },
+        serve: { channel, _ in
+          guard let handler = requests.with({ $0 }) else { return await channel.cancel() }
+          await handler(channel)
+        })
+    }
+  }
+
+  /// Where the fabric of a node is reached.
+  package func fabricAddress(_ id: NodeID) -> String? { control.view.with { $0[id]?.record.fabric } }
+}
+
 /// What forwarding keeps beside the node.
 final class Forwarding: Sendable {
   let routing: Lock<any ShardRouting>
   let handler = Lock<(@Sendable (ForwardedCall) async -> Void)?>(nil)
+  let requests = Lock<(@Sendable (FabricChannel) async -> Void)?>(nil)
   let gate = ForwardingGate()
 
   init(_ routing: any ShardRouting) { self.routing = Lock(routing) }

@@ -5,7 +5,7 @@ import Base
 import Control
 import Disk
 import Formats
-import OpenSSL
+package import OpenSSL
 import Threads
 
 /// What a loss would mean, for the accounts by name.
@@ -24,6 +24,15 @@ package struct WhatIfReport: Sendable {
   package var accountsCount: Int
   package var dataLost: [String]
   package var writesStopped: [String]
+}
+
+/// What a program needs to send account requests: PEM, and where the nodes are.
+package struct ClientCertificate: Sendable {
+  package var authority: String
+  package var certificate: String
+  package var key: SecretBytes
+  /// `address:port` of each node's fabric.
+  package var nodes: [String]
 }
 
 /// What has to move before a node is empty, in words, and what cannot.
@@ -57,6 +66,32 @@ extension NodeService {
     name: String, region: String, makesIssuer: Bool, hosts: [String] = []
   ) async throws(NodeError) -> Invitation {
     try await joined().invite(name: name, region: region, makesIssuer: makesIssuer, hosts: hosts)
+  }
+
+  /// A certificate with which a program may send account requests. It opens no account: that takes a token.
+  package func issueClient(validFor life: Duration) throws(NodeError) -> ClientCertificate {
+    let cluster = try joined()
+    guard life > .zero, life <= .seconds(366 * 86_400) else {
+      throw NodeError(.invalid, "a client's certificate is valid for at most 366 days")
+    }
+    let material = cluster.material.with { $0 }
+    do {
+      guard let issuer = try ClusterIssuer(material) else {
+        throw NodeError(.refused, "this node makes no certificates: ask an issuer (see `komora cluster status`)")
+      }
+      let key = X509Key.generate(.p256)
+      let certificate = try issuer.issueClient(
+        X509Request.make(key), region: configuration.region, id: randomID(), at: now, life: life)
+      return ClientCertificate(
+        authority: material.authority, certificate: certificate, key: key.pem,
+        nodes: control.view.with { view in
+          view.nodes.values.map(\.record).filter { $0.state == .active || $0.state == .draining }.map(\.fabric).sorted()
+        })
+    } catch let error as NodeError {
+      throw error
+    } catch {
+      throw NodeError(.io, "the certificate cannot be made: \(error)")
+    }
   }
 
   package func drain(_ name: String, _ isDraining: Bool) async throws(NodeError) -> DrainReport {

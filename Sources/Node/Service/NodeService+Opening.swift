@@ -48,6 +48,7 @@ extension NodeService {
     if let cluster {
       serveAccounts(cluster)
       serveForwarded(cluster)
+      serveAccountRequests(cluster)
       try await cluster.start()
     }
     try await finishInterrupted()

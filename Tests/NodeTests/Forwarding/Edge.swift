@@ -34,7 +34,9 @@ final class Edge: Sendable {
   init(_ node: NodeService) async throws {
     self.node = node
     let (bound, continuation) = AsyncStream.makeStream(of: APIServer.Ports.self)
-    let server = try APIServer(service: node, logger: Logger(label: "edge")) { ports in continuation.yield(ports) }
+    var logger = Logger(label: "edge")
+    logger.logLevel = .critical
+    let server = try APIServer(service: node, logger: logger) { ports in continuation.yield(ports) }
     task = Task { try await server.run() }
     var iterator = bound.makeAsyncIterator()
     ports = await iterator.next()!

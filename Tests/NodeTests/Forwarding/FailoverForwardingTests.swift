@@ -186,8 +186,8 @@ private final class Losing: Sendable {
     counts.with { $0 = count }
     node.takeForwarded { [counts, inner] call in
       let isLost = counts.with { count in
-        count -= 1
-        return count >= 0
+        defer { count = max(count - 1, 0) }
+        return count > 0
       }
       if isLost { await call.cancel() } else { await inner(call) }
     }
