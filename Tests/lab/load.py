@@ -234,7 +234,7 @@ class Load:
                 for each in taking.spread(op) if whole else [op]:
                     self.write(each.line())
                 return None
-            if self.configuration["single"] and "ELSEWHERE" in (op.error or ""):
+            if self.configuration["single"] and (op.error or "").startswith("421"):
                 return None
             if time.monotonic() > until:
                 return f"{account.name} {op.workload} from {node}: {op.error}"

@@ -108,8 +108,8 @@ def batch_answer(result, at, node):
     if result["step_results"][commit] is not None:
         return Answer(OK, result["step_results"], at, node)
     code, message = next(((e.get("code", ""), e["message"]) for e in errors if e is not None), ("", "no commit"))
-    outcome = meaning(code)
-    if errors[commit] is None and result["step_results"][commit + 1] is not None:
+    outcome, doubt = meaning(code), code.startswith("UNKNOWN")
+    if not doubt and errors[commit] is None and result["step_results"][commit + 1] is not None:
         outcome = FAIL
     return Answer(outcome, None, at, node, f"{code}: {message[:160]}")
 

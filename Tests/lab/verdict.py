@@ -30,13 +30,15 @@ import workloads  # noqa: E402
 from clocks import Clock  # noqa: E402
 from cluster import Cluster  # noqa: E402
 from history import Violation  # noqa: E402
-from network import Network, Place, Unable, places  # noqa: E402
+from liar import LIES, StandInCluster  # noqa: E402
+from network import Network, Place, Unable, places, require  # noqa: E402
 from nodes import Failed  # noqa: E402
 from volume import Volume, VolumeFailed, apart, built  # noqa: E402
 
 CLIENT_NUMBER = 101
 FINAL_SECONDS, VOTERS_SECONDS_MAX = 60, 60
 PROBE_SECONDS = 20
+SELF_TEST_SECONDS, SELF_TEST_FINAL = 12, 10
 
 
 class Clients:
@@ -147,6 +149,8 @@ class Run:
         return {p.name: Clock(self.folder / p.name, library) for p in self.spots}
 
     def made(self, volumes, clocks):
+        if self.options.stand_in:
+            return StandInCluster(self.spots, self.folder, self.options.stand_in, volumes, clocks)
         return Cluster(self.spots, self.folder, self.options.binary, volumes, clocks)
 
     def first_of_regions(self):
@@ -202,7 +206,7 @@ class Run:
         lab.note("begin of the end", "healed")
         time.sleep(1)
         load.ask("stop")
-        left = load.ask("final", nodes=[p.name for p in self.spots], seconds=FINAL_SECONDS)["failed"]
+        left = load.ask("final", nodes=[p.name for p in self.spots], seconds=self.options.final_seconds)["failed"]
         for what in left[:10]:
             self.troubles.append(Violation("recovery", "-", f"unknown: not readable after all was healed: {what}"))
 
@@ -300,10 +304,44 @@ def arguments():
     parser.add_argument("--faults", type=lambda text: text.split(","), help="these kinds alone, with commas")
     parser.add_argument("--no-disks", dest="disks", action="store_false", help="no volumes of its own, no disk faults")
     parser.add_argument("--single", action="store_true", help="accounts live on one node each, which alone answers")
-    parser.add_argument("--binary", required=True)
+    parser.add_argument("--final-seconds", type=float, default=FINAL_SECONDS, help="to read all when all is healed")
+    parser.add_argument("--binary", help="the komora to run")
+    parser.add_argument("--stand-in", choices=LIES, help="not Komora, but an honest or lying stand-in: tests the verdict")
+    parser.add_argument("--self-test", action="store_true", help="every stand-in: the honest passes, each lie is seen")
     parser.add_argument("--table", help="writes the rows here, Markdown")
     parser.add_argument("--keep", help="keeps histories and logs here; those of runs with violations in any case")
     return parser.parse_args()
+
+
+def check_machine(options):
+    """Says what is missing before anything is made."""
+    require()
+    wanted = {"nsenter": "util-linux", "cc": "gcc"}
+    if options.disks:
+        wanted |= {"losetup": "mount", "mkfs.ext4": "e2fsprogs"}
+        for device in ("/dev/fuse", "/dev/loop-control"):
+            if not os.path.exists(device):
+                raise Unable(f"{device} is missing: load its kernel module, or run with --no-disks")
+    if not (options.stand_in or options.self_test):
+        wanted["etcd"] = "etcd-server"
+    for command, package in wanted.items():
+        if shutil.which(command) is None:
+            raise Unable(f"the command `{command}` is missing: install the package {package}")
+
+
+def self_test(options, scratch):
+    """The honest stand-in must stand its faults, and each lie must be called what it is."""
+    missed, options.seconds, options.final_seconds = 0, SELF_TEST_SECONDS, SELF_TEST_FINAL
+    for lie, (word, kinds) in LIES.items():
+        options.stand_in, options.faults = lie, kinds
+        run = Run(options, options.seed, scratch / lie)
+        found, row = run.go()
+        seen = bool(found) if word is None else not any(word in str(violation) for violation in found)
+        missed += seen
+        what = "nothing" if not found else f"{len(found)} violations, the first: {str(found[0]).splitlines()[0]}"
+        print(f"{'MISS' if seen else 'ok  '} {lie}: {row['ok']} ok, {row['faults']} faults; {what}", flush=True)
+    print(f"{len(LIES) - missed} stand-ins passed, {missed} failed")
+    return 1 if missed else 0
 
 
 def one(options, seed, scratch):
@@ -329,9 +367,10 @@ def main():
     scratch.mkdir(parents=True, exist_ok=True)
     options.tools = scratch
     try:
-        if shutil.which("etcd") is None:
-            raise Unable("the command `etcd` is missing: install the package etcd-server")
+        check_machine(options)
         apart()
+        if options.self_test:
+            return self_test(options, scratch)
         rows = []
         print(table.HEAD, flush=True)
         for seed in range(options.seed, options.seed + options.runs):

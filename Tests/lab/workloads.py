@@ -27,7 +27,7 @@ BALANCES, LEDGER = "SELECT name, amount FROM balances", "SELECT id, source, targ
 NUMBERS = "SELECT n FROM numbers WHERE n >= ? ORDER BY at"
 LIST = "SELECT n FROM lists WHERE list = ? ORDER BY at"
 SLOTS, USES_MAX, LOW_BACK = 3, 70, 120
-STALENESS = (0.5, 2, 5)
+STALENESS = (1, 2, 5)
 
 
 class Account:
