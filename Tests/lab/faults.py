@@ -42,8 +42,7 @@ class Kill(Fault):
             self.lab.cluster.kill(name)
 
     def end(self):
-        for name in self.targets:
-            self.lab.cluster.start(name)
+        self.lab.cluster.start(*self.targets)
 
 
 class KillAll(Kill):
@@ -212,12 +211,10 @@ class EtcdKillAll(EtcdKill):
 
 class PowerCut(Fault):
     def begin(self):
-        for name in self.targets:
-            self.lab.cluster.cut_power(name)
+        self.lab.cluster.cut_power(*self.targets)
 
     def end(self):
-        for name in self.targets:
-            self.lab.cluster.give_power(name)
+        self.lab.cluster.give_power(*self.targets)
 
 
 class PowerCutAll(PowerCut):

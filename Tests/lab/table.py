@@ -21,12 +21,14 @@ def total(rows):
         return sum(row.get(name, 0) for row in rows)
 
     count = max(1, len(rows))
+    blocks = {fate: sum(row.get("blocks", {}).get(fate, 0) for row in rows) for fate in ("dropped", "kept", "torn")}
     least = min((row["share_min"] for row in rows if row.get("share_min") is not None), default=None)
     return (
         f"{len(rows)} runs, {summed('faults')} faults; {summed('ok')} operations acknowledged, {summed('fail')} refused, "
         f"{summed('info')} of unknown outcome; least share of writers with a write in flight at a fault {percent(least)}; "
         f"{summed('promotions') / count:.1f} promotions and {summed('catch_ups') / count:.1f} catch-ups a run; "
-        f"{summed('violations')} violations"
+        f"of blocks that no sync had reached, power cuts dropped {blocks['dropped']}, tore {blocks['torn']} and kept "
+        f"{blocks['kept']}; {summed('respawned')} nodes ended by themselves; {summed('violations')} violations"
     )
 
 

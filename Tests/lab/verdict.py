@@ -133,10 +133,9 @@ class Run:
                     self.drive(lab, load)
                 finally:
                     load.close()
-                respawned = cluster.respawned
             finally:
                 cluster.close()
-        return self.judged(respawned)
+        return self.judged({"respawned": cluster.respawned, "blocks": cluster.taken})
 
     def disks(self):
         if not self.options.disks:
@@ -275,10 +274,10 @@ class Run:
                     self.active.pop(name, None)
 
     # ------------------------------------------------------------------------------------------------ the verdict
-    def judged(self, respawned):
+    def judged(self, of_cluster):
         told = history.read(self.path)
         found = self.troubles + judge.judge(told)
-        row = {"seed": self.seed, "violations": len(found), "respawned": respawned} | judge.figures(told)
+        row = {"seed": self.seed, "violations": len(found)} | of_cluster | judge.figures(told)
         kinds = {}
         for fault in told.faults:
             if fault.get("phase") == "begin":

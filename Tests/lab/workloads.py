@@ -36,6 +36,8 @@ class Account:
     def __init__(self, name, token, access, secret):
         self.name, self.token, self.access, self.secret = name, token, access, secret
         self.uses, self.seen, self.next, self.acknowledged, self.objects = {}, {}, 0, [], []
+        # The greatest position of any acknowledged write.
+        self.newest = None
 
     def number(self):
         self.next += 1
@@ -163,8 +165,10 @@ class Account:
         except (KeyError, IndexError, TypeError, ValueError) as error:
             op.outcome, op.result, op.error = INFO, None, f"not understood: {error!r}"
             return
-        if op.op == "add" and op.position is not None:
-            self.acknowledged.append(op.position)
+        if op.position is not None and op.op not in ("read", "get"):
+            self.newest = max(self.newest or op.position, op.position)
+            if op.op == "add":
+                self.acknowledged.append(op.position)
 
     def result(self, op, said):
         if op.workload == "register":
