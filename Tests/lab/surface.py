@@ -1,7 +1,7 @@
-"""Komora's public surfaces as the verdict's clients use them: SQL over Hrana, objects over S3, and what an answer means.
+"""Komora's public surfaces as the verdict's clients use them: SQL over Hrana, objects over S3; what an answer means.
 
-`Answer.outcome`: `ok`; `fail` when it says, or its kind implies, that nothing was applied; `info` in every other case. A
-doubt is always `info`: a wrong `fail` would convict an innocent store, or hide a loss.
+`Answer.outcome`: `ok`; `fail` when it says, or its kind implies, that nothing was applied; `info` in every other case.
+A doubt is always `info`: a wrong `fail` would convict an innocent store, or hide a loss.
 """
 
 import datetime

@@ -133,9 +133,12 @@ class Run:
                     self.drive(lab, load)
                 finally:
                     load.close()
+                found, row = self.judged({"respawned": cluster.respawned, "blocks": cluster.taken})
+                if found and not self.options.stand_in:
+                    cluster.keep_data()
+                return found, row
             finally:
                 cluster.close()
-        return self.judged({"respawned": cluster.respawned, "blocks": cluster.taken})
 
     def disks(self):
         if not self.options.disks:
@@ -157,7 +160,7 @@ class Run:
         return list({p.region: p for p in reversed(self.spots)}.values())[::-1][: self.options.accounts]
 
     def wait_for_voters(self, cluster, accounts):
-        """Until each account has its standbys, if the cluster gives it any: else a run would test nothing but itself."""
+        """Until each account has its standbys: without them a run would test nothing but itself."""
         until = time.monotonic() + VOTERS_SECONDS_MAX
         wanted = min(3, len(self.spots)) - 1
         for account in accounts:
@@ -211,7 +214,7 @@ class Run:
 
     # ------------------------------------------------------------------------------------------------ one fault
     def strike(self, lab, load, planned):
-        """Chooses whom it hits, begins what it is aimed at, lets the clients fire, and begins it; its end comes later."""
+        """Chooses whom it hits, and leaves the rest to a thread of its own."""
         kind = faults.KINDS[planned.kind]
         dice = random.Random(planned.seed)
         account = self.names[planned.account]
@@ -246,12 +249,8 @@ class Run:
             aimed = planned.aim if fault.single else None
             if aimed:
                 lab.note("action", aimed, target=fault.target, account=account)
-                if aimed == "catch-up":
-                    action.begin(aimed)
-                    time.sleep(min(planned.after_action, 0.5))
-                else:
-                    action.begin(aimed)
-                    time.sleep(planned.after_action)
+                action.begin(aimed)
+                time.sleep(planned.after_action)
             load.ask("volley")
             time.sleep(planned.after_volley)
             about = {"target": ",".join(fault.targets), "seconds": round(planned.seconds, 3), "aim": aimed}
@@ -305,7 +304,7 @@ def arguments():
     parser.add_argument("--single", action="store_true", help="accounts live on one node each, which alone answers")
     parser.add_argument("--final-seconds", type=float, default=FINAL_SECONDS, help="to read all when all is healed")
     parser.add_argument("--binary", help="the komora to run")
-    parser.add_argument("--stand-in", choices=LIES, help="not Komora, but an honest or lying stand-in: tests the verdict")
+    parser.add_argument("--stand-in", choices=LIES, help="instead of Komora: tests the verdict itself")
     parser.add_argument("--self-test", action="store_true", help="every stand-in: the honest passes, each lie is seen")
     parser.add_argument("--table", help="writes the rows here, Markdown")
     parser.add_argument("--keep", help="keeps histories and logs here; those of runs with violations in any case")

@@ -1,4 +1,4 @@
-"""What the verdict's clients do to one account: registers, lists, a bank, a set, objects. See Tests/histories/README.md.
+"""What the verdict's clients do to one account: registers, lists, a bank, a set, objects (Tests/histories/README.md).
 
 Each workload makes an operation (an `Op` of the history with the request that it stands for) and reads its answer into
 the op's result. Choices come from the generator that is handed in, so a seed gives the same ones again. Keys of
