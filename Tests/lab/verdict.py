@@ -245,20 +245,23 @@ class Run:
 
     def whole(self, lab, load, planned, fault, account, dice):
         try:
-            action = faults.Action(lab, fault.target, account, dice)
-            aimed = planned.aim if fault.single else None
+            aimed, about = planned.aim if fault.single else None, fault.target
+            if aimed == "hand-over" and dice.random() < 0.5:
+                # The primary hands over while the fault hits whoever it was planned for: its successor, or a bystander.
+                about = load.ask("primaries")["primaries"].get(account, about)
+            action = faults.Action(lab, about, account, dice)
             if aimed:
-                lab.note("action", aimed, target=fault.target, account=account)
+                lab.note("action", aimed, target=about, account=account)
                 action.begin(aimed)
                 time.sleep(planned.after_action)
             load.ask("volley")
             time.sleep(planned.after_volley)
-            about = {"target": ",".join(fault.targets), "seconds": round(planned.seconds, 3), "aim": aimed}
-            lab.note("begin", planned.kind, **about)
+            target = ",".join(fault.targets)
+            lab.note("begin", planned.kind, target=target, seconds=round(planned.seconds, 3), aim=aimed)
             fault.begin()
             time.sleep(planned.seconds)
             fault.end()
-            lab.note("end", planned.kind, target=",".join(fault.targets))
+            lab.note("end", planned.kind, target=target)
             if aimed:
                 action.close(aimed)
             for name in fault.targets:
