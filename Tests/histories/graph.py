@@ -1,4 +1,4 @@
-"""Strongly connected parts of a graph {node: {next: kinds}}, and one telling cycle in each: the fewest rw edges first."""
+"""Strongly connected parts of a graph {node: {next: kinds}}, and a telling cycle in each: the fewest rw edges first."""
 
 from collections import deque
 

@@ -69,7 +69,7 @@ def shortened(value, most=120):
 
 @dataclass
 class Violation:
-    """Something that must never be, with the operations that prove it. `unknown` is one too: it was not proven right."""
+    """What must never be, with the operations that prove it. `unknown` is one too: it was not proven right."""
 
     checker: str
     account: str

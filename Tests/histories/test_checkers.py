@@ -329,7 +329,8 @@ class Files(unittest.TestCase):
         self.assertEqual([(share, n) for _, share, n in judge.in_flight(told)], [(1, 1)])
 
     def test_no_and_nothing_come_back_as_such(self):
-        for wrote in (op("register", "cas", 1, 2, result=False), op("set", "read", 1, 2, result=[]), op("x", "y", 0, 0)):
+        ops = op("register", "cas", 1, 2, result=False), op("set", "read", 1, 2, result=[]), op("x", "y", 0, 0)
+        for wrote in ops:
             self.assertEqual(history.parse(json.loads(wrote.line())), wrote)
 
     def test_promotions_are_changes_of_the_node(self):

@@ -1,4 +1,4 @@
-/* A wall clock of its own for one process: preloaded, it adds to CLOCK_REALTIME what a shared file says, in nanoseconds.
+/* A wall clock of its own for one process: preloaded, it adds to CLOCK_REALTIME the nanoseconds that a file says.
  *
  * Monotonic and boot clocks are left alone: those of a real machine do not jump either. KOMORA_LAB_CLOCK names the file
  * (8 bytes, this machine's byte order), which the lab writes at any time. */

@@ -1,7 +1,7 @@
 /* A disk with a volatile cache whose power can be cut: one file, served over FUSE, that a loop device stands on.
  *
  * What is written is seen at once and lost at a power cut unless a sync came after it, as with a real disk's cache. Of
- * each 4 KiB block that no sync had reached, a cut keeps the new content, or the old, or some sectors of each, by chance
+ * each 4 KiB block that no sync had reached, a cut keeps the new content, the old, or some sectors of each, by chance
  * (seeded): kernels and disks write in any order. From the cut to `restore` everything fails. Other commands make
  * writes and syncs fail (a failed write may have reached the disk or not; after a failed sync a part of what was to be
  * synced may be gone, and the next sync says that all is well, as on Linux), or syncs slow.

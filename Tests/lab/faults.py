@@ -42,8 +42,7 @@ class Kill(Fault):
             self.lab.cluster.kill(name)
 
     def end(self):
-        for name in self.targets:
-            self.lab.cluster.start(name)
+        self.lab.cluster.start(*self.targets)
 
 
 class KillAll(Kill):
@@ -212,12 +211,10 @@ class EtcdKillAll(EtcdKill):
 
 class PowerCut(Fault):
     def begin(self):
-        for name in self.targets:
-            self.lab.cluster.cut_power(name)
+        self.lab.cluster.cut_power(*self.targets)
 
     def end(self):
-        for name in self.targets:
-            self.lab.cluster.give_power(name)
+        self.lab.cluster.give_power(*self.targets)
 
 
 class PowerCutAll(PowerCut):
@@ -338,9 +335,10 @@ class Action:
         getattr(self, name.replace(" ", "_").replace("-", "_"))()
 
     def run(self, *arguments):
-        # Spoken to another node than the one it is about, which may be about to die.
-        place = next(p for p in self.lab.cluster.places if p.name != self.node)
-        self.processes.append(self.lab.cluster.run(place, *arguments))
+        # Spoken to other nodes than the one it is about, which may be about to die; to all, since each may be.
+        for place in self.lab.cluster.places:
+            if place.name != self.node:
+                self.processes.append(self.lab.cluster.run(place, *arguments))
 
     def hand_over(self):
         self.run("cluster", "drain", self.node)

@@ -179,7 +179,7 @@ class Load:
 
     async def caught_up(self, account, node, seconds):
         """Until the node itself, as a standby, shows what had been acknowledged when the probe began."""
-        newest, until = max(account.acknowledged, default=None), time.monotonic() + seconds
+        newest, until = account.newest, time.monotonic() + seconds
         region = self.nodes[node]["region"]
         while newest is not None and self.running and time.monotonic() < until:
             op = account.op("set", "read", value={"low": max(0, account.next - workloads.LOW_BACK)})
@@ -213,15 +213,15 @@ class Load:
 
     def last_reads(self, account):
         """What makes each read, by name; `local` ones may be answered by the asked node's own replica."""
-        newest = max(account.acknowledged, default=None)
-        local = {"staleness": FINAL_STALENESS, "at_least": newest}
+        local = {"staleness": FINAL_STALENESS, "at_least": account.newest}
         everything = surface.execute(workloads.NUMBERS, 0)
         yield lambda: (account.op("register", "all"), surface.execute("SELECT k, v FROM registers"))
         yield lambda: (account.op("list", "all"), surface.execute("SELECT list, n FROM lists ORDER BY at"))
         yield lambda: account.bank_read(final=True)
         yield lambda: (account.op("set", "read", value={"low": 0}, final=True), everything)
-        if newest is not None:
+        if account.newest is not None:
             yield lambda: (account.op("set", "read", value={"low": 0}, final=True, **local), everything)
+            yield lambda: account.bank_read(final=True, **local)
 
     async def insist(self, account, node, make, until):
         while True:
@@ -234,7 +234,7 @@ class Load:
                 for each in taking.spread(op) if whole else [op]:
                     self.write(each.line())
                 return None
-            if self.configuration["single"] and "ELSEWHERE" in (op.error or ""):
+            if self.configuration["single"] and (op.error or "").startswith("421"):
                 return None
             if time.monotonic() > until:
                 return f"{account.name} {op.workload} from {node}: {op.error}"

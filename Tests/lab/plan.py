@@ -90,7 +90,7 @@ def plan(seed, seconds, accounts, kinds=None, disks=True, clocks=True):
         found.append(
             Planned(
                 at, kind, for_seconds, role, dice.randrange(accounts), aim,
-                dice.uniform(0.002, 0.03), length(dice, 0.005, 1.5), dice.randrange(1 << 32),
+                dice.uniform(0.001, 0.015), length(dice, 0.005, 1.5), dice.randrange(1 << 32),
             )  # fmt: skip
         )
         # One in three comes before the last has ended.

@@ -34,7 +34,8 @@ FLOWS_MAX, FLOW_SECONDS = 4096, 60
 class Condition:
     """What happens to packets of one ordered pair of nodes. Times in milliseconds, shares in thousandths."""
 
-    FIELDS = ("delay_ms", "jitter_ms", "loss_permille", "duplicate_permille", "reorder", "cut", "cut_ports", "half_open")
+    FIELDS = ("delay_ms", "jitter_ms", "loss_permille", "duplicate_permille", "reorder")
+    FIELDS += ("cut", "cut_ports", "half_open")
     __slots__ = FIELDS + ("counts", "last_due", "flows", "frozen")
     COUNTS = ("sent", "delivered", "lost", "duplicated", "cut", "overflowed", "bytes")
 

@@ -1,7 +1,7 @@
-"""Komora's public surfaces as the verdict's clients use them: SQL over Hrana, objects over S3, and what an answer means.
+"""Komora's public surfaces as the verdict's clients use them: SQL over Hrana, objects over S3; what an answer means.
 
-`Answer.outcome`: `ok`; `fail` when it says, or its kind implies, that nothing was applied; `info` in every other case. A
-doubt is always `info`: a wrong `fail` would convict an innocent store, or hide a loss.
+`Answer.outcome`: `ok`; `fail` when it says, or its kind implies, that nothing was applied; `info` in every other case.
+A doubt is always `info`: a wrong `fail` would convict an innocent store, or hide a loss.
 """
 
 import datetime
@@ -108,8 +108,8 @@ def batch_answer(result, at, node):
     if result["step_results"][commit] is not None:
         return Answer(OK, result["step_results"], at, node)
     code, message = next(((e.get("code", ""), e["message"]) for e in errors if e is not None), ("", "no commit"))
-    outcome = meaning(code)
-    if errors[commit] is None and result["step_results"][commit + 1] is not None:
+    outcome, doubt = meaning(code), code.startswith("UNKNOWN")
+    if not doubt and errors[commit] is None and result["step_results"][commit + 1] is not None:
         outcome = FAIL
     return Answer(outcome, None, at, node, f"{code}: {message[:160]}")
 

@@ -1,6 +1,7 @@
 """The table of a verdict, in Markdown: a row per run, as it is written to a file and shown while it grows."""
 
-COLUMNS = "seed | faults | ok | refused | unknown | in flight at faults, least / mean | promotions | catch-ups | violations"
+COLUMNS = "seed | faults | ok | refused | unknown | in flight at faults, least / mean"
+COLUMNS += " | promotions | catch-ups | violations"
 HEAD = f"| {COLUMNS} |\n|{' --- |' * len(COLUMNS.split(' | '))}"
 
 
@@ -21,15 +22,19 @@ def total(rows):
         return sum(row.get(name, 0) for row in rows)
 
     count = max(1, len(rows))
+    blocks = {fate: sum(row.get("blocks", {}).get(fate, 0) for row in rows) for fate in ("dropped", "kept", "torn")}
     least = min((row["share_min"] for row in rows if row.get("share_min") is not None), default=None)
     return (
-        f"{len(rows)} runs, {summed('faults')} faults; {summed('ok')} operations acknowledged, {summed('fail')} refused, "
-        f"{summed('info')} of unknown outcome; least share of writers with a write in flight at a fault {percent(least)}; "
+        f"{len(rows)} runs, {summed('faults')} faults; {summed('ok')} operations acknowledged, "
+        f"{summed('fail')} refused, {summed('info')} of unknown outcome; "
+        f"least share of writers with a write in flight at a fault {percent(least)}; "
         f"{summed('promotions') / count:.1f} promotions and {summed('catch_ups') / count:.1f} catch-ups a run; "
-        f"{summed('violations')} violations"
+        f"of blocks that no sync had reached, power cuts dropped {blocks['dropped']}, tore {blocks['torn']} and kept "
+        f"{blocks['kept']}; {summed('respawned')} nodes ended by themselves; {summed('violations')} violations"
     )
 
 
 def whole(rows, options):
-    shape = f"{options.nodes} nodes in {options.regions}, {options.seconds:.0f} s a run, {options.far_ms * 2:.0f} ms apart"
+    apart = f"{options.far_ms * 2:.0f} ms apart"
+    shape = f"{options.nodes} nodes in {options.regions}, {apart}, {options.seconds:.0f} s a run"
     return "\n".join([f"{shape}.", "", HEAD, *map(line, rows), "", total(rows), ""])

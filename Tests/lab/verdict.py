@@ -30,13 +30,15 @@ import workloads  # noqa: E402
 from clocks import Clock  # noqa: E402
 from cluster import Cluster  # noqa: E402
 from history import Violation  # noqa: E402
-from network import Network, Place, Unable, places  # noqa: E402
+from liar import LIES, StandInCluster  # noqa: E402
+from network import Network, Place, Unable, places, require  # noqa: E402
 from nodes import Failed  # noqa: E402
 from volume import Volume, VolumeFailed, apart, built  # noqa: E402
 
 CLIENT_NUMBER = 101
 FINAL_SECONDS, VOTERS_SECONDS_MAX = 60, 60
 PROBE_SECONDS = 20
+SELF_TEST_SECONDS, SELF_TEST_FINAL = 12, 10
 
 
 class Clients:
@@ -131,10 +133,12 @@ class Run:
                     self.drive(lab, load)
                 finally:
                     load.close()
-                respawned = cluster.respawned
+                found, row = self.judged({"respawned": cluster.respawned, "blocks": cluster.taken})
+                if found and not self.options.stand_in:
+                    cluster.keep_data()
+                return found, row
             finally:
                 cluster.close()
-        return self.judged(respawned)
 
     def disks(self):
         if not self.options.disks:
@@ -147,6 +151,8 @@ class Run:
         return {p.name: Clock(self.folder / p.name, library) for p in self.spots}
 
     def made(self, volumes, clocks):
+        if self.options.stand_in:
+            return StandInCluster(self.spots, self.folder, self.options.stand_in, volumes, clocks)
         return Cluster(self.spots, self.folder, self.options.binary, volumes, clocks)
 
     def first_of_regions(self):
@@ -154,7 +160,7 @@ class Run:
         return list({p.region: p for p in reversed(self.spots)}.values())[::-1][: self.options.accounts]
 
     def wait_for_voters(self, cluster, accounts):
-        """Until each account has its standbys, if the cluster gives it any: else a run would test nothing but itself."""
+        """Until each account has its standbys: without them a run would test nothing but itself."""
         until = time.monotonic() + VOTERS_SECONDS_MAX
         wanted = min(3, len(self.spots)) - 1
         for account in accounts:
@@ -202,13 +208,13 @@ class Run:
         lab.note("begin of the end", "healed")
         time.sleep(1)
         load.ask("stop")
-        left = load.ask("final", nodes=[p.name for p in self.spots], seconds=FINAL_SECONDS)["failed"]
+        left = load.ask("final", nodes=[p.name for p in self.spots], seconds=self.options.final_seconds)["failed"]
         for what in left[:10]:
             self.troubles.append(Violation("recovery", "-", f"unknown: not readable after all was healed: {what}"))
 
     # ------------------------------------------------------------------------------------------------ one fault
     def strike(self, lab, load, planned):
-        """Chooses whom it hits, begins what it is aimed at, lets the clients fire, and begins it; its end comes later."""
+        """Chooses whom it hits, and leaves the rest to a thread of its own."""
         kind = faults.KINDS[planned.kind]
         dice = random.Random(planned.seed)
         account = self.names[planned.account]
@@ -239,24 +245,23 @@ class Run:
 
     def whole(self, lab, load, planned, fault, account, dice):
         try:
-            action = faults.Action(lab, fault.target, account, dice)
-            aimed = planned.aim if fault.single else None
+            aimed, about = planned.aim if fault.single else None, fault.target
+            if aimed == "hand-over" and dice.random() < 0.5:
+                # The primary hands over while the fault hits whoever it was planned for: its successor, or a bystander.
+                about = load.ask("primaries")["primaries"].get(account, about)
+            action = faults.Action(lab, about, account, dice)
             if aimed:
-                lab.note("action", aimed, target=fault.target, account=account)
-                if aimed == "catch-up":
-                    action.begin(aimed)
-                    time.sleep(min(planned.after_action, 0.5))
-                else:
-                    action.begin(aimed)
-                    time.sleep(planned.after_action)
+                lab.note("action", aimed, target=about, account=account)
+                action.begin(aimed)
+                time.sleep(planned.after_action)
             load.ask("volley")
             time.sleep(planned.after_volley)
-            about = {"target": ",".join(fault.targets), "seconds": round(planned.seconds, 3), "aim": aimed}
-            lab.note("begin", planned.kind, **about)
+            target = ",".join(fault.targets)
+            lab.note("begin", planned.kind, target=target, seconds=round(planned.seconds, 3), aim=aimed)
             fault.begin()
             time.sleep(planned.seconds)
             fault.end()
-            lab.note("end", planned.kind, target=",".join(fault.targets))
+            lab.note("end", planned.kind, target=target)
             if aimed:
                 action.close(aimed)
             for name in fault.targets:
@@ -271,10 +276,10 @@ class Run:
                     self.active.pop(name, None)
 
     # ------------------------------------------------------------------------------------------------ the verdict
-    def judged(self, respawned):
+    def judged(self, of_cluster):
         told = history.read(self.path)
         found = self.troubles + judge.judge(told)
-        row = {"seed": self.seed, "violations": len(found), "respawned": respawned} | judge.figures(told)
+        row = {"seed": self.seed, "violations": len(found)} | of_cluster | judge.figures(told)
         kinds = {}
         for fault in told.faults:
             if fault.get("phase") == "begin":
@@ -300,10 +305,44 @@ def arguments():
     parser.add_argument("--faults", type=lambda text: text.split(","), help="these kinds alone, with commas")
     parser.add_argument("--no-disks", dest="disks", action="store_false", help="no volumes of its own, no disk faults")
     parser.add_argument("--single", action="store_true", help="accounts live on one node each, which alone answers")
-    parser.add_argument("--binary", required=True)
+    parser.add_argument("--final-seconds", type=float, default=FINAL_SECONDS, help="to read all when all is healed")
+    parser.add_argument("--binary", help="the komora to run")
+    parser.add_argument("--stand-in", choices=LIES, help="instead of Komora: tests the verdict itself")
+    parser.add_argument("--self-test", action="store_true", help="every stand-in: the honest passes, each lie is seen")
     parser.add_argument("--table", help="writes the rows here, Markdown")
     parser.add_argument("--keep", help="keeps histories and logs here; those of runs with violations in any case")
     return parser.parse_args()
+
+
+def check_machine(options):
+    """Says what is missing before anything is made."""
+    require()
+    wanted = {"nsenter": "util-linux", "cc": "gcc"}
+    if options.disks:
+        wanted |= {"losetup": "mount", "mkfs.ext4": "e2fsprogs"}
+        for device in ("/dev/fuse", "/dev/loop-control"):
+            if not os.path.exists(device):
+                raise Unable(f"{device} is missing: load its kernel module, or run with --no-disks")
+    if not (options.stand_in or options.self_test):
+        wanted["etcd"] = "etcd-server"
+    for command, package in wanted.items():
+        if shutil.which(command) is None:
+            raise Unable(f"the command `{command}` is missing: install the package {package}")
+
+
+def self_test(options, scratch):
+    """The honest stand-in must stand its faults, and each lie must be called what it is."""
+    missed, options.seconds, options.final_seconds = 0, SELF_TEST_SECONDS, SELF_TEST_FINAL
+    for lie, (word, kinds) in LIES.items():
+        options.stand_in, options.faults = lie, kinds
+        run = Run(options, options.seed, scratch / lie)
+        found, row = run.go()
+        seen = bool(found) if word is None else not any(word in str(violation) for violation in found)
+        missed += seen
+        what = "nothing" if not found else f"{len(found)} violations, the first: {str(found[0]).splitlines()[0]}"
+        print(f"{'MISS' if seen else 'ok  '} {lie}: {row['ok']} ok, {row['faults']} faults; {what}", flush=True)
+    print(f"{len(LIES) - missed} stand-ins passed, {missed} failed")
+    return 1 if missed else 0
 
 
 def one(options, seed, scratch):
@@ -329,9 +368,10 @@ def main():
     scratch.mkdir(parents=True, exist_ok=True)
     options.tools = scratch
     try:
-        if shutil.which("etcd") is None:
-            raise Unable("the command `etcd` is missing: install the package etcd-server")
+        check_machine(options)
         apart()
+        if options.self_test:
+            return self_test(options, scratch)
         rows = []
         print(table.HEAD, flush=True)
         for seed in range(options.seed, options.seed + options.runs):

@@ -1,4 +1,4 @@
-"""What the verdict's clients do to one account: registers, lists, a bank, a set, objects. See Tests/histories/README.md.
+"""What the verdict's clients do to one account: registers, lists, a bank, a set, objects (Tests/histories/README.md).
 
 Each workload makes an operation (an `Op` of the history with the request that it stands for) and reads its answer into
 the op's result. Choices come from the generator that is handed in, so a seed gives the same ones again. Keys of
@@ -27,7 +27,7 @@ BALANCES, LEDGER = "SELECT name, amount FROM balances", "SELECT id, source, targ
 NUMBERS = "SELECT n FROM numbers WHERE n >= ? ORDER BY at"
 LIST = "SELECT n FROM lists WHERE list = ? ORDER BY at"
 SLOTS, USES_MAX, LOW_BACK = 3, 70, 120
-STALENESS = (0.5, 2, 5)
+STALENESS = (1, 2, 5)
 
 
 class Account:
@@ -36,6 +36,8 @@ class Account:
     def __init__(self, name, token, access, secret):
         self.name, self.token, self.access, self.secret = name, token, access, secret
         self.uses, self.seen, self.next, self.acknowledged, self.objects = {}, {}, 0, [], []
+        # The greatest position of any acknowledged write.
+        self.newest = None
 
     def number(self):
         self.next += 1
@@ -163,8 +165,10 @@ class Account:
         except (KeyError, IndexError, TypeError, ValueError) as error:
             op.outcome, op.result, op.error = INFO, None, f"not understood: {error!r}"
             return
-        if op.op == "add" and op.position is not None:
-            self.acknowledged.append(op.position)
+        if op.position is not None and op.op not in ("read", "get"):
+            self.newest = max(self.newest or op.position, op.position)
+            if op.op == "add":
+                self.acknowledged.append(op.position)
 
     def result(self, op, said):
         if op.workload == "register":
