@@ -16,7 +16,7 @@ package final class BaseBuilder: @unchecked Sendable {
     case header
     case keyring(BaseHeader)
     case mark(BaseHeader, Keyring)
-    case table(BaseHeader, Keyring, SealedRecord)
+    case table(BaseHeader, Keyring, SealedRecord?)
     case pages(next: PageNumber)
     case frames(next: Int)
     case whole
@@ -71,6 +71,14 @@ package final class BaseBuilder: @unchecked Sendable {
     case .mark(let header, let keyring):
       let count = Int(header.markBytes)
       guard bytes.count >= count else { return nil }
+      if header.position == .start {
+        // A new account: its log begins with its first record.
+        guard count == 0, header.pages == 0, header.chunks == 0 else {
+          throw StoreError(.damaged, "the base of a new account is not empty")
+        }
+        part = .table(header, keyring, nil)
+        return 0
+      }
       let mark: SealedRecord
       do { mark = try RecordCodec.parse(bytes.prefix(count)) } catch {
         throw StoreError(.damaged, "the mark of the base cannot be read: \(error.message)")
@@ -132,7 +140,7 @@ package final class BaseBuilder: @unchecked Sendable {
   }
 
   private func takeTable(
-    _ header: BaseHeader, _ keyring: Keyring, _ mark: SealedRecord, _ bytes: ArraySlice<UInt8>
+    _ header: BaseHeader, _ keyring: Keyring, _ mark: SealedRecord?, _ bytes: ArraySlice<UInt8>
   ) throws(StoreError) {
     var rest = bytes
     while !rest.isEmpty {
@@ -143,11 +151,13 @@ package final class BaseBuilder: @unchecked Sendable {
     }
     self.keyring = keyring
     main = try engine.layOut(id, in: directory, keyring: keyring, base: header.position, pages: header.pages)
-    let before = Position(epoch: 0, index: mark.header.index - 1, checksum: mark.header.previous)
-    let segments = try SegmentStore.open(
-      disk: engine.disk, directory: "\(directory)/\(Shard.segmentsName)", account: id, base: before,
-      configuration: engine.configuration)
-    try segments.append([mark])
+    if let mark {
+      let before = Position(epoch: 0, index: mark.header.index - 1, checksum: mark.header.previous)
+      let segments = try SegmentStore.open(
+        disk: engine.disk, directory: "\(directory)/\(Shard.segmentsName)", account: id, base: before,
+        configuration: engine.configuration)
+      try segments.append([mark])
+    }
     volumes = VolumeSet(
       disk: engine.disk, directory: "\(directory)/\(Shard.volumesName)", account: id,
       volumeBytes: engine.configuration.volumeBytes)

@@ -127,3 +127,20 @@ extension Engine {
     }
   }
 }
+
+extension Engine {
+  /// A new account before its first record, for its other voters: its keys, and an empty database.
+  package func emptyBase(_ id: AccountID) async throws -> [UInt8] {
+    let shard = try await shard(id)
+    return try await shard.onReader {
+      let state: [UInt8]
+      do throws(AtRestError) { state = try shard.keyring.exportState() } catch {
+        throw StoreError(error, "the keyring")
+      }
+      let header = BaseHeader(
+        account: id, position: .start, pages: 0, keyringBytes: UInt32(state.count), markBytes: 0, chunks: 0,
+        accountKey: shard.keyring.accountKey.copy)
+      return header.encode() + state
+    }
+  }
+}
