@@ -79,7 +79,7 @@ let package = Package(
       name: "Node",
       dependencies: [
         "Base", "Formats", "Threads", "Disk", "SQLite", "AtRest", "OpenSSL", "ShardStore", "Backup", "ControlStores",
-        "Control", "Membership", "Fabric", "UVLoop",
+        "Control", "Membership", "Replication", "Fabric", "UVLoop",
         product("Logging", "swift-log"), product("Metrics", "swift-metrics"),
         product("CoreMetrics", "swift-metrics"),
         product("ServiceLifecycle", "swift-service-lifecycle"),
@@ -187,8 +187,9 @@ let package = Package(
     .testTarget(
       name: "NodeTests",
       dependencies: [
-        "API", "KomoraClient", "Node", "Backup", "ControlStores", "AtRest", "Base", "Disk", "Fabric", "Formats", "OpenSSL", "ShardStore",
-        "SigV4", "SQLite", "Threads", "UVLoop", product("AsyncHTTPClient", "async-http-client"),
+        "API", "KomoraClient", "Node", "Backup", "ControlStores", "AtRest", "Base", "Control", "Disk", "Fabric", "Formats",
+        "OpenSSL", "Replication", "ShardStore", "SigV4", "SQLite", "Threads", "UVLoop",
+        product("AsyncHTTPClient", "async-http-client"),
         product("CoreMetrics", "swift-metrics"), product("Logging", "swift-log"), product("NIOCore", "swift-nio"),
         product("NIOHTTP1", "swift-nio"), product("NIOSSL", "swift-nio-ssl"),
       ], swiftSettings: house),

@@ -9,7 +9,7 @@ package import Base
 
 package final class FabricChannel: Sendable {
   private let endpoint: FabricEndpoint
-  private let token: UInt64
+  let token: UInt64
   /// The peer's id and the method that opened it.
   package let peer: NodeID
   package let method: UInt16

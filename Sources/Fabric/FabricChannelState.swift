@@ -18,6 +18,8 @@ final class FabricChannelState {
   var inbox: [[UInt8]] = []
   var peerEnded = false
   var receiver: Receiver?
+  /// Has what arrives, in the place of a receiver.
+  var pipe: FabricPipe?
   /// The send under way, and those after it in their order.
   var outbox: [(bytes: FabricOutbox, sender: Sender)] = []
   /// Nothing more is sent after the outbox.

@@ -81,9 +81,9 @@ extension FabricEndpoint {
         channel.link.handle(.consumed(id, bytes.count))
       } else {
         if !bytes.isEmpty { channel.inbox.append(bytes) }
-        deliver(channel)
+        if channel.pipe == nil { deliver(channel) } else { pour(channel) }
       }
-    case .sendable: pump(channel)
+    case .sendable: if let pipe = channel.pipe { pipe.sendable() } else { pump(channel) }
     case .refused: fail(channel, FabricError(.tooLarge, "too many streams"))
     case .ended(_, .refusedByPeer): fail(channel, FabricError(.refused, "the peer does not permit this channel"))
     case .ended(_, .cancelledByPeer): fail(channel, FabricError(.cancelled, "given up by the peer"))
@@ -137,6 +137,7 @@ extension FabricEndpoint {
     channel.outbox = []
     for sender in senders { sender.resume(returning: .failure(error)) }
     deliver(channel)
+    end(channel, error)
     channel.task?.cancel()
   }
 

@@ -52,6 +52,10 @@ public struct OwnershipRecord: Hashable, Sendable, CustomStringConvertible {
   public static let keyPrefix = "shard/"
   public static func key(_ account: AccountID) -> String { keyPrefix + account.description }
   public var key: String { Self.key(account) }
+  /// Nil for a key of something else.
+  public static func account(ofKey key: String) -> AccountID? {
+    key.hasPrefix(keyPrefix) ? AccountID(String(key.dropFirst(keyPrefix.count))) : nil
+  }
 
   /// Traps on a record over the limits: whoever makes one checks before.
   public func encode() -> [UInt8] {

@@ -32,6 +32,21 @@ extension OwnershipMachine {
     return configuration.plantedBugs.contains(.dropLeaseCheck) || hasLeases(i, record, epoch, now)
   }
 
+  /// Who grants a lease on what this node leads of the shard, itself included; whether a node's lease still runs is for
+  /// `lease(of:)` to say. When these change, a message or an effect has said so.
+  package func granters(_ account: AccountID) -> [NodeID] {
+    guard let shard = shard(account), let record = shard.record, let epoch = shard.lead.epoch else { return [] }
+    return record.electors.filter { voter in
+      if voter == node { return shard.vote == .settled(epoch) && !shard.isDamaged }
+      return peerPlaces[voter].map { peers[$0].accepted[account] } == epoch
+    }
+  }
+
+  /// The lease that a node granted to this one, and the process that did; nil when nothing was heard of it.
+  package func lease(of node: NodeID) -> (until: Instant, life: UInt64)? {
+    peerPlaces[node].map { (peers[$0].leaseUntil, peers[$0].life) }
+  }
+
   /// May a record of `epoch` be stored here? As a voter that adopted exactly this epoch; as a learner, unless it is old.
   package func mayStore(_ account: AccountID, _ epoch: Epoch) -> Bool {
     guard let shard = shard(account), let record = shard.record else { return false }

@@ -26,18 +26,22 @@ package enum Survival: String, Sendable, Codable, CaseIterable {
 
 package struct AccountOptions: Sendable, Equatable, Codable {
   package var home: String?
-  /// The goal. A node that stands alone keeps it, and says that it survives nothing yet.
+  /// The goal; nil for the loss of a node, where three nodes may hold the account.
   package var survive: Survival?
   package var residency: [String]
+  /// The operator knows that writes stop when one node or region of too few is lost, and wants the account all the same.
+  package var acceptsWritesStop: Bool?
   /// An IANA name: the nightly snapshot follows it.
   package var timezone: String
 
   package init(
-    home: String? = nil, survive: Survival? = nil, residency: [String] = [], timezone: String = "UTC"
+    home: String? = nil, survive: Survival? = nil, residency: [String] = [], acceptsWritesStop: Bool? = nil,
+    timezone: String = "UTC"
   ) {
     self.home = home
     self.survive = survive
     self.residency = residency
+    self.acceptsWritesStop = acceptsWritesStop
     self.timezone = timezone
   }
 }
@@ -50,13 +54,14 @@ package struct AccountRecord: Sendable, Equatable {
   package var state: AccountState
   package var options: AccountOptions
   package var home: String
-  /// The node that holds its shard; nil in a store that never knew more than one.
+  /// The node that its shard was made on, and which answers for its archive; nil in a store that never knew more than
+  /// one. Who leads it now is for `ShardService` to say.
   package var primary: NodeID?
+  /// What holds now, whatever the goal says; looked up when the record is shown, never stored.
+  package var survives = Survival.none
 
   package var timezone: String { options.timezone }
   package var residency: [String] { options.residency }
-  /// What holds now: a node that stands alone gives `none`, whatever the goal says.
-  package var survives: Survival { .none }
   /// True when requests may use it.
   package var isActive: Bool { state == .active }
 }
@@ -67,6 +72,10 @@ package struct AccountStatus: Sendable {
   /// Name of the node that acknowledges.
   package var primary: String
   package var standbys: [String]
+  /// Replicas that catch up and count for nothing yet.
+  package var learners: [String] = []
+  /// Of its ownership; 0 on a node that stands alone.
+  package var epoch: Epoch = 0
   /// Nil when the node that holds the account does not answer.
   package var position: Position?
 }

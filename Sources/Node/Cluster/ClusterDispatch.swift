@@ -1,6 +1,7 @@
 // What arrives over the fabric, sent to whom it concerns. It exists before those do, because the endpoint wants it first.
 
 import Base
+import Control
 import Fabric
 import Membership
 import OpenSSL
@@ -9,6 +10,9 @@ import UVLoop
 
 final class ClusterDispatch: FabricService {
   typealias Answer = @Sendable (_ question: [UInt8], _ peer: X509Identity) async -> [UInt8]?
+
+  /// Finds what a name means to a method of bulk.
+  typealias Bulk = @Sendable (_ name: [UInt8], _ peer: NodeID) async -> (any FabricSource)?
 
   /// Serves a method that is spoken as a channel.
   struct Channel: Sendable {
@@ -20,8 +24,11 @@ final class ClusterDispatch: FabricService {
 
   struct Handlers: Sendable {
     var membership: MembershipService?
+    /// Hears of links.
+    var shards: ShardService?
     var answers: [UInt16: Answer] = [:]
     var channels: [UInt16: Channel] = [:]
+    var bulks: [UInt16: Bulk] = [:]
     var join: (@Sendable ([UInt8], SocketAddress?) async -> [UInt8]?)?
   }
 
@@ -31,17 +38,26 @@ final class ClusterDispatch: FabricService {
 
   /// Nodes may ask each other everything here; whom a channel is for, it says itself.
   func permits(_ method: UInt16, to peer: X509Identity) -> Bool {
-    if let channel = handlers.with({ $0.channels[method] }) { return channel.roles.contains(peer.role) && channel.isOpen() }
-    return peer.role == .node
-      && (method == FabricMethod.pushPull.rawValue || handlers.with { $0.answers[method] != nil })
+    let (channel, isServed) = handlers.with { handlers in
+      (handlers.channels[method], handlers.answers[method] != nil || handlers.bulks[method] != nil)
+    }
+    if let channel { return channel.roles.contains(peer.role) && channel.isOpen() }
+    return peer.role == .node && (method == FabricMethod.pushPull.rawValue || isServed)
   }
 
   func shape(of method: UInt16) -> FabricShape {
-    handlers.with { $0.channels[method] != nil } ? .channel : .question
+    handlers.with { handlers in
+      if handlers.channels[method] != nil { return .channel }
+      return handlers.bulks[method] != nil ? .bulk : .question
+    }
   }
 
   func serve(_ channel: FabricChannel, _ method: UInt16, from peer: X509Identity) async {
     await handlers.with { $0.channels[method] }?.serve(channel, peer)
+  }
+
+  func source(_ method: UInt16, _ name: [UInt8], from peer: X509Identity) async -> (any FabricSource)? {
+    await handlers.with { $0.bulks[method] }?(name, peer.id)
   }
 
   func answer(_ method: UInt16, _ question: [UInt8], from peer: X509Identity) async -> [UInt8]? {
@@ -60,13 +76,20 @@ final class ClusterDispatch: FabricService {
     await handlers.with { $0.join }?(question, address)
   }
 
+  func linkUp(_ id: NodeID) { handlers.with { $0.shards }?.assumeIsolated { $0.linkUp(id) } }
+
   func linkDown(_ id: NodeID, reason: FabricLoss) {
-    guard let membership = handlers.with({ $0.membership }) else { return }
+    let (membership, shards) = handlers.with { ($0.membership, $0.shards) }
     switch reason {
-    // A node that says goodbye stops, and its membership says so too.
-    case .closed, .here, .refused: return
-    case .unreachable: membership.assumeIsolated { $0.hint(.refused, about: id) }
-    case .lost, .silent: membership.assumeIsolated { $0.hint(.closed, about: id) }
+    case .here, .refused: return
+    // A node that says goodbye stops, and its membership says so too; what it leads is free at once.
+    case .closed: shards?.assumeIsolated { $0.hint(.closed, about: id) }
+    case .unreachable:
+      membership?.assumeIsolated { $0.hint(.refused, about: id) }
+      shards?.assumeIsolated { $0.hint(.refused, about: id) }
+    case .lost, .silent:
+      membership?.assumeIsolated { $0.hint(.closed, about: id) }
+      shards?.assumeIsolated { $0.hint(.closed, about: id) }
     }
   }
 }

@@ -14,8 +14,10 @@ extension ClusterService {
     let controlRoundTrip = await controlRoundTrip()
     let view = control.view.with { $0 }
     let members = Dictionary(uniqueKeysWithValues: await membership.members.map { ($0.node, $0) })
-    let counts = view.accounts.values.reduce(into: [NodeID: Int]()) { counts, account in
-      if let primary = account.record.primary, account.record.state != .deleted { counts[primary, default: 0] += 1 }
+    let counts = view.shards.values.reduce(into: [NodeID: Int]()) { counts, shard in
+      for node in Set((shard.record.voters + shard.record.previous + shard.record.learners).map(\.node)) {
+        counts[node, default: 0] += 1
+      }
     }
     var nodes: [ClusterStatus.Node] = []
     for record in view.nodes.values.map(\.record) {
@@ -85,27 +87,30 @@ extension ClusterService {
     }
   }
 
-  /// Where a new account goes; nil for this node.
-  func place(_ name: String, _ options: AccountOptions) async throws(NodeError) -> NodeRecord? {
+  /// Where a new account goes.
+  func place(_ options: AccountOptions) async throws(NodeError) -> PlacementChoice {
     var random = SystemRandom()
-    // One voter, until there is replication; its region and residency hold.
-    let rules = PlacementRules(
-      goal: .none, homeRegion: options.home(asked: configuration.region), residency: options.residency)
     let nodes = await placementNodes()
+    let rules = rules(options, home: options.home(asked: configuration.region), nodes)
     let regions = Set(nodes.filter { $0.state != .removed }.map(\.region))
     if let home = options.home, !regions.contains(home) {
       throw NodeError(
         .invalid, "the cluster has no region named \(home): choose of \(regions.sorted().joined(separator: ", "))")
     }
-    let placement = Placement(nodes: nodes)
-    let primary: NodeID
     do throws(PlacementError) {
-      primary = try placement.choose(AccountID(from: &random), rules).primary
+      return try Placement(nodes: nodes).choose(AccountID(from: &random), rules)
     } catch {
       throw NodeError(.refused, error.message)
     }
-    guard primary != nodeID else { return nil }
-    return control.view.with { $0[primary]?.record }
+  }
+
+  /// What was asked for. Where nothing was, an account survives the loss of a node as soon as three may hold it.
+  func rules(_ options: AccountOptions, home: String?, _ nodes: [PlacementNode]) -> PlacementRules {
+    var rules = PlacementRules(homeRegion: home, residency: options.residency)
+    let eligible = nodes.count { $0.state == .active && !$0.isDead && rules.allows(region: $0.region) }
+    rules.goal = options.survive.map(SurvivalGoal.init) ?? (eligible >= 3 ? .node : .none)
+    rules.acceptsWritesStop = options.acceptsWritesStop == true
+    return rules
   }
 
   /// The control store behind a loss.
@@ -128,17 +133,17 @@ extension ClusterService {
     return .nodes(carriers.map(\.id))
   }
 
-  func placedAccounts() -> [PlacedAccount] {
-    control.view.with { view in
-      view.accounts.values.filter { $0.record.state == .active }.compactMap { account in
-        guard let primary = account.record.primary, let node = view[primary]?.record else { return nil }
-        return PlacedAccount(
-          id: account.record.id,
-          // What holds, not what is wished for: one voter survives nothing.
-          rules: PlacementRules(
-            goal: .none, homeRegion: account.record.options.home, residency: account.record.residency),
-          voters: [Voter(node: primary, region: node.region)], primary: primary)
-      }
+  /// `rulesHold`: with the goal that holds, not the one that is wished for, as what-if judges.
+  func placedAccounts(_ nodes: [PlacementNode] = [], rulesHold: Bool = true) -> [PlacedAccount] {
+    let (accounts, shards) = control.view.with { ($0.accounts, $0.shards) }
+    return accounts.values.map(\.record).filter { $0.state == .active }.compactMap { account in
+      guard let record = shards[account.id]?.record else { return nil }
+      var rules = rules(account.options, home: account.options.home, nodes)
+      if rulesHold { rules.goal = record.voterSet.goal }
+      return PlacedAccount(
+        id: account.id, rules: rules, voters: (record.previousSet ?? record.voterSet).voters,
+        nextVoters: record.previousSet == nil ? nil : record.voterSet.voters, learners: record.learners.map(\.node),
+        primary: record.primary)
     }
   }
 }
@@ -151,6 +156,28 @@ extension ClusterStatus.Health {
       case .suspect: .suspect
       case .dead: .dead
       case .left: .left
+      }
+  }
+}
+
+extension SurvivalGoal {
+  init(_ survival: Survival) {
+    self =
+      switch survival {
+      case .none: .none
+      case .node: .node
+      case .region: .region
+      }
+  }
+}
+
+extension Survival {
+  init(_ goal: SurvivalGoal) {
+    self =
+      switch goal {
+      case .none: .none
+      case .node: .node
+      case .region: .region
       }
   }
 }

@@ -25,6 +25,7 @@ final class ClusterService: Sendable {
     var control: ControlDirectory
     var metrics: MetricsRegistry
     var clock: any StoreClock
+    var engine: Engine
     /// The operator's own certificate for the fabric; nil for what the cluster issues.
     var ownCredentials: TLSCredentials?
     /// Writes the cluster file anew.
@@ -45,6 +46,7 @@ final class ClusterService: Sendable {
   let material: Lock<ClusterMaterial>
   let endpoint: FabricEndpoint
   let membership: MembershipService
+  let shards: ShardService
   let dispatch: ClusterDispatch
   let logger = Logger(label: "cluster")
   private let loop: UVLoop
@@ -79,6 +81,8 @@ final class ClusterService: Sendable {
     let (control, logger) = (parts.control, logger)
     let change = lastChange
     let clock = parts.clock
+    shards = Self.shards(parts, endpoint, loop, dispatch)
+    let shards = shards
     guard let own = GossipAddress(addresses.fabric) else { preconditionFailure("an address has 4 or 16 bytes") }
     membership = MembershipService(
       MembershipService.Setup(
@@ -92,12 +96,42 @@ final class ClusterService: Sendable {
           control.view.with { view in view.nodes.values.first { $0.record.fabric == "\(address)" }?.record.id }
         },
         onNews: { news in
+          if let (hint, node) = news.hint { shards.assumeIsolated { $0.hint(hint, about: node) } }
           guard let line = news.line else { return }
           logger.info("membership", metadata: ["news": "\(line)"])
           change.with { $0 = "\(clock.now.rfc3339) \(line)" }
         }), endpoint: endpoint, on: loop)
     let membership = membership
     dispatch.set { $0.membership = membership }
+  }
+
+  private static func shards(
+    _ parts: Parts, _ endpoint: FabricEndpoint, _ loop: UVLoop, _ dispatch: ClusterDispatch
+  ) -> ShardService {
+    let control = parts.control
+    let addressOf: @Sendable (NodeID) -> SocketAddress? = { id in
+      control.view.with { $0[id]?.record }.flatMap { SocketAddress($0.fabric) }
+    }
+    let place = Lock<ShardTable?>(nil)
+    let recordOf: @Sendable (AccountID) -> OwnershipRecord? = { id in place.with { $0 }?.record(id) }
+    let bases = BaseExchange(parts.engine, endpoint, addressOf: addressOf, recordOf: recordOf)
+    let recordings = RecordingExchange(parts.engine, endpoint, addressOf: addressOf, recordOf: recordOf)
+    var setup = ShardService.Setup(
+      node: parts.nodeID, engine: parts.engine, store: control.store, directory: parts.configuration.paths.data,
+      addressOf: addressOf)
+    setup.bases = ShardTransfer { try await bases.fetch($0, from: $1) }
+    setup.recordings = RecordingTransfer { try await recordings.fetch($0, $1, from: $2) }
+    let shards = ShardService(setup, endpoint: endpoint, on: loop)
+    place.with { $0 = shards.table }
+    dispatch.set { handlers in
+      handlers.shards = shards
+      for method in [FabricMethod.shardBeats, .shardRecords] {
+        handlers.channels[method.rawValue] = ClusterDispatch.Channel { channel, _ in await shards.serve(channel) }
+      }
+      handlers.bulks[FabricMethod.shardBase.rawValue] = { await bases.source($0, for: $1) }
+      handlers.bulks[FabricMethod.shardRecording.rawValue] = { await recordings.source($0, for: $1) }
+    }
+    return shards
   }
 
   private static func endpoint(
@@ -145,6 +179,7 @@ final class ClusterService: Sendable {
     } catch {
       throw NodeError(.io, "the membership cannot start: \(error)")
     }
+    try await shards.start()
     run { service in
       for await _ in changes {
         await service.takeNodes()
@@ -177,6 +212,7 @@ final class ClusterService: Sendable {
     let running = tasks.with { $0 }
     for task in running { task.cancel() }
     for task in running { await task.value }
+    await shards.stop()
     if saysGoodbye { await membership.leave() }
     await membership.stop()
     await endpoint.close()
@@ -311,6 +347,15 @@ final class ClusterService: Sendable {
 }
 
 extension MembershipNews {
+  /// For whoever waits for a primary.
+  var hint: (OwnershipHint, NodeID)? {
+    switch self {
+    case .suspect(let member): (.suspect, member.node)
+    case .dead(let member), .left(let member): (.dead, member.node)
+    case .alive, .healthChanged, .forgotten: nil
+    }
+  }
+
   /// For people; nil for what is no change of somebody's standing.
   var line: String? {
     switch self {

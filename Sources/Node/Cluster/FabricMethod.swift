@@ -9,15 +9,21 @@ enum FabricMethod: UInt16 {
   case renew = 3
   /// Position and standing of an account that the answerer holds.
   case account = 4
-  /// To make, or to delete, an account on the answerer.
+  /// To make an account on the answerer. 7 was for deleting one.
   case createAccount = 6
-  case deleteAccount = 7
   /// To start a member of the control store.
   case controlMember = 5
   /// A client's request, for the node that leads its account; a channel.
   case forward = 8
   /// Account requests of a program that has a certificate of the role client; a channel.
   case accountRequests = 9
+  /// Lines between shards: beats and votes, and records with what answers them.
+  case shardBeats = 10
+  case shardRecords = 11
+  /// Bulk: an account's base, by its id, for a node that is to have a replica.
+  case shardBase = 12
+  /// Bulk: one recording with its key, by the ids of account and recording.
+  case shardRecording = 13
   /// Of a node that has no certificate yet, with an invitation.
   case join = 0xffff
 }

@@ -3,6 +3,7 @@
 
 import Base
 import ControlStores
+import Formats
 import Foundation
 
 enum ControlKeys {
@@ -33,6 +34,7 @@ enum ControlKeys {
     case key(String)
     case admin(String)
     case node(NodeID)
+    case shard(AccountID)
     case invitation
     case names
     case cluster
@@ -48,6 +50,8 @@ enum ControlKeys {
         self = .admin(id)
       } else if let id = rest(nodes).flatMap(NodeID.init(_:)) {
         self = .node(id)
+      } else if let id = OwnershipRecord.account(ofKey: key) {
+        self = .shard(id)
       } else if key.hasPrefix(ControlKeys.invitations) {
         self = .invitation
       } else if key.hasPrefix(ControlKeys.names) {

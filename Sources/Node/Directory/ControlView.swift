@@ -4,7 +4,9 @@
 // Names are unique among accounts that are not deleted, and among nodes that are not removed.
 
 import Base
+import Control
 import ControlStores
+import Formats
 import OpenSSL
 
 struct ControlView {
@@ -19,7 +21,14 @@ struct ControlView {
     var revision: Int64
   }
 
+  struct Shard {
+    var record: OwnershipRecord
+    var revision: Int64
+  }
+
   private(set) var accounts: [AccountID: Account] = [:]
+  /// Who owns each shard, for plans; whoever must know at once asks `ShardService`.
+  private(set) var shards: [AccountID: Shard] = [:]
   private var byName: [String: AccountID] = [:]
   private(set) var nodes: [NodeID: Node] = [:]
   private(set) var credentials = CredentialIndex()
@@ -37,6 +46,15 @@ struct ControlView {
   subscript(_ id: AccountID) -> Account? { accounts[id] }
   subscript(name name: String) -> Account? { byName[name].flatMap { accounts[$0] } }
   subscript(_ id: NodeID) -> Node? { nodes[id] }
+
+  /// As it is shown: with what its voters survive.
+  func shown(_ record: AccountRecord) -> AccountRecord {
+    var record = record
+    if let shard = shards[record.id]?.record {
+      record.survives = Survival(Control.Survival(shard.previousSet ?? shard.voterSet).survives)
+    }
+    return record
+  }
 
   /// The node that has this name now.
   func node(named name: String) -> Node? {
@@ -66,6 +84,7 @@ struct ControlView {
   /// Of all entries that it holds.
   var keys: Set<String> {
     var keys = Set(accounts.keys.map(ControlKeys.account)).union(nodes.keys.map(ControlKeys.node))
+    keys.formUnion(shards.keys.map(OwnershipRecord.key))
     keys.formUnion(credentials.keys.keys.map(ControlKeys.key))
     keys.formUnion(credentials.admins.keys.map(ControlKeys.admin))
     return keys.union(cluster.keys).union(namesRevision.keys).union(invitations.keys)
@@ -85,6 +104,16 @@ struct ControlView {
         nodes[id] = Node(record: try stored.record(id: id), revision: entry.revision)
       } else {
         nodes[id] = nil
+      }
+    case .shard(let id):
+      if case .put(let entry) = event {
+        do throws(FormatError) {
+          shards[id] = Shard(record: try OwnershipRecord(entry.value), revision: entry.revision)
+        } catch {
+          throw NodeError(.io, "the control store has an ownership record that cannot be read: \(key)")
+        }
+      } else {
+        shards[id] = nil
       }
     case .invitation:
       if case .put(let entry) = event { invitations[key] = entry.revision } else { invitations[key] = nil }

@@ -95,7 +95,9 @@ package enum KeyRotation {
     _ configuration: NodeConfiguration, _ disk: any Disk, _ key: EitherKey
   ) throws -> Int {
     let nodeID = try NodeService.nodeID(disk, configuration.paths.data + "/node")
-    let engine = try Engine.open(NodeService.engineConfiguration(configuration, nodeID), disk: disk, kek: key.old)
+    let isReplicated = try disk.info(ClusterMaterial.path(configuration.paths)) != nil
+    let engine = try Engine.open(
+      NodeService.engineConfiguration(configuration, nodeID, isReplicated: isReplicated), disk: disk, kek: key.old)
     defer { engine.close() }
     try engine.rotate(to: key.new)
     try rewrapArchives(configuration.paths.archive, disk, key)

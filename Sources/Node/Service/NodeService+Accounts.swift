@@ -1,11 +1,14 @@
 // Making, showing and deleting accounts.
 //
-// Making one: its record as `creating`, its shard, then `active`. Deleting one: its record as `deleting` together with
-// the removal of its keys, its shard, then a `deleted` record that names the archive until the retention ends. A start
-// of the node finishes whatever lies between.
+// Making one: its record as `creating`, its shard, in a cluster with the record of its owners, then `active`. Deleting
+// one: its record as `deleting` together with the removal of its keys and owners, its shard, which each node removes that
+// has it, then a `deleted` record that names the archive until the retention ends. A start of the node finishes whatever
+// lies between.
 
 package import Base
+import Control
 import ControlStores
+import Formats
 import ShardStore
 import Threads
 
@@ -13,43 +16,57 @@ extension NodeService {
   package func createAccount(
     name: String, _ options: AccountOptions = AccountOptions()
   ) async throws(NodeError) -> AccountRecord {
-    if let cluster, let other = try await cluster.place(name, options) {
-      return try await createAccount(name: name, options, on: other)
+    try AccountName.check(name)
+    try options.check()
+    guard let cluster else { return try await createAccountHere(name: name, options, VoterSet(goal: .none, voters: [])) }
+    let choice = try await cluster.place(options)
+    let rules = cluster.rules(options, home: nil, await cluster.placementNodes())
+    let set = VoterSet(goal: choice.voters.count == 1 ? .none : rules.goal, voters: choice.voters)
+    guard choice.primary != nodeID, let other = control.view.with({ $0[choice.primary]?.record }) else {
+      return try await createAccountHere(name: name, options, set)
     }
-    return try await createAccountHere(name: name, options)
+    return try await createAccount(name: name, options, set, on: other)
   }
 
-  /// On this node, whatever placement would say.
-  func createAccountHere(name: String, _ options: AccountOptions) async throws(NodeError) -> AccountRecord {
+  /// On this node, whatever placement would say, with these voters.
+  func createAccountHere(
+    name: String, _ options: AccountOptions, _ voters: VoterSet
+  ) async throws(NodeError) -> AccountRecord {
     let record = try await reserve(name: name, options, as: .creating)
     do {
       try await engine.createAccount(record.id)
-      return try await setState(record.id, .active)
+      if cluster != nil { try await beginShard(record.id, voters) }
+      let made = try await setState(record.id, .active)
+      return control.view.with { $0.shown(made) }
     } catch {
       let failure = NodeError(describing: error)
       try? await forget(record.id)
+      try? await engine.removeAccount(record.id)
       throw failure
     }
   }
 
   package func account(named name: String) throws(NodeError) -> AccountRecord {
-    guard let record = control.view.with({ $0[name: name]?.record }) else {
+    guard let record = control.view.with({ view in view[name: name].map { view.shown($0.record) } }) else {
       throw NodeError(.notFound, "there is no account of that name: see `komora account list`")
     }
     return record
   }
 
-  package func account(_ id: AccountID) -> AccountRecord? { control.view.with { $0[id]?.record } }
+  package func account(_ id: AccountID) -> AccountRecord? {
+    control.view.with { view in view[id].map { view.shown($0.record) } }
+  }
 
   /// By name; without deleted ones.
   package func accounts() -> [AccountRecord] {
-    control.view.with { $0.accounts.values.map(\.record) }.filter { $0.state != .deleted }.sorted { $0.name < $1.name }
+    control.view.with { view in view.accounts.values.map { view.shown($0.record) } }.filter { $0.state != .deleted }
+      .sorted { $0.name < $1.name }
   }
 
   /// With the position that was published last.
   package func status(ofAccount name: String) async throws(NodeError) -> AccountStatus {
     let record = try account(named: name)
-    if !isHere(record) { return try await statusElsewhere(record) }
+    if let cluster, record.isActive { return await status(of: record, in: cluster) }
     guard record.isActive else {
       return AccountStatus(record: record, primary: configuration.name, standbys: [], position: .start)
     }
@@ -64,7 +81,6 @@ extension NodeService {
   /// Its keys end at once. Its archive stays for the retention and can be restored under a name.
   package func deleteAccount(named name: String) async throws(NodeError) {
     let record = try account(named: name)
-    if !isHere(record) { return try await deleteElsewhere(record) }
     guard record.state == .active || record.state == .deleting else {
       throw NodeError(.refused, "the account is being made or restored: wait for that to end")
     }
@@ -124,7 +140,9 @@ extension NodeService {
   /// Removes the record of an account that never was, or is gone.
   func forget(_ id: AccountID) async throws(NodeError) {
     try await control.change { view throws(NodeError) in
-      PlannedChange(changes: view[id] == nil ? [] : [.delete(ControlKeys.account(id))], value: ())
+      var changes: [ControlChange] = view[id] == nil ? [] : [.delete(ControlKeys.account(id))]
+      if view.shards[id] != nil { changes.append(.delete(OwnershipRecord.key(id))) }
+      return PlannedChange(changes: changes, value: ())
     }
   }
 
@@ -135,7 +153,8 @@ extension NodeService {
       changed.state = .deleting
       let key = ControlKeys.account(id)
       let keys = view.credentials.keys.values.filter { $0.record.account == id }
-      let removals = keys.map { ControlChange.delete(ControlKeys.key($0.record.id)) }
+      var removals = keys.map { ControlChange.delete(ControlKeys.key($0.record.id)) }
+      if view.shards[id] != nil { removals.append(.delete(OwnershipRecord.key(id))) }
       return PlannedChange(
         conditions: [ControlCondition(key, at: account.revision)],
         changes: [.put(key, try ControlKeys.encode(StoredAccount(changed)))] + removals, value: ())

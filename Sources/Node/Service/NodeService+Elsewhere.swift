@@ -22,6 +22,9 @@ private struct AccountStanding: Codable {
 private struct AccountWish: Codable {
   var name: String
   var options: AccountOptions
+  /// Nodes that are to vote, and the goal of the set.
+  var voters: [String]
+  var goal: UInt8
 }
 
 /// An answer, or why there is none.
@@ -64,9 +67,11 @@ extension NodeService {
   // MARK: asking
 
   func createAccount(
-    name: String, _ options: AccountOptions, on node: NodeRecord
+    name: String, _ options: AccountOptions, _ voters: VoterSet, on node: NodeRecord
   ) async throws(NodeError) -> AccountRecord {
-    let answer = try await ask(node, .createAccount, ClusterJSON.encode(AccountWish(name: name, options: options)))
+    let wish = AccountWish(
+      name: name, options: options, voters: voters.nodes.map { "\($0)" }, goal: voters.goal.rawValue)
+    let answer = try await ask(node, .createAccount, ClusterJSON.encode(wish))
     guard let id = answer.account.flatMap(AccountID.init(_:)) else {
       throw NodeError(.unavailable, "the answer of \(node.name) cannot be read: look whether the account is there")
     }
@@ -78,27 +83,12 @@ extension NodeService {
     return record
   }
 
-  func statusElsewhere(_ record: AccountRecord) async throws(NodeError) -> AccountStatus {
-    let node = try holder(of: record)
-    let answer = try? await ask(node, .account, record.id.bytes)
-    var position: Position?
-    if let standing = answer?.standing, let bits = UInt128(standing.checksum, radix: 16) {
-      position = Position(epoch: standing.epoch, index: standing.index, checksum: Checksum(bits: bits))
-    }
-    return AccountStatus(record: record, primary: node.name, standbys: [], position: position)
-  }
-
-  func deleteElsewhere(_ record: AccountRecord) async throws(NodeError) {
-    _ = try await ask(try holder(of: record), .deleteAccount, record.id.bytes)
-    // Its keys have ended here too when this returns.
-    try await control.catchUp()
-  }
-
-  private func holder(of record: AccountRecord) throws(NodeError) -> NodeRecord {
-    guard let node = record.primary.flatMap({ id in control.view.with { $0[id]?.record } }) else {
-      throw NodeError(.elsewhere, "the account is held by a node that the cluster no longer knows: restore it")
-    }
-    return node
+  /// The last published position, as the node says that leads the account.
+  func position(of account: AccountID, at node: NodeRecord) async -> Position? {
+    guard let standing = (try? await ask(node, .account, account.bytes))?.standing,
+      let bits = UInt128(standing.checksum, radix: 16)
+    else { return nil }
+    return Position(epoch: standing.epoch, index: standing.index, checksum: Checksum(bits: bits))
   }
 
   private func ask(
@@ -129,8 +119,8 @@ extension NodeService {
     cluster.dispatch.set { handlers in
       handlers.answers[FabricMethod.account.rawValue] = { [weak self] question, _ in
         await self?.answer { node throws(NodeError) in
-          let record = try node.own(question)
-          let position = try await node.status(ofAccount: record.name).position ?? .start
+          guard question.count == 16 else { throw NodeError(.invalid, "the question cannot be read") }
+          let position = try await node.ownPosition(AccountID(bytes: question))
           return AccountAnswer(
             standing: AccountStanding(
               epoch: position.epoch, index: position.index, checksum: String(position.checksum.bits, radix: 16)))
@@ -141,13 +131,9 @@ extension NodeService {
           guard let wish: AccountWish = ClusterJSON.decode(question) else {
             throw NodeError(.invalid, "the request cannot be read")
           }
-          return AccountAnswer(account: "\(try await node.createAccountHere(name: wish.name, wish.options).id)")
-        }
-      }
-      handlers.answers[FabricMethod.deleteAccount.rawValue] = { [weak self] question, _ in
-        await self?.answer { node throws(NodeError) in
-          try await node.deleteAccount(named: try node.own(question).name)
-          return AccountAnswer()
+          let voters = try node.voters(wish.voters, goal: wish.goal)
+          let record = try await node.createAccountHere(name: wish.name, wish.options, voters)
+          return AccountAnswer(account: "\(record.id)")
         }
       }
     }
@@ -163,11 +149,25 @@ extension NodeService {
     }
   }
 
-  /// The account of a question's 16 bytes, if this node holds it.
-  private func own(_ question: [UInt8]) throws(NodeError) -> AccountRecord {
-    guard question.count == 16, let record = account(AccountID(bytes: question)), record.primary == nodeID else {
-      throw NodeError(.notFound, "this node does not hold the account")
+  /// Published last, of an account that this node leads.
+  private func ownPosition(_ account: AccountID) async throws(NodeError) -> Position {
+    do {
+      return try await engine.read(account) { _ in 0 }.position
+    } catch {
+      throw NodeError(describing: error)
     }
-    return record
+  }
+
+  private func voters(_ names: [String], goal: UInt8) throws(NodeError) -> VoterSet {
+    guard let goal = SurvivalGoal(rawValue: goal) else { throw NodeError(.invalid, "the request cannot be read") }
+    let nodes = control.view.with(\.nodes)
+    let voters = names.compactMap(NodeID.init(_:)).compactMap { id in
+      nodes[id].map { Voter(node: id, region: $0.record.region) }
+    }
+    let set = VoterSet(goal: goal, voters: voters)
+    guard set.voters.count == names.count, set.contains(nodeID) else {
+      throw NodeError(.unavailable, "this node does not know all the voters yet: try again in a moment")
+    }
+    return set
   }
 }

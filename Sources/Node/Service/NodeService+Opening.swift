@@ -49,7 +49,9 @@ extension NodeService {
       serveAccounts(cluster)
       serveForwarded(cluster)
       serveAccountRequests(cluster)
+      watchDeletions(cluster)
       try await cluster.start()
+      await adoptShards(cluster)
     }
     try await finishInterrupted()
     describeMetrics()
@@ -82,7 +84,7 @@ extension NodeService {
     let nodeID = try Self.nodeID(disk, paths.data + "/node")
     let metrics = MetricsRegistry()
     let engine = try Engine.open(
-      Self.engineConfiguration(configuration, nodeID), disk: disk, kek: kek, clock: clock)
+      Self.engineConfiguration(configuration, nodeID, isReplicated: material != nil), disk: disk, kek: kek, clock: clock)
     let backups =
       replacement
       ?? LiveBackups(engine: engine, disk: disk, archive: paths.archive, keyEncryption: kek)
@@ -212,7 +214,9 @@ extension NodeService {
     }
   }
 
-  static func engineConfiguration(_ configuration: NodeConfiguration, _ id: NodeID) -> EngineConfiguration {
+  static func engineConfiguration(
+    _ configuration: NodeConfiguration, _ id: NodeID, isReplicated: Bool
+  ) -> EngineConfiguration {
     var engine = EngineConfiguration(
       accountsDirectory: configuration.paths.data + "/accounts", logDirectory: configuration.paths.data + "/log",
       temporaryDirectory: configuration.paths.temporary + "/engine", node: id)
@@ -220,6 +224,7 @@ extension NodeService {
     engine.writerThreads = configuration.limits.writersCount
     engine.readerThreads = configuration.limits.writersCount
     engine.temporaryBytesPerShard = UInt64(configuration.limits.temporaryBytes)
+    engine.isReplicated = isReplicated
     engine.sessionLockHold = configuration.timers.transactionTimeout
     return engine
   }
@@ -255,8 +260,8 @@ extension NodeService {
       switch record.state {
       case .creating, .restoring:
         // What was never finished may have no shard.
-        try? await engine.removeAccount(record.id)
         try await forget(record.id)
+        try? await engine.removeAccount(record.id)
       case .deleting: try await finishDeletion(record.id)
       case .active, .deleted: break
       }

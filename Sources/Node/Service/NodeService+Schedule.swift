@@ -26,7 +26,7 @@ extension NodeService {
   package func runDue() async -> [JobID] {
     let now = clock.now
     var started: [JobID] = []
-    for account in accounts() where account.isActive && isHere(account) {
+    for account in accounts() where account.isActive && leads(account) {
       guard isDue(account, now) else { continue }
       let attempt = control.view.with { $0.lastAttempt[account.id] }
       guard now - (attempt ?? .min / 2) >= Self.retryMicroseconds else { continue }

@@ -61,10 +61,11 @@ package final class NodeService: Sendable {
       try ClusterService(
         ClusterService.Parts(
           configuration: parts.configuration, material: material, nodeID: parts.nodeID, control: control,
-          metrics: parts.metrics, clock: parts.clock, ownCredentials: parts.ownCredentials,
+          metrics: parts.metrics, clock: parts.clock, engine: parts.engine, ownCredentials: parts.ownCredentials,
           save: { try $0.store(RealDisk(), path, kek) },
           loadPermille: { min(engine.accounts().count * 1000 / max(accountsMax, 1), 1000) }))
     }
+    if let cluster { forwarding.routing.with { $0 = cluster.shards } }
     lock = parts.lock
     jobs = JobRegistry(
       parallel: configuration.limits.jobsCount, history: configuration.timers.jobHistory, clock: clock)

@@ -1,0 +1,88 @@
+// What requests, status pages and the caretaker ask. What is `nonisolated` asks the table and waits for nobody.
+
+package import Base
+package import Control
+package import Formats
+package import Replication
+
+/// Where an account's replicas are and how far each has come, as its primary sees it; elsewhere as the control store does.
+package struct ShardPlacement: Sendable, Equatable {
+  package struct Replica: Sendable, Equatable {
+    package enum Role: Sendable, Equatable {
+      case primary, standby, learner
+    }
+    package var node: NodeID
+    package var region: String
+    package var role: Role
+    /// Records that its disk lacks; nil where this node does not know.
+    package var lag: LogIndex?
+  }
+
+  package var epoch: Epoch
+  package var primary: NodeID?
+  package var goal: SurvivalGoal
+  /// Of this node's replica; nil where it has none.
+  package var committed: Position?
+  package var replicas: [Replica]
+  /// The replacing of voters is not over yet.
+  package var isChanging: Bool
+  package var isDamagedHere: Bool
+}
+
+extension ShardService {
+  /// Waits while nobody serves the account, or only `known` is known to: for a node that says that it does not.
+  package nonisolated func waitForRoute(
+    _ account: AccountID, after known: ShardRoute, until deadline: ContinuousClock.Instant
+  ) async -> ShardRoute {
+    await table.wait(account, until: deadline) { $0 != .nobody && $0 != known }
+  }
+
+  /// As a standby: every write that was acknowledged before `asOf`, on this node's clock, is at or before `index`, and
+  /// that is published. Nil when nothing is known.
+  package nonisolated func freshness(_ account: AccountID) -> ReplicaFreshness? { table.freshness(account) }
+
+  /// Asks the primary, where what is known is older than `asOf`; nil when no answer came in time.
+  package func freshness(
+    _ account: AccountID, asOf: Instant, until deadline: ContinuousClock.Instant
+  ) async -> ReplicaFreshness? {
+    if let known = table.freshness(account), known.asOf >= asOf { return known }
+    guard let replica = replicas[account], replica.driver != nil else { return nil }
+    step(replica, .refresh)
+    return await table.waitForFreshness(account, asOf: asOf, until: deadline)
+  }
+
+  /// This node's clock, by which freshness is told.
+  package nonisolated var now: Instant { Self.now }
+
+  package nonisolated func record(_ account: AccountID) -> OwnershipRecord? { table.record(account) }
+  package nonisolated func records() -> [OwnershipRecord] { table.records() }
+
+  package func placement(_ account: AccountID) -> ShardPlacement? {
+    guard let record = table.record(account) else { return nil }
+    let machine = replicas[account]?.driver?.machine
+    let lags = machine?.lags ?? [:]
+    let isLed = ownership.machine.leadingEpoch(account) != nil
+    func replica(_ replica: OwnershipRecord.Replica, _ role: ShardPlacement.Replica.Role) -> ShardPlacement.Replica {
+      let isPrimary = replica.node == record.primary
+      return ShardPlacement.Replica(
+        node: replica.node, region: replica.region, role: isPrimary ? .primary : role,
+        lag: isPrimary && isLed && replica.node == setup.node ? 0 : lags[replica.node])
+    }
+    return ShardPlacement(
+      epoch: record.epoch, primary: record.primary, goal: record.voterSet.goal,
+      committed: machine?.committed,
+      replicas: record.voters.map { replica($0, .standby) } + record.learners.map { replica($0, .learner) },
+      isChanging: !record.previous.isEmpty,
+      isDamagedHere: machine?.isDamaged == true || ownership.machine.isDamaged(account))
+  }
+
+  /// One line about a shard, for tests and for whoever asks why nothing moves.
+  package func summary(_ account: AccountID) -> String {
+    let replica = replicas[account]
+    return ownership.machine.summary(account) + "; replica "
+      + (replica?.driver?.machine.summary ?? (replica == nil ? "none" : "not loaded"))
+      + (replica.map { ", \($0.steps.count) steps\($0.isWaiting ? " waiting" : "")" } ?? "")
+  }
+
+  package var counters: OwnershipCounters { ownership.machine.counters }
+}

@@ -1,0 +1,54 @@
+// What forwarding asks of the shards, from any thread and at once.
+
+package import Base
+package import Formats
+import Replication
+
+extension ShardService: ShardRouting {
+  /// A standby's word is asked for anew when it is older.
+  private static var freshnessWanted: Interval { .milliseconds(100) }
+
+  package nonisolated func route(_ id: AccountID) -> ShardRoute { table.route(id) }
+
+  package nonisolated func waitForRoute(_ id: AccountID, until deadline: ContinuousClock.Instant) async -> ShardRoute {
+    await waitForRoute(id, after: .nobody, until: deadline)
+  }
+
+  /// May what was read under `epoch` be shown? Asked after the read has pinned what it reads.
+  package nonisolated func mayServe(_ id: AccountID, _ epoch: Epoch) -> Bool {
+    table.mayServe(id, epoch, at: Self.now)
+  }
+
+  package nonisolated func hasReplica(_ id: AccountID) -> Bool {
+    setup.engine.hasAccount(id) && table.record(id)?.names(setup.node) == true
+  }
+
+  /// What is known now. What is old is asked for anew, for whoever comes next: an idle primary says nothing by itself.
+  package nonisolated func freshAsOf(_ id: AccountID) -> ContinuousClock.Instant? {
+    let now = Self.now
+    let freshness = table.freshness(id)
+    if freshness.map({ now - $0.asOf > Self.freshnessWanted }) ?? true, table.mayAskFreshness(id, at: now) {
+      loop.submit { self.assumeIsolated { $0.refresh(id) } }
+    }
+    return freshness.map { .now - .nanoseconds((now - $0.asOf).nanoseconds) }
+  }
+
+  func refresh(_ id: AccountID) {
+    guard let replica = replicas[id] else { return }
+    step(replica, .refresh)
+  }
+
+  package nonisolated func waitUntilApplied(
+    _ id: AccountID, _ place: LogPlace, until deadline: ContinuousClock.Instant
+  ) async -> Bool {
+    var pause = Duration.milliseconds(1)
+    while !Task.isCancelled {
+      // A place that somebody was told of is committed: whoever has published that index has published it.
+      if let position = try? await setup.engine.publishedPosition(id), position.index >= place.index { return true }
+      guard ContinuousClock.now + pause < deadline else { return false }
+      try? await Task.sleep(for: pause)
+      pause = min(pause * 2, .milliseconds(20))
+    }
+    return false
+  }
+}

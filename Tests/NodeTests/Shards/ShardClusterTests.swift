@@ -1,0 +1,96 @@
+// Whole nodes, real fabric, real files, real etcd: an account on three nodes is written, read, handed over, and survives
+// its primary.
+
+import Base
+import Control
+import Formats
+import Node
+import SQLite
+import ShardStore
+import Testing
+
+extension ClusterTests {
+  @Suite("shards of a cluster", .timeLimit(.minutes(10)))
+  struct Shards {
+    let bed: ClusterBed
+    init() throws { bed = try ClusterBed() }
+
+    static let three = [("a", "eu"), ("b", "us"), ("c", "ap")]
+
+    /// Writes at whoever leads the account; gives the node.
+    @discardableResult
+    static func write(_ nodes: [NodeService], _ account: AccountID, _ sql: String) async throws -> NodeService {
+      let end = ContinuousClock.now + .seconds(60)
+      while true {
+        for node in nodes {
+          guard case .here = node.routing.route(account) else { continue }
+          do {
+            _ = try await node.engine.write(account) { try $0.execute(sql) }
+            return node
+          } catch let error as StoreError where error.code == .moved {}
+        }
+        if ContinuousClock.now > end {
+          let state = await summaries(nodes, account)
+          try #require(Bool(false), "nobody leads: \(state)")
+        }
+        try await Task.sleep(for: .milliseconds(5))
+      }
+    }
+
+    static func summaries(_ nodes: [NodeService], _ account: AccountID) async -> String {
+      var lines: [String] = []
+      for node in nodes { lines.append("\(node.configuration.name): \(await node.shardSummary(account))") }
+      return lines.joined(separator: "\n")
+    }
+
+    static func rows(_ node: NodeService, _ account: AccountID, from source: ReadSource) async throws -> [Int64] {
+      let answer = try await node.engine.read(account, from: source) { connection in
+        try connection.query("SELECT n FROM t ORDER BY n").compactMap { $0[0].integer }
+      }
+      return answer.value
+    }
+
+    @Test("an account has a primary and two standbys, which follow it and take over when it is gone")
+    func survives() async throws {
+      let nodes = try await bed.cluster(Self.three)
+      let account = try await nodes[0].createAccount(name: "acme")
+      #expect(account.isActive && account.survives == .region, "\(account)")
+      let id = account.id
+      try await Self.write(nodes, id, "CREATE TABLE t (n INTEGER)")
+      for n in 0..<20 { try await Self.write(nodes, id, "INSERT INTO t VALUES (\(n))") }
+      let status = try await nodes[1].status(ofAccount: "acme")
+      #expect(status.standbys.count == 2 && status.epoch >= 1 && status.position != nil, "\(status)")
+      for node in nodes {
+        try await until("everybody shows it") { (try? await Self.rows(node, id, from: .replica).count) == 20 }
+      }
+      let first = try #require(nodes.first { $0.configuration.name == status.primary })
+      #expect(try await Self.rows(first, id, from: .primary).count == 20)
+      await first.close(saysGoodbye: false)
+      let others = nodes.filter { $0.nodeID != first.nodeID }
+      let second = try await Self.write(others, id, "INSERT INTO t VALUES (20)")
+      #expect(try await Self.rows(second, id, from: .primary) == Array(0...20))
+      // The one that was gone catches up.
+      let again = try await bed.open(first.configuration)
+      try await until("it catches up") { (try? await Self.rows(again, id, from: .replica).count) == 21 }
+      await bed.close(others + [again])
+    }
+
+    @Test("a hand-over loses nothing and is done in a moment; writes wait for it")
+    func handOver() async throws {
+      let nodes = try await bed.cluster(Self.three)
+      let account = try await nodes[0].createAccount(name: "acme")
+      let id = account.id
+      try await Self.write(nodes, id, "CREATE TABLE t (n INTEGER)")
+      for round in 0..<3 {
+        let from = try await Self.write(nodes, id, "INSERT INTO t VALUES (\(2 * round))")
+        let to = try #require(nodes.first { $0.nodeID != from.nodeID })
+        try await from.handOver(id, to: to.nodeID)
+        let next = try await Self.write(nodes, id, "INSERT INTO t VALUES (\(2 * round + 1))")
+        #expect(next.nodeID == to.nodeID)
+      }
+      let last = try await Self.write(nodes, id, "INSERT INTO t VALUES (6)")
+      #expect(try await Self.rows(last, id, from: .primary) == Array(0...6))
+      await bed.close(nodes)
+    }
+  }
+}
