@@ -38,7 +38,6 @@ extension NodeError {
     case .busy, .snapshotTooOld, .notApplied, .unknown, .closed, .diskFull: .unavailable
     case .quota, .refused, .wrongKey: .refused
     case .tooLarge: .invalid
-    case .moved: .elsewhere
     case .io, .damaged: .io
     }
   }

@@ -58,9 +58,9 @@ extension ShardService {
       defer { replica.isFetching = false }
       while self.replicas[account] === replica, replica.record?.primary == node {
         do {
-          if let position = try await bases.fetch(account, node) {
-            replica.handed = position.index
-            return self.step(replica, .rebased(position))
+          if try await bases.fetch(account, node) != nil, let standing = try await setup.engine.replicaStanding(account) {
+            replica.handed = standing.tail.last?.header.index ?? standing.committed.index
+            return self.step(replica, .rebased(standing))
           }
         } catch {
           self.logger.warning("a base cannot be fetched", metadata: ["shard": "\(account)", "reason": "\(error)"])
