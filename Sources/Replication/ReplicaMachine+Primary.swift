@@ -35,7 +35,7 @@ extension ReplicaMachine {
       peers[i].inFlightBytes < configuration.inFlightBytesMax
     {
       let records = log.window.records(from: peers[i].next.index + 1, bytesMax: configuration.messageBytesMax)
-      guard !records.isEmpty else { return read(i, behind: peers[i].next) }
+      guard !records.isEmpty else { return read(i, behind: peers[i].next, isClaim: false) }
       send(i, records, now)
     }
     if peers[i].wantsEcho, peers[i].phase == .streaming { send(i, [], now) }
@@ -112,7 +112,6 @@ extension ReplicaMachine {
     peers[i].refusesEpoch = false
     if ack.synced.index > peers[i].match.index {
       peers[i].match = ack.synced
-      peers[i].landed(to: ack.synced.index)
       if placesTellAt == nil { placesTellAt = now + configuration.placesPeriod }
     }
     switch peers[i].phase {
@@ -124,6 +123,7 @@ extension ReplicaMachine {
       peers[i].baseless = nil
     case .streaming, .reading: break
     }
+    peers[i].landed()
     peers[i].waitingSince = peers[i].match.index < peers[i].next.index ? now : nil
   }
 
