@@ -48,7 +48,7 @@ class Search:
         self.by_hint = sorted(range(len(ops)), key=lambda n: (ops[n].position or last, ops[n].invoke))
 
     def next(self, done, state):
-        """[(operation, value after it)] that may come next; one is enough when it changes nothing."""
+        """[(operation, value after it)] that may come next; one is enough when it only looks."""
         first = next(self.ops[n].end for n in self.by_end if not done >> n & 1)
         found = []
         for n in self.by_hint:
@@ -56,9 +56,11 @@ class Search:
             if done >> n & 1 or op.invoke > first:
                 continue
             possible, after = step(state, op)
-            if possible and after == state and op.end != FOREVER:
+            if not possible:
+                continue
+            if op.op == "read" or (op.op == "cas" and op.outcome == OK and not op.result):
                 return [(n, after)]
-            if possible and after != state and not self.seers.get(state, 0) & ~done & ~(1 << n):
+            if not self.seers.get(state, 0) & ~done & ~(1 << n):
                 found.append((n, after))
         return found
 
