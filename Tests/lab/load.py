@@ -3,7 +3,7 @@
 Writers and readers follow their own clocks and never wait for an answer (open loop); every request is sent once. What
 was asked and what came of it goes to the history, a line when it is over. Commands are JSON objects, answered by one:
 
-    prepare        makes the tables                volley    every writer sends one write more, now
+    prepare        makes the tables                volley    every writer sends some writes more, now
     start          begins                          probe     has `node` caught up? a note in the history when it has
     stop           no more; ends when all is over  primaries who acknowledged last, by account
     final          reads everything from every node, until each has answered or `seconds` are over
@@ -26,6 +26,7 @@ from history import FAIL, INFO, OK  # noqa: E402
 
 REQUEST_SECONDS = 5.0
 REPEAT_SECONDS = (0, 0.005, 0.1, 1, 4)
+WAVES, WAVE_SECONDS = 3, 0.006
 PROBE_PAUSE, FINAL_PAUSE = 0.3, 0.5
 FINAL_STALENESS = 3600
 
@@ -162,9 +163,19 @@ class Load:
         return {}
 
     async def volley(self, _):
+        """One write more of every writer now, and in waves for as long as it may take until the fault is there."""
+        self.wave()
+        self.spawn(self.waves())
+        return {}
+
+    def wave(self):
         for writer in self.writers if self.running else ():
             self.issue(*writer, True)
-        return {"sent": len(self.writers)}
+
+    async def waves(self):
+        for _ in range(WAVES):
+            await asyncio.sleep(WAVE_SECONDS)
+            self.wave()
 
     async def stop(self, _):
         self.running = False
