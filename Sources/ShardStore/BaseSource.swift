@@ -41,7 +41,8 @@ package final class BaseSource: Sendable {
     let header = BaseHeader(
       account: shard.id, position: position, pages: UInt32(view.pageCount), keyringBytes: UInt32(keyring.count),
       markBytes: UInt32(mark.frame.count), chunks: UInt32(chunks.count), accountKey: shard.keyring.accountKey.copy)
-    var w = ByteWriter(capacity: BaseHeader.byteCount + keyring.count + mark.frame.count + chunks.count * BaseChunk.byteCount)
+    var w = ByteWriter(
+      capacity: BaseHeader.byteCount + keyring.count + mark.frame.count + chunks.count * BaseChunk.byteCount)
     w.put(raw: header.encode())
     w.put(raw: keyring)
     w.put(raw: mark.frame)

@@ -46,7 +46,9 @@ package final class Session: @unchecked Sendable {
     if writes, !hasTurn { try await takeTurn() }
     let outcome = try await shard.onReader { self.runNow(body) }
     let position: Position = try await withCheckedThrowingContinuation { continuation in
-      shard.reply(outcome.seen, drops: outcome.drops, hasRecord: outcome.hasRecord) { continuation.resume(with: $0.mapError { $0 as any Error }) }
+      shard.reply(outcome.seen, drops: outcome.drops, hasRecord: outcome.hasRecord) {
+        continuation.resume(with: $0.mapError { $0 as any Error })
+      }
     }
     return Answer(value: try outcome.result.get(), position: position, replayed: false)
   }

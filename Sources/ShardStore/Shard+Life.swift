@@ -25,7 +25,8 @@ extension Shard {
         return s.jobs.isEmpty && !s.turnTaken && s.waiting.isEmpty && s.gated.isEmpty && replica.inLog.isEmpty
           && replica.toApply.isEmpty && !replica.isApplying && !replica.isPaused
       }
-      return s.jobs.isEmpty && !s.turnTaken && s.waiting.isEmpty && s.inFlight == 0 && s.partial.isEmpty && pages.isSettled
+      return s.jobs.isEmpty && !s.turnTaken && s.waiting.isEmpty && s.inFlight == 0 && s.partial.isEmpty
+        && pages.isSettled
     }
   }
 

@@ -110,7 +110,8 @@ extension Shard {
     if let version = pages.state.with({ $0.chains[change.number]?.last }) {
       return version.index == change.base ? version.image : nil
     }
-    guard change.base <= pages.state.with({ $0.flushed }), case .image(let image) = pages.main.read(change.number) else {
+    guard change.base <= pages.state.with({ $0.flushed }), case .image(let image) = pages.main.read(change.number)
+    else {
       return nil
     }
     return image

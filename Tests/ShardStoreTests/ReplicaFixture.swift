@@ -125,7 +125,9 @@ struct ReplicaPair {
   }
 
   func rows(_ engine: Engine) async throws -> [Int64] {
-    try await engine.read(account, from: .replica) { try $0.query("SELECT x FROM t ORDER BY x").compactMap { $0[0].integer } }.value
+    try await engine.read(account, from: .replica) {
+      try $0.query("SELECT x FROM t ORDER BY x").compactMap { $0[0].integer }
+    }.value
   }
 
   /// Waits until the engine shows as many rows.

@@ -80,7 +80,10 @@ import Threads
     #expect((standing.tail.last?.position ?? standing.committed) == rest.last!.position)
     again.publish(pair.account, upTo: rest.last!.position)
     #expect(try await pair.rows(again) == Array(0..<30))
-    #expect(try await again.read(pair.account, from: .replica) { try $0.query("PRAGMA integrity_check") }.value == [[.text("ok")]])
+    #expect(
+      try await again.read(pair.account, from: .replica) { try $0.query("PRAGMA integrity_check") }.value == [
+        [.text("ok")]
+      ])
     again.close()
   }
 
@@ -122,7 +125,10 @@ import Threads
     #expect(try await pair.second.standing(pair.account).committed.index >= committed.index)
     try await pair.insert(pair.first, 1000)
     try await pair.waitForRows(pair.second, 241)
-    #expect(try await pair.second.read(pair.account, from: .replica) { try $0.query("PRAGMA integrity_check") }.value == [[.text("ok")]])
+    #expect(
+      try await pair.second.read(pair.account, from: .replica) { try $0.query("PRAGMA integrity_check") }.value == [
+        [.text("ok")]
+      ])
     pair.close()
     let again = try Engine.open(ReplicaPair.configuration(pair.directories[1].path), disk: RealDisk(), kek: TestKey())
     let standing = try await again.standing(pair.account)
@@ -241,7 +247,9 @@ import Threads
       while back.count < reader.size { back += try await reader.read(offset: back.count, count: 1 << 20) }
       #expect(back == bytes)
       wait: while true {
-        let row = try await pair.second.read(pair.account, from: .replica) { try RecordingCatalog.get($0, key: "b.wav") }.value
+        let row = try await pair.second.read(pair.account, from: .replica) {
+          try RecordingCatalog.get($0, key: "b.wav")
+        }.value
         if row?.id == stored.id { break wait }
         await Task.yield()
       }

@@ -18,7 +18,9 @@ extension NodeService {
   ) async throws(NodeError) -> AccountRecord {
     try AccountName.check(name)
     try options.check()
-    guard let cluster else { return try await createAccountHere(name: name, options, VoterSet(goal: .none, voters: [])) }
+    guard let cluster else {
+      return try await createAccountHere(name: name, options, VoterSet(goal: .none, voters: []))
+    }
     let choice = try await cluster.place(options)
     let rules = cluster.rules(options, home: nil, await cluster.placementNodes())
     let set = VoterSet(goal: choice.voters.count == 1 ? .none : rules.goal, voters: choice.voters)

@@ -84,7 +84,8 @@ extension NodeService {
     let nodeID = try Self.nodeID(disk, paths.data + "/node")
     let metrics = MetricsRegistry()
     let engine = try Engine.open(
-      Self.engineConfiguration(configuration, nodeID, isReplicated: material != nil), disk: disk, kek: kek, clock: clock)
+      Self.engineConfiguration(configuration, nodeID, isReplicated: material != nil), disk: disk, kek: kek, clock: clock
+    )
     let backups =
       replacement
       ?? LiveBackups(engine: engine, disk: disk, archive: paths.archive, keyEncryption: kek)

@@ -58,7 +58,8 @@ extension ShardService {
       defer { replica.isFetching = false }
       while self.replicas[account] === replica, replica.record?.primary == node {
         do {
-          if try await bases.fetch(account, node) != nil, let standing = try await setup.engine.replicaStanding(account) {
+          if try await bases.fetch(account, node) != nil, let standing = try await setup.engine.replicaStanding(account)
+          {
             replica.handed = standing.tail.last?.header.index ?? standing.committed.index
             return self.step(replica, .rebased(standing))
           }

@@ -172,7 +172,9 @@ struct ShardLinksTests {
       }
       for message in sent { MessageFrames.append(message, to: &batch) }
       let isDamaged = !batch.isEmpty && Bool.random(using: &random)
-      if isDamaged { batch[Int.random(in: 0..<batch.count, using: &random)] ^= UInt8.random(in: 1...255, using: &random) }
+      if isDamaged {
+        batch[Int.random(in: 0..<batch.count, using: &random)] ^= UInt8.random(in: 1...255, using: &random)
+      }
       var frames = MessageFrames(bytesMax: 4096)
       var got: [[UInt8]] = []
       var rest = batch[...]

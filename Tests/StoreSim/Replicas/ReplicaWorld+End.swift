@@ -1,9 +1,9 @@
 // Reads on the way, and the end: everything heals, every log comes together, and what was promised must be there.
 
 import Base
-import Simulator
 import SQLite
 package import ShardStore
+import Simulator
 
 extension ReplicaWorld {
   func rows(_ node: ReplicaNode) throws -> ([Int64], Position) {
@@ -84,8 +84,8 @@ extension ReplicaWorld {
     let there = Set(all[0])
     let lost = acknowledged.subtracting(there)
     if !lost.isEmpty { return report("acknowledged", "\(lost.sorted().prefix(5)) were acknowledged and are gone") }
-    let false_ = refused.intersection(there)
-    if !false_.isEmpty { return report("refused", "\(false_.sorted().prefix(5)) were refused as not applied, and are there") }
+    let wrong = refused.intersection(there)
+    if !wrong.isEmpty { return report("refused", "\(wrong.sorted().prefix(5)) were refused, and are there") }
     totals.note("acknowledged rows", acknowledged.count)
   }
 }

@@ -111,7 +111,8 @@ package final class ReplicaWorld: @unchecked Sendable {
     case 45..<60: if node.isUp { flush(node) }
     case 60..<76: deliver(to: node)
     case 76..<86: commit()
-    case 86..<91: if node.isUp { attempt(node, "checkpoint") { _ = $0.stepCheckpoint(account, force: random.oneIn(4)) } }
+    case 86..<91:
+      if node.isUp { attempt(node, "checkpoint") { _ = $0.stepCheckpoint(account, force: random.oneIn(4)) } }
     case 91..<93: if node.isUp { attempt(node, "split") { $0.splitLog(all: random.oneIn(2)) } }
     case 93..<94: if node.isUp { attempt(node, "close") { _ = $0.closeIdle(account) } }
     case 94..<96: if leader == nil || random.oneIn(3) { elect() }
@@ -352,13 +353,6 @@ package final class ReplicaWorld: @unchecked Sendable {
     } catch {
       node.engine = nil
       if node.disk.isDead { return crash(node) }
-      let folder = "\(configuration.accountsDirectory)/\(account)"
-      for name in ((try? node.disk.list(folder)) ?? []) + ((try? node.disk.list(folder + "/segments")) ?? []).map({ "segments/" + $0 }) {
-        note("  \(name): \((try? node.disk.readAll(folder + "/" + name, limit: 1 << 30).count) ?? -1) bytes")
-      }
-      if let bytes = try? node.disk.readAll(folder + "/redo.krdo", limit: 1 << 20) {
-        for start in [0, 4096] { note("  slot \(String(describing: try? RedoSlot(Array(bytes[start..<(start + 512)]))))") }
-      }
       report("opening", "node \(node.number) does not open: \(error)")
     }
     node.notes = []
@@ -370,14 +364,18 @@ package final class ReplicaWorld: @unchecked Sendable {
     var log: [Position] = []
     var at = end
     while at.index > 0 {
-      guard let record = records[at] else { return report("opening", "node \(node.number) has \(at), which nobody made") }
+      guard let record = records[at] else {
+        return report("opening", "node \(node.number) has \(at), which nobody made")
+      }
       log.append(at)
       let previous = records.keys.first { $0.index == at.index - 1 && $0.checksum == record.header.previous }
       guard let previous else { break }
       at = previous
     }
     log.reverse()
-    guard log.count == Int(end.index) else { return report("opening", "node \(node.number): the log to \(end) has holes") }
+    guard log.count == Int(end.index) else {
+      return report("opening", "node \(node.number): the log to \(end) has holes")
+    }
     let same = common(log, node.log)
     guard same >= Int(node.durable) else {
       return report("durability", "node \(node.number) has \(end), but \(node.log[Int(node.durable) - 1]) was durable")
