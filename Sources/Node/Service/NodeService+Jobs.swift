@@ -84,13 +84,14 @@ extension NodeService {
     let target = try await reserve(name: request.target, source.options, as: .restoring)
     do {
       let facts = try await backups.restore(source.id, snapshot.id, as: target.id) { reporter.report($0, $1) }
+      if let cluster { try await beginShard(target.id, try await votersWithThisNode(cluster, source.options)) }
       _ = try await setState(target.id, .active)
       metrics.counter("komora_restores_total", [("outcome", "done")]).increment()
       return result.merging(facts) { $1 }.merging(["account": target.name]) { $1 }
     } catch {
       metrics.counter("komora_restores_total", [("outcome", "failed")]).increment()
-      try? await engine.removeAccount(target.id)
       try? await forget(target.id)
+      try? await engine.removeAccount(target.id)
       throw NodeError(describing: error)
     }
   }
