@@ -9,7 +9,8 @@ package enum NodeLife {
     if try disk.info(path) != nil {
       let text = String(decoding: try disk.readAll(path, limit: 64), as: UTF8.self)
       guard let number = UInt64(text.prefix { !$0.isNewline }), number < 1 << 62 else {
-        throw NodeError(.io, "\(path) does not hold a number: restore it, or remove it only together with the node's id")
+        throw NodeError(
+          .io, "\(path) does not hold a number: restore it, or remove it only together with the node's id")
       }
       last = number
     }

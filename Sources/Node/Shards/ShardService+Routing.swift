@@ -3,6 +3,7 @@
 package import Base
 package import Formats
 import Replication
+import UVLoop
 
 extension ShardService: ShardRouting {
   /// A standby's word is asked for anew when it is older.
