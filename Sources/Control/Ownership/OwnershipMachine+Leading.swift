@@ -34,7 +34,11 @@ extension OwnershipMachine {
   }
 
   mutating func committed(_ i: Int, _ epoch: Epoch, _ now: Instant) {
-    if case .starting(epoch, _) = shards[i].lead { serve(i, epoch) }
+    if case .starting(epoch, _) = shards[i].lead {
+      serve(i, epoch)
+      // Voters that have a record of the epoch take the claim; reads wait for that. A few shards may ask together.
+      nextBeat = min(nextBeat, now + .milliseconds(5))
+    }
     settleVoters(i, epoch, now)
   }
 

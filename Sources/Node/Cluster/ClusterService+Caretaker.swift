@@ -52,16 +52,21 @@ extension ClusterService {
 
   private struct Chores {
     let service: ClusterService
+    private var mover: ShardMover
     private var lastTime: (committed: UnixMicroseconds, at: Instant)?
     private var rounds = 0
 
-    init(service: ClusterService) { self.service = service }
+    init(service: ClusterService) {
+      self.service = service
+      mover = ShardMover(service)
+    }
 
     mutating func run() async {
       await service.turnRing()
       if rounds % 10 == 0 { lastTime = await service.commitTime(after: lastTime) }
       if rounds % 60 == 0 { await service.sweepInvitations() }
       if rounds % 3 == 0 { await service.tendControlMembers() }
+      if rounds % 5 == 0 || mover.isBusy { await mover.run() }
       rounds += 1
     }
   }

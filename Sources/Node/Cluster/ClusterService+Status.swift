@@ -13,19 +13,7 @@ extension ClusterService {
   func status() async -> ClusterStatus {
     let controlRoundTrip = await controlRoundTrip()
     let view = control.view.with { $0 }
-    let members = Dictionary(uniqueKeysWithValues: await membership.members.map { ($0.node, $0) })
-    let counts = view.shards.values.reduce(into: [NodeID: Int]()) { counts, shard in
-      for node in Set((shard.record.voters + shard.record.previous + shard.record.learners).map(\.node)) {
-        counts[node, default: 0] += 1
-      }
-    }
-    var nodes: [ClusterStatus.Node] = []
-    for record in view.nodes.values.map(\.record) {
-      var node = await describe(record, members[record.id])
-      node.accountsCount = counts[record.id] ?? 0
-      if record.state != .removed || node.health == .alive { nodes.append(node) }
-    }
-    nodes.sort { ($0.record.region, $0.record.name) < ($1.record.region, $1.record.name) }
+    let nodes = await nodesNow()
     let material = material.with { $0 }
     let caretaker = view.cluster[Self.caretakerKey].flatMap { entry in
       entry.value.count == 16 ? view[NodeID(bytes: entry.value)]?.record.name : nil
@@ -39,6 +27,25 @@ extension ClusterService {
       datagramKeyGeneration: material.ring.generation,
       certificateEnds: (try? X509Certificate(pem: material.identity.certificate)).map { $0.notAfter * 1_000_000 },
       lastChange: lastNews)
+  }
+
+  /// By region, then name; removed ones only while somebody believes that they live.
+  private func nodesNow() async -> [ClusterStatus.Node] {
+    let view = control.view.with { $0 }
+    let members = Dictionary(uniqueKeysWithValues: await membership.members.map { ($0.node, $0) })
+    let counts = view.shards.values.reduce(into: [NodeID: Int]()) { counts, shard in
+      for node in Set((shard.record.voters + shard.record.previous + shard.record.learners).map(\.node)) {
+        counts[node, default: 0] += 1
+      }
+    }
+    var nodes: [ClusterStatus.Node] = []
+    for record in view.nodes.values.map(\.record) {
+      var node = await describe(record, members[record.id])
+      node.accountsCount = counts[record.id] ?? 0
+      if record.state != .removed || node.health == .alive { nodes.append(node) }
+    }
+    nodes.sort { ($0.record.region, $0.record.name) < ($1.record.region, $1.record.name) }
+    return nodes
   }
 
   private func describe(_ record: NodeRecord, _ member: Member?) async -> ClusterStatus.Node {
@@ -70,9 +77,8 @@ extension ClusterService {
   // MARK: placement's picture
 
   func placementNodes() async -> [PlacementNode] {
-    let status = await status()
     let members = Dictionary(uniqueKeysWithValues: await membership.members.map { ($0.node, $0) })
-    return status.nodes.map { node in
+    return await nodesNow().map { node in
       let health: PlacementNode.Health =
         switch node.health {
         case .alive: .alive

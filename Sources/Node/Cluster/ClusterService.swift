@@ -159,6 +159,7 @@ final class ClusterService: Sendable {
         .refused, "\(addresses.listen) cannot be used for the fabric (\(error)): choose another [listen] fabric")
     }
     serve()
+    serveMoves()
     try await checkMember()
     try await register()
     // One waiting signal is enough: whoever takes it looks at everything.
@@ -212,6 +213,7 @@ final class ClusterService: Sendable {
     let running = tasks.with { $0 }
     for task in running { task.cancel() }
     for task in running { await task.value }
+    if saysGoodbye { await shards.handOverAll(within: configuration.fabric.handOverWait) }
     await shards.stop()
     if saysGoodbye { await membership.leave() }
     await membership.stop()

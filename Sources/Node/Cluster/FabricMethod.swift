@@ -24,6 +24,9 @@ enum FabricMethod: UInt16 {
   case shardBase = 12
   /// Bulk: one recording with its key, by the ids of account and recording.
   case shardRecording = 13
+  /// Of a shard's primary: how far its replicas lag, by the account's id; and a change of voters or a hand-over.
+  case shardLags = 14
+  case shardWish = 15
   /// Of a node that has no certificate yet, with an invitation.
   case join = 0xffff
 }

@@ -14,6 +14,7 @@ package struct FabricTimers: Sendable, Equatable {
   package var handshakeTimeout = Duration.seconds(5)
   package var questionTimeout = Duration.seconds(5)
   package var healthSample = Duration.seconds(1)
+  package var handOverWait = Duration.seconds(10)
   package var controlTimeout = Duration.seconds(5)
   package var controlWait = Duration.seconds(60)
   package var controlHeartbeat: Duration?

@@ -3,7 +3,7 @@
 
 import Base
 
-struct ShardOutbox {
+package struct ShardOutbox {
   private struct Queue {
     var letters: [[UInt8]] = []
     var next = 0
@@ -13,15 +13,15 @@ struct ShardOutbox {
   /// Accounts with something to send, in the order of their turns.
   private var turns: [AccountID] = []
   private var nextTurn = 0
-  private(set) var bytes = 0
+  package private(set) var bytes = 0
   private let bytesMax: Int
 
-  init(bytesMax: Int) { self.bytesMax = bytesMax }
+  package init(bytesMax: Int) { self.bytesMax = bytesMax }
 
-  var isEmpty: Bool { nextTurn == turns.count }
+  package var isEmpty: Bool { nextTurn == turns.count }
 
   /// False, and nothing is kept, when too much waits already.
-  mutating func push(_ letter: ShardLetter) -> Bool {
+  package mutating func push(_ letter: ShardLetter) -> Bool {
     guard bytes + letter.bytes.count <= bytesMax || isEmpty else { return false }
     bytes += letter.bytes.count
     if queues[letter.account] == nil { turns.append(letter.account) }
@@ -30,7 +30,7 @@ struct ShardOutbox {
   }
 
   /// One letter of each account in turn, until there are `bytesWanted`; nil when nothing waits.
-  mutating func batch(_ bytesWanted: Int) -> [UInt8]? {
+  package mutating func batch(_ bytesWanted: Int) -> [UInt8]? {
     guard !isEmpty else { return nil }
     var batch: [UInt8] = []
     while batch.count < bytesWanted, let letter = take() { MessageFrames.append(letter, to: &batch) }
