@@ -78,33 +78,20 @@ final class AccountLog: Sendable {
     try splitting.with { _ throws(StoreError) in
       let (records, cut) = takeForSplit()
       guard !records.isEmpty || cut != nil else { return }
-      do throws(StoreError) {
-        if let cut { try segments.truncate(after: cut) }
-        try segments.append(records)
-      } catch {
-        state.with { s in s.cut = Self.earlier(s.cut, cut) }
-        throw error
-      }
-      forget(records)
+      if let cut { try segments.truncate(after: cut) }
+      try segments.append(records)
+      forget(records, cut)
     }
   }
 
-  private func takeForSplit() -> ([SealedRecord], Position?) {
-    state.with { s in
-      defer { s.cut = nil }
-      return (s.unsplit, s.cut)
-    }
-  }
-
-  private static func earlier(_ a: Position?, _ b: Position?) -> Position? {
-    guard let a, let b else { return a ?? b }
-    return a.index < b.index ? a : b
-  }
+  /// The cut stays until the segments have what follows it: till then the commit log must keep its files.
+  private func takeForSplit() -> ([SealedRecord], Position?) { state.with { ($0.unsplit, $0.cut) } }
 
   /// They are in the segments now. A cut may have taken some of them away meanwhile: it looked at the segments before they
   /// were there.
-  private func forget(_ records: [SealedRecord]) {
+  private func forget(_ records: [SealedRecord], _ cut: Position?) {
     state.with { s in
+      if s.cut == cut { s.cut = nil }
       let same = zip(s.unsplit, records).prefix { $0 === $1 }.count
       s.unsplit.removeFirst(same)
       guard same < records.count, let next = s.unsplit.first?.header, segments.end.index >= next.index else { return }

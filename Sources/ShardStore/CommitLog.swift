@@ -22,10 +22,20 @@ protocol LogOwner: AnyObject, Sendable {
   /// Everything up to `last` is durable; `records` are those of the group, in order.
   func logged(_ records: [SealedRecord])
   /// The records could not be made durable. `handed` when the disk may hold them all the same.
-  /// Gives the epoch up to which the owner has dropped its records.
-  func logFailed(_ records: [SealedRecord], _ error: StoreError, handed: Bool) -> Epoch
-  /// Nothing of what was dropped is queued any more.
-  func logFailureSettled()
+  /// Gives what the owner has dropped of those that wait in the log; what it hands from then on stays.
+  func logFailed(_ records: [SealedRecord], _ error: StoreError, handed: Bool) -> DroppedRecords
+}
+
+enum DroppedRecords {
+  case upTo(Epoch)
+  case these(Set<ObjectIdentifier>)
+
+  func contains(_ record: SealedRecord) -> Bool {
+    switch self {
+    case .upTo(let epoch): record.header.epoch <= epoch
+    case .these(let records): records.contains(ObjectIdentifier(record))
+    }
+  }
 }
 
 final class CommitLog: Sendable {
@@ -285,8 +295,7 @@ final class CommitLog: Sendable {
   private func fail(_ entries: [LogEntry], _ error: StoreError, handed: Bool) {
     for (owner, records) in Self.byOwner(entries) {
       let dropped = owner.logFailed(records, error, handed: handed)
-      state.with { s in s.queue.removeAll { $0.owner === owner && $0.record.header.epoch <= dropped } }
-      owner.logFailureSettled()
+      state.with { s in s.queue.removeAll { $0.owner === owner && dropped.contains($0.record) } }
     }
     if handed { onFailure.with { $0 }?() }
   }

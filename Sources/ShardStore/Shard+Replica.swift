@@ -39,14 +39,18 @@ extension Shard {
   }
 
   /// What is not durable is gone from this log, and this node's epoch with it. Gives what the log shall drop.
-  func logFailedAsReplica() -> Epoch {
-    let (jobs, quiet, starts) = state.with { s in
+  func logFailedAsReplica() -> DroppedRecords {
+    let (jobs, quiet, starts, dropped) = state.with { s in
       let (jobs, quiet) = endLead(&s)
-      return (jobs, quiet, cut(after: s.replica!.durable, &s))
+      let dropped = Set(s.replica!.inLog.map(ObjectIdentifier.init))
+      let starts = cut(after: s.replica!.durable, &s)
+      // Told here, so that what a next epoch hands comes behind it.
+      environment.sink.with { $0 }?.failed(id, end: s.replica!.handed)
+      return (jobs, quiet, starts, dropped)
     }
     finishEnding(jobs, quiet)
     if starts { startApplying() }
-    return .max
+    return .these(dropped)
   }
 
   func tellFailure() {
@@ -243,7 +247,7 @@ extension Shard {
     var answers: [(Waiting, Result<Position, StoreError>)] = []
     for waiting in s.waiting where waiting.index <= position.index {
       if waiting.checksum == replica.checksum(at: waiting.index) {
-        answers.append((waiting, .success(position)))
+        answers.append((waiting, .success(replica.position(at: waiting.index, published: position) ?? position)))
       } else {
         let told = StoreError(.notApplied, "the account changed hands, and the write is not there; run it again")
         answers.append((waiting, .failure(told)))

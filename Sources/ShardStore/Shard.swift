@@ -135,7 +135,7 @@ final class Shard: LogOwner, CommitGate, Sendable {
     return (ready, published)
   }
 
-  func logFailed(_ records: [SealedRecord], _ error: StoreError, handed: Bool) -> Epoch {
+  func logFailed(_ records: [SealedRecord], _ error: StoreError, handed: Bool) -> DroppedRecords {
     if configuration.isReplicated { return logFailedAsReplica() }
     let (failed, dropped) = state.with { s in (dropPending(&s), s.droppedEpoch) }
     let told =
@@ -144,10 +144,8 @@ final class Shard: LogOwner, CommitGate, Sendable {
       : StoreError(error.code == .busy ? .busy : .notApplied, "the write was not applied: \(error)")
     for waiting in failed { waiting.reply(.failure(told)) }
     schedule()
-    return dropped
+    return .upTo(dropped)
   }
-
-  func logFailureSettled() { if configuration.isReplicated { tellFailure() } }
 
   /// Forgets every record that is not durable, ends the epoch, and gives the replies that waited for them.
   func dropPending(_ s: inout State) -> [Waiting] {
