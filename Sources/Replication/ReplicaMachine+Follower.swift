@@ -37,6 +37,8 @@ extension ReplicaMachine {
     // Else the disk's word comes first.
     let isDurable = log.acknowledgeable(end)?.index == end
     if append.asks || !append.records.isEmpty && isDurable { acknowledge(now) }
+    // Ownership may not have known the shard yet when it was told.
+    if append.asks, follow?.mayAcknowledge == false { tellSynced() }
   }
 
   /// What lies behind the commit point; nil when that was the end of it.

@@ -140,6 +140,8 @@ struct FollowerTests {
     #expect(scene.effects.acks.isEmpty)
     #expect(scene.step(.synced(records[0].position)) == [.synced(LogPlace(epoch: 1, index: 1))])
     #expect(scene.step(.synced(records[1].position)) == [.synced(LogPlace(epoch: 1, index: 2))])
+    // It may have been deaf then: whenever the primary asks it hears again.
+    #expect(scene.append(1, behind: records[1].position, asks: true) == [.synced(LogPlace(epoch: 1, index: 2))])
     #expect(scene.step(.acknowledge(1)).acks.map(\.synced) == [records[1].position])
   }
 

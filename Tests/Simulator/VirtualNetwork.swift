@@ -89,12 +89,16 @@ package struct VirtualNetwork {
     guard !isCut(from: from, to: to) else { return nil }
     var trips: Int64 = 1
     while trips < 9, happens(conditions.lossPermille) { trips += 2 }
-    return now + delay(from, to) * trips
+    return now + way(from, to) * trips
+  }
+
+  private mutating func way(_ from: Int, _ to: Int) -> Int64 {
+    let base = regions[from] == regions[to] ? conditions.delay : conditions.delayBetweenRegions
+    return base + base / 1000 * Int64(random.below(conditions.jitterPermille + 1))
   }
 
   private mutating func delay(_ from: Int, _ to: Int) -> Int64 {
-    let base = regions[from] == regions[to] ? conditions.delay : conditions.delayBetweenRegions
-    var delay = base + base / 1000 * Int64(random.below(conditions.jitterPermille + 1))
+    var delay = way(from, to)
     if happens(conditions.reorderPermille) {
       counts.reordered += 1
       delay += Int64(random.below(Int(conditions.reorderDelay) + 1))
