@@ -47,7 +47,7 @@ extension ReplicaMachine {
         peers[i].next = position
         return sendProbe(i, now)
       }
-      if log.known(at: position.index) == nil, position.index > 0 { return read(i, behind: position, else: second) }
+      if log.known(at: position.index) == nil, position.index > 0 { return read(i, behind: position, else: second, isClaim: true) }
     }
     contradicts(i, second)
   }
@@ -62,7 +62,7 @@ extension ReplicaMachine {
   /// still come.
   private mutating func sendProbe(_ i: Int, _ now: Instant) {
     let records = log.window.records(from: peers[i].next.index + 1, bytesMax: configuration.messageBytesMax)
-    if records.isEmpty, peers[i].next.index < log.end.index { return read(i, behind: peers[i].next) }
+    if records.isEmpty, peers[i].next.index < log.end.index { return read(i, behind: peers[i].next, isClaim: true) }
     send(i, behind: peers[i].next, probing: records, now)
   }
 
@@ -74,9 +74,9 @@ extension ReplicaMachine {
     send(i, records, asks: true, now)
   }
 
-  mutating func read(_ i: Int, behind position: Position, else second: Position? = nil) {
+  mutating func read(_ i: Int, behind position: Position, else second: Position? = nil, isClaim: Bool) {
     counters.reads += 1
-    peers[i].phase = .reading(behind: position)
+    peers[i].phase = .reading(behind: position, isClaim: isClaim)
     peers[i].fallback = second
     effects.append(
       .read(for: peers[i].node, from: position.index + 1, bytesMax: configuration.readBytesMax))
@@ -84,7 +84,7 @@ extension ReplicaMachine {
 
   mutating func wasRead(for node: NodeID, from: LogIndex, _ records: [SealedRecord]?, _ now: Instant) {
     guard lead != nil, let i = peers.firstIndex(where: { $0.node == node }),
-      case .reading(let position) = peers[i].phase, position.index + 1 == from
+      case .reading(let position, let isClaim) = peers[i].phase, position.index + 1 == from
     else { return counters.lateDrops += 1 }
     guard let records, let first = records.first else { return rebase(i, behind: position, now) }
     guard first.header.index == from, first.header.previous == position.checksum else {
@@ -94,8 +94,9 @@ extension ReplicaMachine {
       }
       return contradicts(i, position)
     }
-    guard peers[i].isUp else { return peers[i].phase = .streaming }
-    send(i, behind: position, probing: records, now)
+    if isClaim { return send(i, behind: position, probing: records, now) }
+    peers[i].phase = .streaming
+    send(i, records, now)
   }
 
   private mutating func rebase(_ i: Int, behind position: Position, _ now: Instant) {

@@ -35,7 +35,7 @@ extension ReplicaMachine {
       peers[i].inFlightBytes < configuration.inFlightBytesMax
     {
       let records = log.window.records(from: peers[i].next.index + 1, bytesMax: configuration.messageBytesMax)
-      guard !records.isEmpty else { return read(i, behind: peers[i].next) }
+      guard !records.isEmpty else { return read(i, behind: peers[i].next, isClaim: false) }
       send(i, records, now)
     }
     if peers[i].wantsEcho, peers[i].phase == .streaming { send(i, [], now) }

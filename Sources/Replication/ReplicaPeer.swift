@@ -9,8 +9,8 @@ struct ReplicaPeer: Sendable {
     case streaming
     /// One message is out, behind this index: its answer says how to go on.
     case probing(behind: LogIndex)
-    /// Waits for the log to be read behind this position, which the peer named.
-    case reading(behind: Position)
+    /// Waits for the log to be read behind this position: the peer named it, or else it was sent everything before.
+    case reading(behind: Position, isClaim: Bool)
     /// Was told that it needs a base.
     case rebasing
     /// Its committed records contradict this log: alarm was given, nothing is sent.

@@ -200,10 +200,14 @@ struct PrimaryTests {
     #expect(
       scene.ack(log[5].position, from: 3).contains(
         .read(for: Scene.id(3), from: 7, bytesMax: configuration.readBytesMax)))
-    let gone = scene.step(.read(for: Scene.id(3), from: 7, nil))
+    // The next ones follow without waiting.
+    let more = scene.step(.read(for: Scene.id(3), from: 7, Array(log[6..<8])))
+    #expect(more.appends(to: 3).map(\.asks) == [false])
+    #expect(more.contains(.read(for: Scene.id(3), from: 9, bytesMax: configuration.readBytesMax)))
+    let gone = scene.step(.read(for: Scene.id(3), from: 9, nil))
     #expect(gone.contains(.rebase(for: Scene.id(3))))
     #expect(
-      gone.contains(.send(.base(.init(account: Scene.account, epoch: 1, from: 7)), to: Scene.id(3))))
+      gone.contains(.send(.base(.init(account: Scene.account, epoch: 1, from: 9)), to: Scene.id(3))))
     // With its base it goes on.
     let next = scene.refuse(from: 3, behind: 0, end: log[9].position, committed: log[9].position)
     #expect(next.contains(.read(for: Scene.id(3), from: 11, bytesMax: configuration.readBytesMax)))
