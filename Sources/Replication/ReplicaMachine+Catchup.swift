@@ -94,6 +94,11 @@ extension ReplicaMachine {
       }
       return contradicts(i, position)
     }
+    guard position.index >= peers[i].match.index else {
+      // Acknowledged meanwhile.
+      peers[i].phase = .streaming
+      return
+    }
     if isClaim { return send(i, behind: position, probing: records, now) }
     peers[i].phase = .streaming
     send(i, records, now)

@@ -112,7 +112,6 @@ extension ReplicaMachine {
     peers[i].refusesEpoch = false
     if ack.synced.index > peers[i].match.index {
       peers[i].match = ack.synced
-      peers[i].landed(to: ack.synced.index)
       if placesTellAt == nil { placesTellAt = now + configuration.placesPeriod }
     }
     switch peers[i].phase {
@@ -124,6 +123,7 @@ extension ReplicaMachine {
       peers[i].baseless = nil
     case .streaming, .reading: break
     }
+    peers[i].landed()
     peers[i].waitingSince = peers[i].match.index < peers[i].next.index ? now : nil
   }
 

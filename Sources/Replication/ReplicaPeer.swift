@@ -66,8 +66,10 @@ struct ReplicaPeer: Sendable {
     inFlightBytes += bytes
   }
 
-  mutating func landed(to index: LogIndex) {
-    let done = messages.prefix { $0.end <= index }
+  /// What was acknowledged is not out any more, and need not be sent.
+  mutating func landed() {
+    if next.index < match.index { next = match }
+    let done = messages.prefix { $0.end <= match.index }
     inFlightBytes -= done.reduce(0) { $0 + $1.bytes }
     messages.removeFirst(done.count)
   }

@@ -51,23 +51,23 @@ package enum JointSimulation {
     + storeBugs.map { ($0.0, JointBugs(store: $0.1), $0.2) }
 
   private static let ownershipBugs: [(String, OwnershipBugs, Int)] = [
-    ("adopt-early", .adoptEarly, 100), ("adopt-before-persisted", .useBeforePersisted, 20),
+    ("adopt-early", .adoptEarly, 200), ("adopt-before-persisted", .useBeforePersisted, 20),
     ("forget-promise", .forgetPromise, 50), ("drop-lease-check", .dropLeaseCheck, 20),
     ("trust-late-watch", .trustLateWatch, 50), ("continue-epoch", .continueEpoch, 50),
     ("skip-own-record", .skipOwnRecord, 50), ("promote-with-too-few", .promoteWithTooFew, 50),
-    ("ignore-previous-voters", .ignorePrevious, 50), ("skip-restart-wait", .skipRestartWait, 150),
-    ("lease-from-receipt", .leaseFromReceipt, 150), ("ignore-damage", .ignoreDamage, 150),
-    ("resume-after-unknown", .resumeAfterUnknown, 150), ("tell-ended-once", .tellEndedOnce, 150),
-    ("longest-not-newest", .longestNotNewest, 150),
+    ("ignore-previous-voters", .ignorePrevious, 400), ("skip-restart-wait", .skipRestartWait, 150),
+    ("lease-from-receipt", .leaseFromReceipt, 300), ("ignore-damage", .ignoreDamage, 500),
+    ("resume-after-unknown", .resumeAfterUnknown, 300), ("tell-ended-once", .tellEndedOnce, 500),
+    ("longest-not-newest", .longestNotNewest, 100),
   ]
 
   private static let replicationBugs: [(String, ReplicationBugs, Int)] = [
-    ("acknowledge-early", .acknowledgeEarly, 20), ("skip-fence", .skipFence, 100),
+    ("acknowledge-early", .acknowledgeEarly, 20), ("skip-fence", .skipFence, 50),
     ("acknowledge-without-recordings", .ignoreRecordings, 20), ("publish-parts", .publishParts, 20),
     ("fresh-by-receipt", .freshByReceipt, 100), ("commit-older-epoch", .commitOlderEpoch, 100),
   ]
 
   private static let storeBugs: [(String, SimulatedStoreBugs, Int)] = [
-    ("checkpoint-past-commit", .checkpointPastCommit, 100), ("ignore-base", .ignoreBase, 100),
+    ("checkpoint-past-commit", .checkpointPastCommit, 50), ("ignore-base", .ignoreBase, 50),
   ]
 }

@@ -182,6 +182,21 @@ struct PrimaryTests {
     #expect(scene.ack(records[1].position, from: 2).appends(to: 2).map(\.records) == [[records[4], records[5]]])
   }
 
+  @Test("what was acknowledged while the log was read is not sent, and leaves the window free")
+  func acknowledgedDuringRead() {
+    let log = Scene.records([Epoch](repeating: 1, count: 5))
+    var scene = Scene(committed: log[4].position)
+    scene.lead(2, connected: [3])
+    scene.refuse(from: 3, behind: 5, end: log[1].position, committed: log[0].position)
+    scene.step(.read(for: Scene.id(3), from: 3, [log[2], log[3]]))
+    // It has them, its disk has not; so the log is read behind what its disk has.
+    #expect(scene.ack(log[1].position, from: 3, end: 4).contains { if case .read(_, 3, _) = $0 { true } else { false } })
+    scene.ack(log[3].position, from: 3)
+    let effects = scene.step(.read(for: Scene.id(3), from: 3, [log[2], log[3]]))
+    #expect(effects.appends(to: 3).isEmpty)
+    #expect(effects.contains { if case .read(_, 5, _) = $0 { true } else { false } })
+  }
+
   @Test("what memory has no more is read from the log, what the log has no more comes with a base")
   func catchUp() {
     var configuration = ReplicationConfiguration()
