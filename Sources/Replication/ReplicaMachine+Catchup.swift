@@ -47,7 +47,9 @@ extension ReplicaMachine {
         peers[i].next = position
         return sendProbe(i, now)
       }
-      if log.known(at: position.index) == nil, position.index > 0 { return read(i, behind: position, else: second, isClaim: true) }
+      if log.known(at: position.index) == nil, position.index > 0 {
+        return read(i, behind: position, else: second, isClaim: true)
+      }
     }
     contradicts(i, second)
   }

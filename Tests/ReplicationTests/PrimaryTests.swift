@@ -190,7 +190,8 @@ struct PrimaryTests {
     scene.refuse(from: 3, behind: 5, end: log[1].position, committed: log[0].position)
     scene.step(.read(for: Scene.id(3), from: 3, [log[2], log[3]]))
     // It has them, its disk has not; so the log is read behind what its disk has.
-    #expect(scene.ack(log[1].position, from: 3, end: 4).contains { if case .read(_, 3, _) = $0 { true } else { false } })
+    #expect(
+      scene.ack(log[1].position, from: 3, end: 4).contains { if case .read(_, 3, _) = $0 { true } else { false } })
     scene.ack(log[3].position, from: 3)
     let effects = scene.step(.read(for: Scene.id(3), from: 3, [log[2], log[3]]))
     #expect(effects.appends(to: 3).isEmpty)
