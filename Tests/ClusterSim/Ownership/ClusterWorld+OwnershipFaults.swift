@@ -171,11 +171,11 @@ extension ClusterWorld {
     guard let ownership, let (record, _) = truth(shard), let primary = record.primary.flatMap({ numbers[$0] }),
       let voter = record.electors.compactMap({ numbers[$0] }).filter({ $0 != primary }).randomElement(using: &random)
     else { return false }
-    cut([primary], [voter], time + 600_000_000)
-    cut([voter], [primary], time + 600_000_000)
+    cut([primary], [voter], time + 1_800_000_000)
+    cut([voter], [primary], time + 1_800_000_000)
     ownership.storeCuts[primary] += 1
-    scheduler.put(.owner(.storeHealed([primary])), at: now + time + 600_000_000)
-    badWeather(time + 600_000_000)
+    scheduler.put(.owner(.storeHealed([primary])), at: now + time + 1_800_000_000)
+    badWeather(time + 1_800_000_000)
     return true
   }
 
