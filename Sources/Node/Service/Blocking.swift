@@ -34,6 +34,7 @@ extension NodeError {
     switch code {
     case .notFound: .notFound
     case .exists: .exists
+    case .moved: .elsewhere
     case .busy, .snapshotTooOld, .notApplied, .unknown, .closed, .diskFull: .unavailable
     case .quota, .refused, .wrongKey: .refused
     case .tooLarge: .invalid
