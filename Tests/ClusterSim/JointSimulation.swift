@@ -64,7 +64,7 @@ package enum JointSimulation {
   private static let replicationBugs: [(String, ReplicationBugs, Int)] = [
     ("acknowledge-early", .acknowledgeEarly, 20), ("skip-fence", .skipFence, 50),
     ("acknowledge-without-recordings", .ignoreRecordings, 20), ("publish-parts", .publishParts, 20),
-    ("fresh-by-receipt", .freshByReceipt, 100), ("commit-older-epoch", .commitOlderEpoch, 100),
+    ("fresh-by-receipt", .freshByReceipt, 100),
   ]
 
   private static let storeBugs: [(String, SimulatedStoreBugs, Int)] = [

@@ -113,7 +113,7 @@ import Testing
     let failing = FailingControlStore(goal, calls: 3, answerLost: false)
     _ = await error { _ = try await ControlStoreMigration(from: store, to: failing, named: "etcd").run() }
     let told = await error { _ = try store.transaction(then: [.put("a", [1])]) }
-    #expect(told?.code == .refused && told?.message.contains("cluster init") == true)
+    #expect(told?.code == .refused && told?.message.contains("is being moved to") == true)
     #expect(try store.get("z/large0") != nil)
     try store.abandonMove()
     #expect(try store.transaction(then: [.put("a", [1])]).succeeded)

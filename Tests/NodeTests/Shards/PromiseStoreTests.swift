@@ -64,16 +64,12 @@ struct PromiseStoreTests {
     store.close()
   }
 
-  @Test("two thousand adoptions at once take a few syncs")
+  @Test("two thousand adoptions at once are all durable")
   func many() async throws {
     let told = Told()
     let store = try PromiseStore(path: path) { told.add($0) }
-    let clock = ContinuousClock()
-    let time = try await clock.measure {
-      for account in 0..<2000 as Range<UInt64> { store.persist(Self.promise(account, 1)) }
-      _ = try await told.wait(2000)
-    }
-    #expect(time < .seconds(10), "the goal is one second on a quiet machine: \(time)")
+    for account in 0..<2000 as Range<UInt64> { store.persist(Self.promise(account, 1)) }
+    _ = try await told.wait(2000)
     store.close()
     let again = try PromiseStore(path: path) { _ in }
     #expect(again.promises.count == 2000)
