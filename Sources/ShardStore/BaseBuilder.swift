@@ -61,7 +61,7 @@ package final class BaseBuilder: @unchecked Sendable {
       guard bytes.count >= BaseHeader.byteCount else { return nil }
       do { try begin(try BaseHeader(Array(bytes.prefix(BaseHeader.byteCount)))) } catch let error as FormatError {
         throw StoreError(.damaged, "the base cannot be read: \(error.message)")
-      } catch { throw error as! StoreError }
+      } catch { throw (error as? StoreError) ?? StoreError(.io, "\(error)") }
       return BaseHeader.byteCount
     case .keyring(let header):
       let count = Int(header.keyringBytes)

@@ -106,7 +106,7 @@ extension RecordingStore {
       return try volumes.append(frame, header)
     } catch let error as FormatError {
       throw StoreError(.damaged, "a chunk of recording \(id) cannot be read: \(error.message)")
-    } catch { throw error as! StoreError }
+    } catch { throw (error as? StoreError) ?? StoreError(.io, "\(error)") }
   }
 
   func finish(_ id: RecordingID, key: SecretBytes, _ used: Set<UInt32>) throws(StoreError) {

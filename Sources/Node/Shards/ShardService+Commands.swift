@@ -30,14 +30,14 @@ extension ShardService {
     let epoch = try led(account)
     let replica = replica(account)
     await withCheckedContinuation { (continuation: CheckedContinuation<Void, Never>) in
-      todo(replica, .pause(epoch, then: { continuation.resume() }))
+      inTurn(replica, .pause(epoch, then: { continuation.resume() }))
     }
     guard replica.paused == epoch, ownership.machine.servingEpoch(account) == epoch else {
       throw NodeError(.unavailable, "the account changed hands: try again")
     }
     step(.changeVoters(account, set, learners: learners))
     if ownership.machine.servingEpoch(account) == epoch {
-      todo(replica, .resume(epoch))
+      inTurn(replica, .resume(epoch))
       throw NodeError(.unavailable, "these voters cannot take over yet: \(summary(account))")
     }
     await outcome(account, epoch)

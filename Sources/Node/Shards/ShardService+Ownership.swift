@@ -10,19 +10,19 @@ import Replication
 extension ShardService {
   func perform(_ effect: OwnershipEffect) {
     switch effect {
-    case .fence(let account, let epoch): todo(replica(account), .event(.fence(epoch)))
+    case .fence(let account, let epoch): inTurn(replica(account), .event(.fence(epoch)))
     case .configure(let record): configure(record)
-    case .follow(let account, let epoch): todo(replica(account), .event(.follow(epoch)))
-    case .acknowledge(let account, let epoch): todo(replica(account), .event(.acknowledge(epoch)))
+    case .follow(let account, let epoch): inTurn(replica(account), .event(.follow(epoch)))
+    case .acknowledge(let account, let epoch): inTurn(replica(account), .event(.acknowledge(epoch)))
     case .lead(let record):
       let replica = replica(record.account)
-      todo(replica, .event(.lead(record.epoch)))
-      todo(replica, .lead(record.epoch))
+      inTurn(replica, .event(.lead(record.epoch)))
+      inTurn(replica, .lead(record.epoch))
     case .stop(let account, let epoch): stop(replica(account), epoch)
     case .finishEpoch(let account, let epoch, let successor): finish(account, epoch, successor)
     case .resumeEpoch(let account, let epoch):
-      todo(replica(account), .event(.resume(epoch)))
-      todo(replica(account), .resume(epoch))
+      inTurn(replica(account), .event(.resume(epoch)))
+      inTurn(replica(account), .resume(epoch))
       if ownership.machine.servingEpoch(account) == epoch { serve(account, epoch) }
       tellEnding(account)
     case .serving(let account, let epoch):
@@ -51,9 +51,9 @@ extension ShardService {
     if replica.holdsStop, let paused = replica.paused, record.epoch > paused { releaseStop(replica) }
     if record.names(setup.node), replica.driver == nil, !replica.isLoading {
       replica.isLoading = true
-      todo(replica, .load)
+      inTurn(replica, .load)
     }
-    todo(replica, .event(.configure(record)))
+    inTurn(replica, .event(.configure(record)))
   }
 
   /// Knows whom it speaks with, and has lines to them.
@@ -106,19 +106,19 @@ extension ShardService {
       return step(replica, .stop(epoch))
     }
     step(replica, .stop(epoch))
-    todo(replica, .stop)
+    inTurn(replica, .stop)
   }
 
   /// Another epoch has begun: the paused one does not go on.
   func releaseStop(_ replica: ShardReplica) {
     replica.holdsStop = false
     replica.paused = nil
-    todo(replica, .stop)
+    inTurn(replica, .stop)
   }
 
   private func finish(_ account: AccountID, _ epoch: Epoch, _ successor: NodeID) {
     let replica = replica(account)
-    todo(
+    inTurn(
       replica,
       .pause(epoch) { [weak self] in
         self?.assumeIsolated { service in

@@ -100,7 +100,7 @@ extension ShardService {
       owe(replica, records)
       setup.engine.store(account, records)
     case .publish(let position): setup.engine.publish(account, upTo: position)
-    case .cut(let position): todo(replica, .cut(position))
+    case .cut(let position): inTurn(replica, .cut(position))
     case .read(let node, let from, let bytesMax): read(replica, for: node, from: from, bytesMax: bytesMax)
     case .demand(let ids, let node): demand(replica, ids, from: node)
     case .rebase(let node):
@@ -140,7 +140,7 @@ extension ShardService {
 
   // MARK: steps that wait for the engine
 
-  func todo(_ replica: ShardReplica, _ step: ShardReplica.Step) {
+  func inTurn(_ replica: ShardReplica, _ step: ShardReplica.Step) {
     replica.steps.append(step)
     work(replica)
   }
