@@ -23,6 +23,8 @@ extension NodeService {
     }
   }
 
+  var ownVoter: Voter { Voter(node: nodeID, region: configuration.region) }
+
   /// What placement would choose for an account that lies on this node already.
   func votersWithThisNode(_ cluster: ClusterService, _ options: AccountOptions) async throws(NodeError) -> VoterSet {
     var voters = try await cluster.place(options).voters
@@ -53,7 +55,6 @@ extension NodeService {
 
   /// Accounts that were made while this node stood alone: it is their only voter, until they are given more.
   func adoptShards(_ cluster: ClusterService) async {
-    let region = configuration.region
     let own = control.view.with { view in
       view.accounts.values.map(\.record).filter {
         $0.state == .active && $0.primary == nodeID && view.shards[$0.id] == nil
@@ -61,7 +62,7 @@ extension NodeService {
     }
     for account in own where engine.hasAccount(account.id) {
       do throws(NodeError) {
-        try await putShard(account.id, VoterSet(goal: .none, voters: [Voter(node: nodeID, region: region)]))
+        try await putShard(account.id, VoterSet(goal: .none, voters: [ownVoter]))
       } catch {
         cluster.logger.error(
           "an account is not served", metadata: ["shard": "\(account.id)", "reason": "\(error.message)"])

@@ -82,6 +82,44 @@ extension ClusterTests {
       await bed.close(others + [again])
     }
 
+    @Test("an account gets the voters that it may have by now, and leaves a node that is drained, while it is written")
+    func moves() async throws {
+      var nodes = try await bed.cluster([("a", "eu")])
+      let id = try await nodes[0].createAccount(name: "acme").id
+      #expect(try nodes[0].account(named: "acme").survives == .none)
+      try await Self.write(nodes, id, "CREATE TABLE t (n INTEGER)")
+      try await Self.write(nodes, id, "INSERT INTO t VALUES (0)")
+      for (name, region) in [("b", "us"), ("c", "ap"), ("d", "eu")] {
+        let configuration = bed.configuration(name, region)
+        _ = try await bed.join(nodes[0], configuration)
+        nodes.append(try await bed.open(configuration))
+      }
+      try await untilAlive(nodes)
+      var written: Int64 = 0
+      func untilWriting(_ what: String, _ isDone: () async throws -> Bool) async throws {
+        try await until(what) {
+          written += 1
+          try await Self.write(nodes, id, "INSERT INTO t VALUES (\(written))")
+          return try await isDone()
+        }
+      }
+      try await untilWriting("it has three voters") {
+        let status = try await nodes[0].status(ofAccount: "acme")
+        return status.standbys.count == 2 && status.record.survives != .none
+      }
+      let status = try await nodes[0].status(ofAccount: "acme")
+      let leaving = try #require(nodes.first { $0.configuration.name == status.primary })
+      _ = try await nodes[0].drain(status.primary, true)
+      try await untilWriting("the drained node has nothing of it") {
+        let now = try await nodes[0].status(ofAccount: "acme")
+        return !(now.standbys + now.learners + [now.primary]).contains(status.primary) && now.standbys.count == 2
+      }
+      let last = try await Self.write(nodes, id, "INSERT INTO t VALUES (\(written + 1))")
+      #expect(last.nodeID != leaving.nodeID)
+      #expect(try await Self.rows(last, id, from: .primary) == Array(0...(written + 1)))
+      await bed.close(nodes)
+    }
+
     @Test("a hand-over loses nothing and is done in a moment; writes wait for it")
     func handOver() async throws {
       let nodes = try await bed.cluster(Self.three)
