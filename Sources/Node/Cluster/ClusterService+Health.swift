@@ -53,6 +53,15 @@ extension ClusterService {
       metrics.gauge("komora_fabric_links_ended", [("reason", reason)]).set(Double(count))
     }
     metrics.gauge("komora_fabric_loop_lag_seconds").set(Double(endpoint.loop.metrics.lag.wholeMicroseconds) / 1e6)
+    let figures = await shards.figures
+    metrics.gauge("komora_shards_led").set(Double(figures.led))
+    metrics.gauge("komora_shards_replicas").set(Double(figures.replicas))
+    metrics.gauge("komora_shards_damaged").set(Double(figures.damaged))
+    metrics.gauge("komora_shards_leads_begun").set(Double(figures.ownership.leadsBegun))
+    metrics.gauge("komora_shards_leads_given_up").set(Double(figures.ownership.leadsGivenUp))
+    metrics.gauge("komora_shards_hand_overs").set(Double(figures.ownership.handOvers))
+    metrics.gauge("komora_shards_control_unknown").set(Double(figures.ownership.unknownOutcomes))
+    metrics.gauge("komora_shards_letters_dropped").set(Double(figures.lettersDropped))
     metrics.gauge("komora_cluster_gossip_refused").set(Double(await membership.refusedBytes))
     let swim = await membership.counters
     metrics.gauge("komora_cluster_probes_failed").set(Double(swim.probesFailed))

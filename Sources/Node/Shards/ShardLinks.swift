@@ -51,7 +51,7 @@ package actor ShardLinks<Message: Sendable> {
   }
 
   /// Beats that wait to leave: more means that the line stands still, and old beats help nobody.
-  private let beatBytesMax = 256 << 10
+  private let beatBytesMax = 4 << 20
   private let outboxBytesMax = 64 << 20
   private let messageBytesMax = 32 << 20
   /// Verified at once, on the loop.
@@ -68,6 +68,7 @@ package actor ShardLinks<Message: Sendable> {
   /// By channel, as a peer opened it.
   private var inbound: [ObjectIdentifier: Inbound] = [:]
   private var toPump: [Records] = []
+  private var beatsToPump: [Beats] = []
   private var retry: UVTimer?
   private var isClosed = false
   package private(set) var dropped = 0
@@ -92,7 +93,7 @@ package actor ShardLinks<Message: Sendable> {
     retry?.close()
     for line in records.values { line.close() }
     for line in beats.values { line.close() }
-    (records, beats, inbound, toPump) = ([:], [:], [:], [])
+    (records, beats, inbound, toPump, beatsToPump) = ([:], [:], [:], [], [])
   }
 
   /// Blocks.
@@ -106,6 +107,7 @@ package actor ShardLinks<Message: Sendable> {
     open(beatsLine(node))
   }
 
+  /// Leaves with the next `flush`, before all records.
   package func sendBeat(_ message: [UInt8], to node: NodeID) {
     guard !isClosed else { return }
     let line = beatsLine(node)
@@ -113,8 +115,8 @@ package actor ShardLinks<Message: Sendable> {
       dropped += 1
       return
     }
+    if line.source.waiting.isEmpty { beatsToPump.append(line) }
     line.source.push(message)
-    if line.channel == nil { open(line) } else { line.pump(endpoint) }
   }
 
   /// Leaves with the next `flush`.
@@ -130,6 +132,9 @@ package actor ShardLinks<Message: Sendable> {
   }
 
   package func flush() {
+    let beating = beatsToPump
+    beatsToPump.removeAll(keepingCapacity: true)
+    for line in beating { if line.channel == nil { open(line) } else { line.pump(endpoint) } }
     guard !toPump.isEmpty else { return }
     let lines = toPump
     toPump.removeAll(keepingCapacity: true)

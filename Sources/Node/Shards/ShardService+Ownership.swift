@@ -94,6 +94,7 @@ extension ShardService {
   /// The machine ends its term at once; the engine in its turn, and not yet when the epoch may still go on.
   private func stop(_ replica: ShardReplica, _ epoch: Epoch) {
     table.serve(replica.account, nil)
+    unsynced[replica.account] = nil
     logger.info("leads no more", metadata: ["shard": "\(replica.account)", "epoch": "\(epoch)"])
     if replica.paused == epoch {
       replica.holdsStop = true
@@ -122,7 +123,8 @@ extension ShardService {
       replica,
       .pause(epoch) { [weak self] in
         self?.assumeIsolated { service in
-          guard service.ownership.machine.leadingEpoch(account) == epoch else { return }
+          // Without a paused writer the hand-over runs out of time, and the epoch goes on.
+          guard service.replica(account).paused == epoch else { return }
           service.step(service.replica(account), .finish(epoch, successor: successor))
         }
       })

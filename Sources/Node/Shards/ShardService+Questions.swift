@@ -29,6 +29,14 @@ package struct ShardPlacement: Sendable, Equatable {
   package var isDamagedHere: Bool
 }
 
+struct ShardFigures: Sendable {
+  var ownership: OwnershipCounters
+  var led = 0
+  var replicas = 0
+  var damaged = 0
+  var lettersDropped = 0
+}
+
 extension ShardService {
   /// Waits while nobody serves the account, or only `known` is known to: for a node that says that it does not.
   package nonisolated func waitForRoute(
@@ -84,5 +92,15 @@ extension ShardService {
       + (replica.map { ", \($0.steps.count) steps\($0.isWaiting ? " waiting" : "")" } ?? "")
   }
 
-  package var counters: OwnershipCounters { ownership.machine.counters }
+  /// For metrics.
+  var figures: ShardFigures {
+    var figures = ShardFigures(ownership: ownership.machine.counters)
+    for (account, replica) in replicas where replica.driver != nil {
+      figures.replicas += 1
+      if ownership.machine.leadingEpoch(account) != nil { figures.led += 1 }
+      if replica.driver?.machine.isDamaged == true || ownership.machine.isDamaged(account) { figures.damaged += 1 }
+    }
+    figures.lettersDropped = links.assumeIsolated { $0.dropped }
+    return figures
+  }
 }

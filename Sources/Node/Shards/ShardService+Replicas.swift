@@ -10,6 +10,7 @@ extension ShardService {
   // MARK: events
 
   func step(_ replica: ShardReplica, _ event: ReplicationEvent) {
+    guard !isOver else { return }
     guard replica.driver != nil else {
       switch event {
       // What concerns a stream or a moment that will be over when there is a log.
@@ -76,6 +77,7 @@ extension ShardService {
         owe(replica, records)
         step(replica, .appended(records))
       case .synced(let position):
+        lastSync = Self.now
         if position.index >= replica.handed { unsynced[mail.account] = nil }
         step(replica, .synced(position))
       case .failed(let end):
@@ -97,7 +99,6 @@ extension ShardService {
     let account = replica.account
     switch effect {
     case .store(let records):
-      owe(replica, records)
       setup.engine.store(account, records)
     case .publish(let position): setup.engine.publish(account, upTo: position)
     case .cut(let position): inTurn(replica, .cut(position))
@@ -206,6 +207,7 @@ extension ShardService {
   private func cut(_ replica: ShardReplica, _ position: Position) async {
     do {
       try await setup.engine.cut(replica.account, after: position)
+      unsynced[replica.account] = nil
       step(replica, .cutDone(position))
     } catch {
       alarm(replica.account, "what follows \(position) cannot be cut away: \(error)")

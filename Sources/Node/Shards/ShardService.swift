@@ -80,8 +80,9 @@ package actor ShardService {
   var byPeer: [NodeID: Set<AccountID>] = [:]
   var linesUp: Set<NodeID> = []
   var timers = ShardTimers()
-  /// Replicas whose log owes a sync.
+  /// Since when the logs of these accounts owe a sync, and when any of them last was synced.
   var unsynced: [AccountID: Instant] = [:]
+  var lastSync = Instant(nanoseconds: 0)
   /// Who waits for the end of an epoch that was asked for.
   var endings: [AccountID: [(number: Int, continuation: CheckedContinuation<Void, Never>)]] = [:]
   var nextEnding = 0
@@ -92,7 +93,8 @@ package actor ShardService {
   private var replicaWake: Instant?
   private var stallTimer: UVTimer?
   private var isStalled = false
-  private var isOver = false
+  var isOver = false
+  private var hasToldFailure = false
 
   package init(_ setup: Setup, endpoint: FabricEndpoint, on loop: UVLoop) {
     self.setup = setup
@@ -312,11 +314,25 @@ package actor ShardService {
   /// Ten times a second: is the disk or the loop so slow that others should lead?
   private func watchStall(_ late: Interval) {
     let now = Self.now
-    let isSlow = unsynced.values.contains { now - $0 > setup.stallLimit } || late > setup.ownership.lease
+    tellFailure()
+    // One account that waits for its sync may have been closed; a log that syncs nothing stands still.
+    let logStands = now - lastSync > setup.stallLimit && unsynced.values.contains { now - $0 > setup.stallLimit }
+    let isSlow = logStands || late > setup.ownership.lease
     guard isSlow != isStalled else { return }
     isStalled = isSlow
     logger.warning(isSlow ? "this node stalls and asks for no leases" : "this node moves again")
     step(.stalled(isSlow))
+  }
+}
+
+extension ShardService {
+  /// Once.
+  private func tellFailure() {
+    guard !hasToldFailure, let failure = promises?.failure else { return }
+    hasToldFailure = true
+    logger.error(
+      "this node adopts no new epochs until it is started again on a disk that works",
+      metadata: ["reason": "\(failure.message)"])
   }
 }
 

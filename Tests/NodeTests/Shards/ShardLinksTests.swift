@@ -87,8 +87,8 @@ struct ShardLinksTests {
     for account in 2...5 as ClosedRange<UInt64> {
       for i in 0..<20 { await sender.send(Self.letter(account, i), to: Self.b) }
     }
-    await sender.flush()
     await sender.sendBeat([7, 7], to: Self.b)
+    await sender.flush()
     let messages = try await end.wait({ $0.messages.count == count + 80 && $0.beats.count == 1 }) { $0.messages }
     var seen: [UInt8: [Int]] = [:]
     for message in messages { seen[message[1], default: []].append(Self.number(message)) }
