@@ -187,7 +187,8 @@ let package = Package(
     .testTarget(
       name: "NodeTests",
       dependencies: [
-        "API", "KomoraClient", "Node", "Backup", "ControlStores", "AtRest", "Base", "Disk", "Fabric", "Formats", "OpenSSL", "ShardStore",
+        "API", "KomoraClient", "Node", "Backup", "ControlStores", "AtRest", "Base", "Disk", "Fabric", "Formats",
+        "OpenSSL", "ShardStore",
         "SigV4", "SQLite", "Threads", "UVLoop", product("AsyncHTTPClient", "async-http-client"),
         product("CoreMetrics", "swift-metrics"), product("Logging", "swift-log"), product("NIOCore", "swift-nio"),
         product("NIOHTTP1", "swift-nio"), product("NIOSSL", "swift-nio-ssl"),

@@ -34,7 +34,9 @@ struct AccountReader {
   mutating func takeCount(_ max: Int, entryBytes: Int) throws(FormatError) -> Int {
     let start = offset
     let count = Int(try take(UInt16.self))
-    guard count <= max, count <= remaining / entryBytes else { throw FormatError(.limit, "\(count) entries", at: start) }
+    guard count <= max, count <= remaining / entryBytes else {
+      throw FormatError(.limit, "\(count) entries", at: start)
+    }
     return count
   }
 

@@ -75,7 +75,9 @@ struct ForwardingReader {
 
   mutating func takeVersion() throws(FormatError) {
     let version: UInt8 = try take()
-    guard version == ForwardingLimits.version else { throw FormatError(.version, "forwarding version \(version)", at: 4) }
+    guard version == ForwardingLimits.version else {
+      throw FormatError(.version, "forwarding version \(version)", at: 4)
+    }
   }
 
   mutating func takeShort(max: Int) throws(FormatError) -> String { try takeText(Int(take(UInt8.self)), max: max) }

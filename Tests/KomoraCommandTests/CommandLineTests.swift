@@ -41,7 +41,8 @@ struct CommandLineTests {
       "cluster status --watch --interval 0.5", "cluster status --json --url https://h:1", "cluster drain eu-1",
       "cluster undrain eu-1 --json", "cluster remove eu-1", "cluster remove eu-1 --accept-loss",
       "cluster what-if --lose eu-1", "cluster what-if --lose eu-1 --lose region=us --json", "cluster rotate-keys",
-      "cluster renew-certificates --json", "cluster recovery-kit --recipient age1x --out K",
+      "cluster renew-certificates --json", "cluster client --out D --days 7 --json",
+      "cluster recovery-kit --recipient age1x --out K",
       "cluster recovery-kit --passphrase-file P --out K",
     ])
   func clusterTaken(_ line: String) throws {

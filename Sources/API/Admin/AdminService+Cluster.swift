@@ -17,6 +17,10 @@ extension AdminService {
     var hosts: [String]?
   }
 
+  private struct NewClient: Decodable {
+    var days: Int?
+  }
+
   private struct Removal: Decodable {
     var acceptLoss: Bool?
   }
@@ -42,6 +46,16 @@ extension AdminService {
       let invitation = try await node.invite(
         name: wanted.name, region: wanted.region, makesIssuer: wanted.issuer ?? false, hosts: wanted.hosts ?? [])
       return try AdminJSON.response(InvitationReply(invitation), status: .created)
+    }
+    router.post("cluster/clients") { request, context in
+      try access.administrator(.cluster, request, context)
+      let days = try await body(NewClient.self, of: request, context).days ?? 90
+      guard (1...366).contains(days) else {
+        throw APIError(.unprocessableContent, code: "invalid", "days must be 1 to 366")
+      }
+      let certificate = try node.issueClient(validFor: .seconds(days * 86_400))
+      context.logger.notice("client certificate made")
+      return try AdminJSON.response(ClientCertificateReply(certificate), status: .created)
     }
     router.post("cluster/nodes/:node/drain") { request, context in
       try await drain(request, context, true)

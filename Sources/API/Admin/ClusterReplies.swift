@@ -2,6 +2,7 @@
 
 import Base
 import Node
+import OpenSSL
 
 struct ClusterNodeReply: Encodable {
   var id: String
@@ -44,6 +45,21 @@ struct ClusterNodeReply: Encodable {
     diskFillPermille = node.diskFillPermille
     isDegraded = node.isDegraded
     accounts = node.accountsCount
+  }
+}
+
+struct ClientCertificateReply: Encodable {
+  var authority: String
+  var certificate: String
+  /// Shown once.
+  var key: String
+  var nodes: [String]
+
+  init(_ made: ClientCertificate) {
+    authority = made.authority
+    certificate = made.certificate
+    key = String(decoding: made.key.copy, as: UTF8.self)
+    nodes = made.nodes
   }
 }
 

@@ -31,7 +31,10 @@ struct ForwardedServing: Service {
 
   func run() async throws {
     node.takeForwarded { call in await serve(call) }
-    try? await gracefulShutdown()
+    do { try await gracefulShutdown() } catch {
+      // Cancelled: nobody waits for an orderly end.
+      return node.stopTakingForwarded()
+    }
     node.stopTakingForwarded()
     await withCheckedContinuation { continuation in
       let isIdle = running.with { running in

@@ -66,7 +66,7 @@ struct ShardRouter: Sendable {
     do {
       return try await answerHere(
         wanted, Serving(account: account, role: .primary(epoch), routing: node.routing), local)
-    } catch where ShardMoved.means(error) {
+    } catch  where ShardMoved.means(error) {
       guard wanted.body != nil else {
         throw RoutingFailure(.notApplied, "the account has moved to another node; nothing was applied: send it again")
       }
@@ -91,7 +91,7 @@ struct ShardRouter: Sendable {
         wanted, Serving(account: account, role: .standby(demand), routing: routing), local)
       node.metrics.counter("komora_standby_reads_total").increment()
       return response
-    } catch where ShardMoved.means(error) {
+    } catch  where ShardMoved.means(error) {
       return nil
     }
   }
@@ -103,7 +103,7 @@ struct ShardRouter: Sendable {
       var response = try await local(wanted.request, context)
       for field in marks(serving) where response.headers[field.name] == nil { response.headers.append(field) }
       return response
-    } catch where !ShardMoved.means(error) {
+    } catch  where !ShardMoved.means(error) {
       throw ServedFailure(underlying: error, fields: marks(serving))
     }
   }
@@ -127,7 +127,8 @@ struct ShardRouter: Sendable {
   /// It came by way of two nodes, and none of them leads.
   private func decline(_ call: ForwardedCall) -> RoutingFailure {
     call.decline(call.request.epoch)
-    return RoutingFailure(.notApplied, "the account is moving between nodes; nothing was applied: try again in a moment")
+    return RoutingFailure(
+      .notApplied, "the account is moving between nodes; nothing was applied: try again in a moment")
   }
 
   // MARK: there

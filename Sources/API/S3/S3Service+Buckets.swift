@@ -44,7 +44,10 @@ extension S3Service {
     try request.allowOnly(common.union(isSecond ? ["continuation-token", "start-after", "fetch-owner"] : ["marker"]))
     guard isSecond || target.value("list-type") == nil else { throw S3Error.notImplemented }
     let query = try Self.query(target, isSecond: isSecond)
-    let answer = try await node.engine.read(request.account.id, from: request.serving.source, confirm: request.serving.confirm) { connection in
+    let serving = request.serving
+    let answer = try await node.engine.read(
+      request.account.id, from: serving.source, confirm: serving.confirm
+    ) { connection in
       try ObjectListing(query) { after, limit throws(SQLiteError) in
         try RecordingCatalog.list(connection, prefix: query.prefix, after: after, limit: limit).map(Self.listed)
       }

@@ -78,7 +78,9 @@ extension S3Service {
   private func checkNow(_ conditions: ObjectConditions, _ request: S3Request) async throws {
     guard request.signed["if-match"] != nil || request.signed["if-none-match"] != nil else { return }
     let key = request.key
-    let answer = try await node.engine.read(request.account.id, from: request.serving.source, confirm: request.serving.confirm) {
+    let answer = try await node.engine.read(
+      request.account.id, from: request.serving.source, confirm: request.serving.confirm
+    ) {
       try RecordingCatalog.get($0, key: key)?.etag
     }
     try conditions.checkWrite(etag: answer.value)

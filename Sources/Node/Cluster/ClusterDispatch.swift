@@ -31,7 +31,9 @@ final class ClusterDispatch: FabricService {
 
   /// Nodes may ask each other everything here; whom a channel is for, it says itself.
   func permits(_ method: UInt16, to peer: X509Identity) -> Bool {
-    if let channel = handlers.with({ $0.channels[method] }) { return channel.roles.contains(peer.role) && channel.isOpen() }
+    if let channel = handlers.with({ $0.channels[method] }) {
+      return channel.roles.contains(peer.role) && channel.isOpen()
+    }
     return peer.role == .node
       && (method == FabricMethod.pushPull.rawValue || handlers.with { $0.answers[method] != nil })
   }

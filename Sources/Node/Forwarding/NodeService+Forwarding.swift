@@ -35,7 +35,9 @@ extension NodeService {
     _ request: ForwardedRequest, to node: NodeID, until deadline: ContinuousClock.Instant
   ) async throws(NodeError) -> ForwardedExchange {
     guard let cluster, let record = control.view.with({ $0[node]?.record }), let address = SocketAddress(record.fabric)
-    else { throw NodeError(.unavailable, "the node that leads the account is not known here yet: try again in a moment") }
+    else {
+      throw NodeError(.unavailable, "the node that leads the account is not known here yet: try again in a moment")
+    }
     let head: [UInt8]
     do throws(FormatError) { head = try request.encode() } catch {
       throw NodeError(.invalid, "the head of the request is too long to be passed on: \(error)")

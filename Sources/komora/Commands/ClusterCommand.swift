@@ -10,7 +10,8 @@ struct ClusterCommand: AsyncParsableCommand {
     subcommands: [
       ClusterInitCommand.self, ClusterInviteCommand.self, ClusterJoinCommand.self, ClusterStatusCommand.self,
       ClusterDrainCommand.self, ClusterUndrainCommand.self, ClusterRemoveCommand.self, ClusterWhatIfCommand.self,
-      ClusterRotateKeysCommand.self, ClusterRenewCertificatesCommand.self, ClusterRecoveryKitCommand.self,
+      ClusterClientCommand.self, ClusterRotateKeysCommand.self, ClusterRenewCertificatesCommand.self,
+      ClusterRecoveryKitCommand.self,
     ])
 }
 

@@ -42,7 +42,8 @@ final class Edge: Sendable {
     ports = await iterator.next()!
     var tls = TLSConfiguration.makeClientConfiguration()
     tls.trustRoots = .file(node.configuration.paths.keys + "/ca.pem")
-    client = HTTPClient(eventLoopGroupProvider: .singleton, configuration: HTTPClient.Configuration(tlsConfiguration: tls))
+    client = HTTPClient(
+      eventLoopGroupProvider: .singleton, configuration: HTTPClient.Configuration(tlsConfiguration: tls))
   }
 
   func close() async {

@@ -134,7 +134,8 @@ extension ClusterTests.Forwarding {
     let seen = try await ask("SELECT count(*) FROM t", ("komora-at-least", position))
     #expect(seen.status == 200 && seen.position == position)
     #expect(world.b.node.metric("komora_standby_reads_total") == 2)
-    #expect(try await world.b.object(.GET, "/acme/none", world.key, fields: [("komora-staleness", "60s")]).status == 404)
+    #expect(
+      try await world.b.object(.GET, "/acme/none", world.key, fields: [("komora-staleness", "60s")]).status == 404)
     // Not fresh enough, not there yet, or a write: all of it goes to the primary, which here sends it back in vain.
     routing.set { $0.freshAsOf = .now - .seconds(10) }
     #expect(try await ask("SELECT 1", ("komora-staleness", "5s")).status == 503)

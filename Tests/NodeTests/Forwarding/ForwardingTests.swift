@@ -81,7 +81,8 @@ extension ClusterTests {
       let seen = try await world.c.sql("acme", "SELECT count(*) FROM t", token: token)
       #expect(seen.text.contains(#""value":"0""#))
       _ = try await world.c.pipeline("acme", ["COMMIT"], baton: baton, closing: true, token: token)
-      let many = "WITH RECURSIVE n(i) AS (VALUES(1) UNION ALL SELECT i+1 FROM n WHERE i<40000) SELECT i, hex(zeroblob(60)) FROM n"
+      let many =
+        "WITH RECURSIVE n(i) AS (VALUES(1) UNION ALL SELECT i+1 FROM n WHERE i<40000) SELECT i, hex(zeroblob(60)) FROM n"
       let cursor = try await world.a.send(
         .POST, "/db/acme/v3/cursor", token: token, #"{"batch":{"steps":[{"stmt":{"sql":"\#(many)"}}]}}"#)
       let lines = cursor.text.split(separator: "\n")

@@ -55,7 +55,8 @@ extension ClusterTests.Forwarding {
       }
       try await group.waitForAll()
     }
-    let big = "WITH RECURSIVE n(i) AS (VALUES(1) UNION ALL SELECT i+1 FROM n WHERE i<20000) SELECT i, zeroblob(100) FROM n"
+    let big =
+      "WITH RECURSIVE n(i) AS (VALUES(1) UNION ALL SELECT i+1 FROM n WHERE i<20000) SELECT i, zeroblob(100) FROM n"
     let large = try await client.execute("acme", big)
     #expect(large.result.rows.count == 20_000)
     await #expect(throws: KomoraError.self) {
