@@ -12,7 +12,7 @@ import UVLoop
 
 extension ClusterTests.Forwarding {
   /// A client that knows one node only.
-  func client(
+  func connected(
     _ edge: Edge, _ token: String, issuer: Edge? = nil, _ change: (inout KomoraConfiguration) -> Void = { _ in }
   ) async throws -> KomoraClient {
     let certificate = try (issuer ?? edge).node.issueClient(validFor: .seconds(3600))
@@ -29,7 +29,7 @@ extension ClusterTests.Forwarding {
   func clientValues() async throws {
     let world = try await world()
     for edge in world.edges {
-      let client = try await client(edge, world.key.token, issuer: world.a)
+      let client = try await connected(edge, world.key.token, issuer: world.a)
       _ = try await client.execute("acme", "CREATE TABLE IF NOT EXISTS v(a,b,c,d,e)")
       let values: [KomoraValue] = [.null, .integer(.min), .real(0.25), .text("é 'x'"), .blob([0, 255])]
       let put = try await client.execute("acme", "INSERT INTO v VALUES(?,?,?,?,?)", values)
@@ -47,7 +47,7 @@ extension ClusterTests.Forwarding {
   @Test("many requests are under way at once, and statements sent together are one transaction")
   func clientPipelining() async throws {
     let world = try await world()
-    let client = try await client(world.a, world.key.token)
+    let client = try await connected(world.a, world.key.token)
     _ = try await client.execute("acme", "CREATE TABLE t(x INTEGER PRIMARY KEY)")
     try await withThrowingTaskGroup(of: Void.self) { group in
       for i in 0..<600 {
@@ -82,8 +82,8 @@ extension ClusterTests.Forwarding {
   @Test("the token decides, at each request; the certificate alone opens nothing")
   func clientRights() async throws {
     let world = try await world()
-    await #expect { try await client(world.a, "kt_wrong") } throws: { ($0 as? KomoraError)?.code == .unauthorized }
-    let client = try await client(world.a, world.key.token)
+    await #expect { try await connected(world.a, "kt_wrong") } throws: { ($0 as? KomoraError)?.code == .unauthorized }
+    let client = try await connected(world.a, world.key.token)
     _ = try await world.a.node.createAccount(name: "other", AccountOptions(residency: ["us"]))
     for name in ["other", "nowhere"] {
       await #expect { try await client.execute(name, "SELECT 1") } throws: {
@@ -137,7 +137,7 @@ extension ClusterTests.Forwarding {
   @Test("a key has one effect, also when the line breaks; what certainly was not applied is sent again")
   func clientFailover() async throws {
     let world = try await world()
-    let client = try await client(world.c, world.key.token, issuer: world.a)
+    let client = try await connected(world.c, world.key.token, issuer: world.a)
     _ = try await client.execute("acme", "CREATE TABLE t(x)")
     let once = KomoraOptions(idempotencyKey: "one")
     let first = try await client.execute("acme", "INSERT INTO t VALUES(1)", options: once)
