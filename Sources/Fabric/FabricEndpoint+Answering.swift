@@ -112,7 +112,7 @@ extension FabricEndpoint {
     }
     guard ledger.questions.take(at: FabricLink.now()) else {
       note(.questionRate)
-      return server.link.handle(.cancel(id))
+      return server.link.handle(Self.refusal(of: id, service.shape(of: opening.method)))
     }
     if service.shape(of: opening.method) != .question { return serve(id, opening, server, peer, ledger) }
     server.questions[id] = FabricServer.Question(opening: opening)

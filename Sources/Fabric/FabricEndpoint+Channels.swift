@@ -45,6 +45,12 @@ extension FabricEndpoint {
     return FabricChannel(self, token: nextQuestion, peer: peer, method: method)
   }
 
+  /// What a stream hears that is over a limit. A channel hears that nobody has looked at it, so that what it was for may
+  /// be sent again; the others are tried again whatever ended them.
+  static func refusal(of id: StreamID, _ shape: FabricShape) -> FabricEvent {
+    shape == .channel ? .refuse(id) : .cancel(id)
+  }
+
   /// A peer has opened a channel.
   func serve(
     _ id: StreamID, _ opening: FabricOpening, _ server: FabricServer, _ peer: X509Identity, _ ledger: FabricLedger
@@ -52,7 +58,7 @@ extension FabricEndpoint {
     let window = service.window(of: opening.method) ?? Int(configuration.limits.window)
     guard ledger.costBytes + window <= configuration.peerBytesMax else {
       note(.peerBytes)
-      return server.link.handle(.cancel(id))
+      return server.link.handle(Self.refusal(of: id, service.shape(of: opening.method)))
     }
     let state = FabricChannelState(.server(server), server.link, id)
     ledger.heldBytes += window
@@ -85,7 +91,7 @@ extension FabricEndpoint {
       }
     case .sendable: if let pipe = channel.pipe { pipe.sendable() } else { pump(channel) }
     case .refused: fail(channel, FabricError(.tooLarge, "too many streams"))
-    case .ended(_, .refusedByPeer): fail(channel, FabricError(.refused, "the peer does not permit this channel"))
+    case .ended(_, .refusedByPeer): fail(channel, FabricError(.refused, "the peer does not take this channel"))
     case .ended(_, .cancelledByPeer): fail(channel, FabricError(.cancelled, "given up by the peer"))
     case .ended(_, .deadline): fail(channel, FabricError(.deadline, "out of time"))
     case .ended(_, .connectionClosed): fail(channel, FabricError(.lost, "the link ended"))

@@ -144,7 +144,7 @@ struct ChannelTests {
       try await a.open(Self.b, at: address, method: 11), try await a.open(Self.b, at: address, method: 11),
     ]
     let fourth = try await a.open(Self.b, at: address, method: 11)
-    await #expect(throws: FabricError(.cancelled, "given up by the peer")) { try await fourth.receive() }
+    await #expect(throws: FabricError(.refused, "the peer does not take this channel")) { try await fourth.receive() }
     #expect(await b.counters.refused == ["peerBytes": 1])
     await channel.cancel()
     await #expect(throws: FabricError(.cancelled, "cancelled")) { try await sending.value }
@@ -160,7 +160,7 @@ struct ChannelTests {
       }
     }
     let forbidden = try await a.open(Self.b, at: address, method: 99)
-    await #expect(throws: FabricError(.refused, "the peer does not permit this channel")) {
+    await #expect(throws: FabricError(.refused, "the peer does not take this channel")) {
       try await forbidden.receive()
     }
     loop.stop()
@@ -185,7 +185,7 @@ struct ChannelTests {
     let most = (1 << 20) + FabricLimits().sendBufferBytesMax
     for await sent in counts where sent >= most - FabricChannelPiece.bytes { break }
     let second = try await a.open(Self.b, at: address, method: 13)
-    await #expect(throws: FabricError(.cancelled, "given up by the peer")) { try await second.receive() }
+    await #expect(throws: FabricError(.refused, "the peer does not take this channel")) { try await second.receive() }
     #expect(await b.counters.refused == ["peerBytes": 1])
     await channel.cancel()
     await #expect(throws: FabricError(.cancelled, "cancelled")) { try await sending.value }

@@ -119,8 +119,8 @@ struct ForwardAttempt: Sendable {
         case .head(let status, let fields): return .answered(try await response(status, fields, exchange))
         }
       }
-    } catch let error as FabricError where error.code == .refused && error.reason == nil {
-      // The method may not be asked there: that node is starting or stopping, and has not read the head.
+    } catch let error as FabricError where error.code == .tooLarge || (error.code == .refused && error.reason == nil) {
+      // Nobody there has looked at it: that node is starting or stopping, or has as many streams as it takes.
       return .notReached
     } catch {
       await exchange.cancel()
