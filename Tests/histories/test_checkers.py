@@ -259,6 +259,11 @@ class Sets(Checked):
         self.fine(add, self.read([], **beside, at_least=(2, 6), position=(2, 6)), self.last(1))
         self.convicted("stale", add, self.read([], **beside, at_least=(2, 7)), self.last(1))
         self.convicted("stale", add, self.read([], **beside, at_least=(3, 1)), self.last(1))
+        later = self.add(2, 2, 3, position=(2, 8))
+        read = self.read([1], 10, 11, at_least=(2, 7), position=(2, 7))
+        self.fine(add, later, read, self.last(1, 2))
+        read.staleness = 0.000000001
+        self.convicted("stale", add, later, read, self.last(1, 2))
         early = self.read([1], **beside, at_least=(2, 7), position=(2, 6))
         self.convicted("earlier position", add, early, self.last(1))
 
