@@ -1,7 +1,8 @@
 """Positions and epochs: one primary per epoch, and positions that never go back.
 
 Every acknowledgement carries (epoch, index) and the node that gave it. In one epoch only one node may acknowledge
-writes of an account. Of two writes of which one ended before the other began, the second has a greater index and no
+writes of an account that were asked after the epoch's first acknowledgement: of those before, a former primary may
+have begun some, and answers them with what the new epoch decided. Of two writes of which one ended before the other began, the second has a greater index and no
 smaller epoch, since an acknowledged record is never dropped; a default read begun later shows no earlier position. A
 reply that repeats what an Idempotency-Key had done before may carry the position of then and is left out.
 """
@@ -22,9 +23,11 @@ def is_write(op):
 
 def check_primaries(account, ops):
     """Several nodes in one epoch are one violation, with the first acknowledgements of each."""
-    first = {}
+    begun, first = {}, {}
     for op in ops:
-        if op.node is not None:
+        begun[op.position[0]] = min(op.complete, begun.get(op.position[0], op.complete))
+    for op in ops:
+        if op.node is not None and op.invoke > begun[op.position[0]]:
             first.setdefault(op.position[0], {}).setdefault(op.node, op)
     for epoch, nodes in sorted(first.items()):
         if len(nodes) > 1:

@@ -52,10 +52,12 @@ class Op:
     def __str__(self):
         until = "?" if self.complete is None else f"{self.complete / 1e9:.4f}"
         at = "" if self.position is None else f" at {self.position[0]}.{self.position[1]} by {self.node}"
+        asks = "" if self.at_least is None else f" at least {self.at_least[0]}.{self.at_least[1]}"
+        asks += "" if self.staleness is None else f" at most {self.staleness} s old"
         result = "" if self.result is None else f" -> {shortened(self.result)}"
         return (
             f"[{self.invoke / 1e9:.4f} {until}] {self.workload} {self.op} {shortened(self.key)} "
-            f"{shortened(self.value)}{result} {self.outcome} asked {self.asked}{at}"
+            f"{shortened(self.value)}{asks}{result} {self.outcome} asked {self.asked}{at}"
         )
 
 

@@ -2,7 +2,7 @@
 
 A read must show every number that was acknowledged before it began; with `Komora-Staleness: b`, before it began less b
 (such a read is not linearizable and is not judged as one); with `Komora-At-Least: p`, every one acknowledged at p or
-before. No read may show what was refused, what was not sent yet, or a number twice, however often it was sent under
+before, and no more unless a bound was asked for too. No read may show what was refused, what was not sent yet, or a number twice, however often it was sent under
 one Idempotency-Key. The final reads show everything, from every node.
 """
 
@@ -47,9 +47,10 @@ def numbers(ops):
 
 def needed(op, by_time, by_position):
     """(number, why) of what this read must show, if it is not below the read's lower end."""
-    bound = int((op.staleness or 0) * 1e9)
-    for at, number in by_time[: bisect_right(by_time, (op.invoke - bound, -1))]:
-        yield number, f"acknowledged {(op.invoke - at) / 1e9:.3f} s before it began"
+    if op.staleness is not None or op.at_least is None:
+        bound = int((op.staleness or 0) * 1e9)
+        for at, number in by_time[: bisect_right(by_time, (op.invoke - bound, -1))]:
+            yield number, f"acknowledged {(op.invoke - at) / 1e9:.3f} s before it began"
     if op.at_least is not None:
         for at, number in by_position[: bisect_right(by_position, (op.at_least, FOREVER_NUMBER))]:
             yield number, f"acknowledged at {at[0]}.{at[1]}"

@@ -259,6 +259,11 @@ class Sets(Checked):
         self.fine(add, self.read([], **beside, at_least=(2, 6), position=(2, 6)), self.last(1))
         self.convicted("stale", add, self.read([], **beside, at_least=(2, 7)), self.last(1))
         self.convicted("stale", add, self.read([], **beside, at_least=(3, 1)), self.last(1))
+        later = self.add(2, 2, 3, position=(2, 8))
+        read = self.read([1], 10, 11, at_least=(2, 7), position=(2, 7))
+        self.fine(add, later, read, self.last(1, 2))
+        read.staleness = 0.000000001
+        self.convicted("stale", add, later, read, self.last(1, 2))
         early = self.read([1], **beside, at_least=(2, 7), position=(2, 6))
         self.convicted("earlier position", add, early, self.last(1))
 
@@ -295,7 +300,13 @@ class Epochs(Checked):
 
     def test_one_primary_per_epoch(self):
         self.fine(self.add((1, 1), "x", 0, 1), self.add((1, 2), "x", 2, 3), self.add((2, 3), "y", 4, 5))
-        self.convicted("epoch 1 was acknowledged by x, y", self.add((1, 1), "x", 0, 9), self.add((1, 2), "y", 0, 9))
+        both = [self.add((1, 2), "x", 2, 9), self.add((1, 3), "y", 2, 9)]
+        self.convicted("epoch 1 was acknowledged by x, y", self.add((1, 1), "x", 0, 1), *both)
+
+    def test_a_former_primary_may_answer_what_it_had_begun(self):
+        waited = [self.add((1, 1), "x", 0, 1), self.add((2, 5), "x", 2, 9)]
+        self.fine(*waited, self.add((2, 5), "y", 3, 8), self.add((2, 6), "y", 10, 11))
+        self.convicted("by x, y", *waited, self.add((2, 6), "y", 10, 11), self.add((2, 7), "x", 12, 13))
 
     def test_positions_grow(self):
         first = self.add((2, 5), "x", 0, 1)

@@ -101,7 +101,7 @@ class Asker:
 
     def __init__(self, namespace, address, port, tls):
         self.namespace, self.address, self.port, self.tls = namespace, address, port, tls
-        self.free, self.count = [], 0
+        self.free, self.count, self.unreached = [], 0, False
 
     async def connected(self):
         while self.free:
@@ -123,9 +123,10 @@ class Asker:
                 ssl_handshake_timeout=CONNECT_SECONDS,
                 ssl_shutdown_timeout=0.1,
             )
+            self.unreached = False
             return Connection(*streams)
         except (OSError, ssl.SSLError, TimeoutError) as error:
-            self.count -= 1
+            self.count, self.unreached = self.count - 1, True
             raise Unsent(f"no connection: {type(error).__name__} {error}") from error
 
     async def reached(self):

@@ -106,10 +106,12 @@ class Load:
         op.asked = dice.choice([name for name in self.nodes if name != first.asked] or [first.asked])
         await self.once(account, op, asked, process, region)
 
-    def issue(self, process, dice, region, writing):
+    def issue(self, process, dice, region, writing, reached=False):
+        """A new operation of any kind through any node; `reached`: that could be connected to a moment ago."""
         account = dice.choice(self.accounts)
         op, asked = account.write(dice) if writing else account.read(dice)
-        op.asked = dice.choice(list(self.nodes))
+        names = [name for name in self.nodes if reached and not self.askers[region, name, "api"].unreached]
+        op.asked = dice.choice(names or list(self.nodes))
         self.spawn(self.once(account, op, asked, process, region))
         if op.idempotency is not None:
             self.spawn(self.repeat(account, op, asked, process, region, dice))
@@ -170,7 +172,7 @@ class Load:
 
     def wave(self):
         for writer in self.writers if self.running else ():
-            self.issue(*writer, True)
+            self.issue(*writer, True, reached=True)
 
     async def waves(self):
         for _ in range(WAVES):
