@@ -147,11 +147,11 @@ extension Shard {
     _ reply: @escaping @Sendable (Result<Answer<[UInt8]>, any Error>) -> Void
   ) {
     let box = ResultBox<[UInt8]>()
-    let now = environment.clock.unixMicroseconds()
     let keep = Int64(configuration.idempotencyKeep.nanoseconds / 1_000)
     enqueue(
       .member(
-        body: { connection in
+        body: { [self] connection in
+          let now = try requestTime(connection)
           if let stored = try Self.storedReply(connection, idempotency, since: now - keep) {
             box.value = stored
             box.replayed = true
@@ -168,6 +168,20 @@ extension Shard {
         reply: { result in
           reply(result.map { Answer(value: box.value!, position: $0, replayed: box.replayed) })
         }))
+  }
+
+  /// Microseconds on the clock by which kept replies age: it passes only while somebody leads the account, and never faster
+  /// than the monotonic clock, so a wall clock that is set forward makes no key forgotten. It goes on from the newest
+  /// reply, whichever node kept that one. Called by whoever has the turn.
+  private func requestTime(_ connection: Connection) throws -> UnixMicroseconds {
+    let monotonic = environment.clock.monotonicNanoseconds()
+    if let known = state.with({ $0.requestTime }) {
+      return known.start + Int64((monotonic - known.monotonicStart) / 1_000)
+    }
+    let newest = try connection.query("SELECT max(at_us) FROM main.komora_requests").first?.first?.integer
+    let start = newest ?? environment.clock.unixMicroseconds()
+    state.with { $0.requestTime = RequestTime(start: start, monotonicStart: monotonic) }
+    return start
   }
 
   private static func storedReply(_ connection: Connection, _ request: Idempotency, since: Int64) throws -> [UInt8]? {

@@ -97,6 +97,7 @@ extension Shard {
       after: max(accountLog.segments.lastTime, s.replica!.lastTime),
       plain: configuration.plantedBugs.contains(.sealingOff))
     s.sealer = sealer
+    s.requestTime = nil
     // What an earlier epoch's connection has cached may have been cut.
     s.writer = nil
     keyRecord(kind, sealer, &s)

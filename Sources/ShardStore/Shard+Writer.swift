@@ -141,6 +141,7 @@ extension Shard {
         account: id, epoch: s.greatestEpoch, logWrap: keyring.logWrap, after: accountLog.segments.lastTime,
         plain: configuration.plantedBugs.contains(.sealingOff))
       s.sealer = sealer
+      s.requestTime = nil
       // What an earlier epoch's connection has cached may have been dropped.
       if !configuration.plantedBugs.contains(.connectionKeptAfterDrop) { s.writer = nil }
       keyRecord(.epoch, sealer, &s)

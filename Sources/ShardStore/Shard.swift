@@ -20,6 +20,11 @@ final class Shard: LogOwner, CommitGate, Sendable {
     let reply: @Sendable (Result<Position, StoreError>) -> Void
   }
 
+  struct RequestTime {
+    let start: UnixMicroseconds
+    let monotonicStart: UInt64
+  }
+
   struct State {
     var jobs: [WriteJob] = []
     /// Somebody has the writer's turn: a batch, or a session until it ends its transaction.
@@ -29,6 +34,8 @@ final class Shard: LogOwner, CommitGate, Sendable {
     var waiting: [Waiting] = []
     /// Nil until the first write, and after a drop: the next write begins an epoch.
     var sealer: RecordSealer?
+    /// Nil until an epoch's first request with an idempotency key: another node may have kept replies in between.
+    var requestTime: RequestTime?
     var greatestEpoch: Epoch
     /// Records of epochs up to this one count no more when they come back from the log.
     var droppedEpoch: Epoch = 0

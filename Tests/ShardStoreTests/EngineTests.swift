@@ -3,6 +3,14 @@ import Disk
 import SQLite
 import ShardStore
 import Testing
+import Threads
+
+private final class TwoClocks: StoreClock {
+  let unix = Lock<Int64>(1_000_000_000_000)
+  let monotonic = Lock<UInt64>(5_000_000_000)
+  func unixMicroseconds() -> UnixMicroseconds { unix.with { $0 } }
+  func monotonicNanoseconds() -> UInt64 { monotonic.with { $0 } }
+}
 
 @Suite struct EngineTests {
   @Test("what was written is read, also after the engine was closed and opened again")
@@ -91,6 +99,42 @@ import Testing
       try $0.query("SELECT (SELECT count(*) FROM p), (SELECT count(*) FROM c), (SELECT count(*) FROM u)")
     }
     #expect(rows.value == [[.integer(75), .integer(0), .integer(1)]])
+    engine.close()
+  }
+
+  @Test("an idempotency key is kept for its time on the monotonic clock, wherever the wall clock jumps")
+  func idempotencyTime() async throws {
+    let directory = TemporaryDirectory()
+    let clock = TwoClocks()
+    let hour: UInt64 = 3_600_000_000_000
+    func opened() throws -> Engine {
+      try Engine.open(testConfiguration(directory.path), disk: RealDisk(), kek: TestKey(), clock: clock)
+    }
+    func write(_ engine: Engine, _ key: String) async throws -> Bool {
+      try await engine.write(id(1), idempotency: Idempotency(key: key, requestHash: [1])) {
+        try $0.execute("INSERT INTO t VALUES (1)")
+        return [7]
+      }.replayed
+    }
+    var engine = try opened()
+    try await engine.createAccount(id(1))
+    _ = try await engine.write(id(1)) { try $0.execute("CREATE TABLE t (x)") }
+    #expect(try await !write(engine, "a"))
+    clock.unix.with { $0 += 90_000_000_000 }
+    clock.monotonic.with { $0 += 23 * hour }
+    #expect(try await write(engine, "a"))
+    #expect(try await !write(engine, "b"))
+    engine.close()
+    clock.unix.with { $0 += 900_000_000_000 }
+    engine = try opened()
+    #expect(try await write(engine, "a"))
+    #expect(try await write(engine, "b"))
+    clock.unix.with { $0 = 0 }
+    clock.monotonic.with { $0 += 2 * hour }
+    #expect(try await write(engine, "b"))
+    #expect(try await !write(engine, "a"))
+    let rows = try await engine.read(id(1)) { try $0.query("SELECT count(*) FROM t") }
+    #expect(rows.value == [[.integer(3)]])
     engine.close()
   }
 }

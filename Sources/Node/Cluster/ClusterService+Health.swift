@@ -1,6 +1,7 @@
 // How this node is: measured now and then, told to the membership, which tells the others.
 
 import Base
+import Control
 import Disk
 import Fabric
 import Formats

@@ -1,7 +1,7 @@
 // What requests, status pages and the caretaker ask. What is `nonisolated` asks the table and waits for nobody.
 
 package import Base
-package import Control
+import Control
 package import Formats
 package import Replication
 
