@@ -64,6 +64,8 @@ package final class Engine: Sendable {
     log.onFailure.with { $0 = { [weak self] in self?.endEpochs() } }
   }
 
+  deinit { threads?.letGo() }
+
   /// Opens what lies in the configured directories, or begins there. Everything in the commit log is in the accounts'
   /// segments when it returns. `.damaged` names the file and byte; nothing is changed then.
   package static func open(

@@ -31,8 +31,8 @@ final class EngineThreads: Sendable {
       }
     }
     let (stopping, period) = (stopping, period)
-    let keeper = Thread(name: "maintain") { [unowned engine] in
-      while stopping.wait(for: period, until: { $0 }, { $0 }) == nil { engine.maintain { stopping.with { $0 } } }
+    let keeper = Thread(name: "maintain") { [weak engine] in
+      while stopping.wait(for: period, until: { $0 }, { $0 }) == nil { engine?.maintain { stopping.with { $0 } } }
     }
     owned.with { $0 = [flusher, keeper] }
     self.log.with { $0 = log }
@@ -49,6 +49,13 @@ final class EngineThreads: Sendable {
     log.with { $0 }?.beginClosing()
     for thread in owned.with({ $0 }) { thread.join() }
     owned.with { $0 = [] }
+  }
+
+  /// For an engine that goes without having been closed, as when an error unwinds past it. Who let it go may be one of these
+  /// threads, so another one waits for them.
+  func letGo() {
+    guard !stopping.with({ $0 }) else { return }
+    _ = Thread(name: "let-go") { self.stop() }
   }
 
   /// For an engine that could not be opened.

@@ -137,4 +137,18 @@ private final class TwoClocks: StoreClock {
     #expect(rows.value == [[.integer(3)]])
     engine.close()
   }
+
+  @Test("an engine that is let go without being closed ends its threads, and its directory opens again")
+  func letGo() async throws {
+    let directory = TemporaryDirectory()
+    var engine: Engine? = try Engine.open(testConfiguration(directory.path), disk: RealDisk(), kek: TestKey())
+    try await engine?.createAccount(id(1))
+    _ = try await engine?.write(id(1)) { try $0.execute("CREATE TABLE t (x)") }
+    weak let last = engine
+    engine = nil
+    while last != nil { await Task.yield() }
+    let again = try Engine.open(testConfiguration(directory.path), disk: RealDisk(), kek: TestKey())
+    #expect(try await again.read(id(1)) { try $0.query("SELECT count(*) FROM t") }.value == [[.integer(0)]])
+    again.close()
+  }
 }

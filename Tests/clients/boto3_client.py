@@ -11,6 +11,7 @@ import socket
 import ssl
 import urllib.error
 import urllib.request
+from concurrent.futures import ThreadPoolExecutor
 
 import boto3
 from botocore.config import Config
@@ -162,6 +163,43 @@ def deleting(checks):
     checks.equal(answer["Errors"][0]["Code"], "AccessDenied", "exports are read-only")
 
 
+def concurrency(checks):
+    """What S3 promises of requests that overlap: each put is whole or absent, the last one stays, one creator wins."""
+    bodies = [bytes([number]) * (200_000 + number) for number in range(8)]
+    with ThreadPoolExecutor(16) as pool:
+        puts = [pool.submit(s3.put_object, Bucket=BUCKET, Key="same", Body=body) for body in bodies]
+        while not all(put.done() for put in puts):
+            try:
+                checks.true(s3.get_object(Bucket=BUCKET, Key="same")["Body"].read() in bodies, "a get shows one put, whole")
+            except ClientError as error:
+                checks.equal(error.response["Error"]["Code"], "NoSuchKey", "nothing is there before the first put")
+        etags = {put.result()["ETag"] for put in puts}
+        last = s3.get_object(Bucket=BUCKET, Key="same")
+        checks.true(last["ETag"] in etags and last["Body"].read() in bodies, "one of the puts stays")
+        created = [
+            pool.submit(code_of, lambda body=body: s3.put_object(Bucket=BUCKET, Key="once", Body=body, IfNoneMatch="*"))
+            for body in bodies
+        ]
+        said = sorted(each.result() for each in created)
+        checks.equal(said, ["PreconditionFailed"] * 7 + ["no error"], "of puts that want an absent key one wins")
+        got = s3.get_object(Bucket=BUCKET, Key="once")["Body"].read()
+        checks.equal(got, bodies[[each.result() for each in created].index("no error")], "and its bytes are there")
+
+        def put_and_list(number):
+            s3.put_object(Bucket=BUCKET, Key=f"seen/{number:02}", Body=b"x")
+            page = s3.list_objects_v2(Bucket=BUCKET, Prefix=f"seen/{number:02}")
+            s3.delete_object(Bucket=BUCKET, Key=f"seen/{number:02}")
+            return page["KeyCount"], s3.list_objects_v2(Bucket=BUCKET, Prefix=f"seen/{number:02}")["KeyCount"]
+
+        checks.equal(list(pool.map(put_and_list, range(32))), [(1, 0)] * 32, "a list shows each put and each delete at once")
+        s3.put_object(Bucket=BUCKET, Key="read", Body=b"old" * 400_000)
+        reading = s3.get_object(Bucket=BUCKET, Key="read")["Body"]
+        first = reading.read(10)
+        s3.put_object(Bucket=BUCKET, Key="read", Body=b"new")
+        s3.delete_object(Bucket=BUCKET, Key="read")
+        checks.equal(first + reading.read(), b"old" * 400_000, "a get that has begun ends with the bytes that it began with")
+
+
 def presigned(checks):
     context = ssl.create_default_context(cafile=CA)
     # Without this boto3 still makes links of Signature V2.
@@ -244,4 +282,4 @@ def refused(checks):
 
 
 if __name__ == "__main__":
-    Checks("boto3").run(put_and_get, keys, checksums, ranges, listing, deleting, presigned, continues, refused)
+    Checks("boto3").run(put_and_get, keys, checksums, ranges, listing, deleting, concurrency, presigned, continues, refused)
