@@ -115,7 +115,8 @@ extension Engine {
   }
 
   private func makeBaseSource(_ id: AccountID) async throws -> BaseSource {
-    let shard = try await shard(id)
+    let shard = try await held(id)
+    defer { shard.release() }
     let view = try await shard.onReader { try PinnedView(shard) }
     let mark = try await shard.nextMark()
     return try await shard.onReader {

@@ -51,7 +51,8 @@ extension Engine {
     _ = try await write(id) { connection in
       try connection.execute("DELETE FROM main.komora_deleted WHERE deleted_us < ?", .integer(oldest))
     }
-    let shard = try await shard(id)
+    let shard = try await held(id)
+    defer { shard.release() }
     // Which uploads are young is known only since the account was opened.
     guard clock.monotonicNanoseconds() >= shard.openedAt + grace.nanoseconds else { return (0, 0) }
     return try await shard.onReader { [clock] in

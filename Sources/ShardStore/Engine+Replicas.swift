@@ -30,12 +30,17 @@ extension Engine {
   }
 
   /// Opens the account; where its log stands.
-  package func standing(_ id: AccountID) async throws -> ReplicaStanding { try await shard(id).standing }
+  package func standing(_ id: AccountID) async throws -> ReplicaStanding {
+    let shard = try await held(id)
+    defer { shard.release() }
+    return shard.standing
+  }
 
   /// Begins the epoch as primary: its first record is on its way when this returns. Requests are taken from then on.
   package func lead(_ id: AccountID, epoch: Epoch) async throws {
     try await reopening {
-      let shard = try await self.shard(id)
+      let shard = try await held(id)
+      defer { shard.release() }
       try await withCheckedThrowingContinuation { (continuation: CheckedContinuation<Void, any Error>) in
         shard.lead(epoch) { error in
           if let error { continuation.resume(throwing: error) } else { continuation.resume() }
@@ -61,7 +66,8 @@ extension Engine {
 
   /// Returns when no write is on its way to the log any more; requests wait until `resumeWriter` or `stopLeading`.
   package func pauseWriter(_ id: AccountID) async throws {
-    let shard = try await shard(id)
+    let shard = try await held(id)
+    defer { shard.release() }
     await withCheckedContinuation { continuation in shard.pause { continuation.resume() } }
   }
 

@@ -32,19 +32,22 @@ extension Engine {
   /// The recordings that a record of a replicated account names; empty for records of other kinds. Reads no other record.
   package func recordings(namedBy record: SealedRecord) async throws -> [RecordingID] {
     guard record.header.kind == .recordings else { return [] }
-    let shard = try await shard(record.header.account)
+    let shard = try await held(record.header.account)
+    defer { shard.release() }
     return try shard.recordings(namedBy: record)
   }
 
   /// Of `recordings`, those that are not here; what is here is durable when this returns.
   package func missing(_ id: AccountID, _ recordings: [RecordingID]) async throws -> [RecordingID] {
-    let shard = try await shard(id)
+    let shard = try await held(id)
+    defer { shard.release() }
     return try await shard.onReader { try shard.recordings.settle(recordings) }
   }
 
   /// For another replica. `.notFound` when it is not whole here.
   package func sealedRecording(_ id: AccountID, _ recording: RecordingID) async throws -> SealedRecording {
-    let shard = try await shard(id)
+    let shard = try await held(id)
+    defer { shard.release() }
     return try await shard.onReader {
       guard let places = try shard.recordings.volumes.chunks(of: recording),
         let key = try shard.recordings.keyring.recordingKey(recording)
@@ -57,7 +60,8 @@ extension Engine {
   package func install(
     _ id: AccountID, _ recording: RecordingID, key: SecretBytes, _ next: () async throws -> [UInt8]?
   ) async throws {
-    let shard = try await shard(id)
+    let shard = try await held(id)
+    defer { shard.release() }
     try await shard.onReader { shard.recordings.volumes.forget(recording) }
     var volumes: Set<UInt32> = []
     do {

@@ -13,9 +13,8 @@ extension Engine {
     _ body: @escaping @Sendable (Connection) throws -> T
   ) async throws -> Answer<T> {
     for attempt in 0..<3 {
-      let shard = try await shard(id)
-      shard.state.with { $0.users += 1 }
-      defer { shard.state.with { $0.users -= 1 } }
+      let shard = try await held(id)
+      defer { shard.release() }
       do {
         let (value, position) = try await shard.onReader { try shard.readNow(from: source, confirm: confirm, body) }
         return Answer(value: value, position: position, replayed: false)
@@ -49,9 +48,8 @@ extension Engine {
     _ submit: @escaping @Sendable (Shard, CheckedContinuation<Answer<T>, any Error>) -> Void
   ) async throws -> Answer<T> {
     for attempt in 0..<3 {
-      let shard = try await shard(id)
-      shard.state.with { $0.users += 1 }
-      defer { shard.state.with { $0.users -= 1 } }
+      let shard = try await held(id)
+      defer { shard.release() }
       do {
         return try await withCheckedThrowingContinuation { submit(shard, $0) }
       } catch let error as StoreError where error.code == .closed && attempt < 2 { continue }
@@ -75,10 +73,15 @@ extension Engine {
   }
 
   /// A connection of its own, for transactions that span requests.
-  package func session(_ id: AccountID) async throws -> Session { Session(try await shard(id), engine: self) }
+  package func session(_ id: AccountID) async throws -> Session {
+    let shard = try await held(id)
+    defer { shard.release() }
+    return Session(shard, engine: self)
+  }
 
   package func upload(_ id: AccountID) async throws -> Upload {
-    let shard = try await shard(id)
+    let shard = try await held(id)
+    defer { shard.release() }
     return try await shard.onReader { [clock] in
       let (recording, key) = try shard.recordings.begin(now: clock.monotonicNanoseconds())
       return Upload(shard, id: recording, key: key)
@@ -98,7 +101,8 @@ extension Engine {
 
   /// `.notFound` when it is not there, `.damaged` when a part of it is missing.
   package func recording(_ id: AccountID, _ recording: RecordingID) async throws -> RecordingReader {
-    let shard = try await shard(id)
+    let shard = try await held(id)
+    defer { shard.release() }
     return try await shard.onReader { try self.recordingNow(shard, recording) }
   }
 
@@ -115,7 +119,8 @@ extension Engine {
 
   /// The database at one position, for as long as the view lives.
   package func pin(_ id: AccountID) async throws -> PinnedView {
-    let shard = try await shard(id)
+    let shard = try await held(id)
+    defer { shard.release() }
     return try await shard.onReader { try PinnedView(shard) }
   }
 

@@ -200,12 +200,15 @@ package final class Engine: Sendable {
   func addEntry(_ id: AccountID) { entries.with { $0[id] = Entry(id) } }
 
   /// The open shard; opens it when it is closed, which blocks for the redo.
-  func openNow(_ id: AccountID) throws(StoreError) -> Shard {
+  func openNow(_ id: AccountID, isHeld: Bool = false) throws(StoreError) -> Shard {
     let entry = try entry(id)
     return try entry.state.with { s throws(StoreError) in
       if s.isGone { throw StoreError(.notFound, "account \(id) is being removed") }
       if let shard = s.shard {
-        guard shard.hasFailed else { return shard }
+        guard shard.hasFailed else {
+          if isHeld { shard.hold() }
+          return shard
+        }
         // Records of it may still be on their way into the log: a new opening must know how that ended.
         // Whoever still holds a pin, an upload or a session of it finds it closed.
         guard shard.isDrained else { throw shard.failureToTell }
@@ -230,6 +233,7 @@ package final class Engine: Sendable {
       if !configuration.isReplicated, shard.pages.published.index == 0 || shard.pages.currentPages == 0 {
         shard.writeSchema()
       }
+      if isHeld { shard.hold() }
       return shard
     }
   }
@@ -243,10 +247,16 @@ package final class Engine: Sendable {
 
   private func endEpochs() { for shard in openShards { shard.endEpoch() } }
 
-  /// The open shard, opened on a thread that may block.
-  func shard(_ id: AccountID) async throws -> Shard {
-    if let shard = try entry(id).state.with({ $0.shard }), !shard.hasFailed { return shard }
-    return try await onReader { try self.openNow(id) }
+  /// The open shard, opened on a thread that may block. It stays open until the caller says `release`: between opening and
+  /// use an idle account may not be closed, however long the caller waits for a processor.
+  func held(_ id: AccountID) async throws -> Shard {
+    let open = try entry(id).state.with { s -> Shard? in
+      guard let shard = s.shard, !shard.hasFailed else { return nil }
+      shard.hold()
+      return shard
+    }
+    if let open { return open }
+    return try await onReader { try self.openNow(id, isHeld: true) }
   }
 
   func onReader<T: Sendable>(_ body: @escaping @Sendable () throws -> T) async throws -> T {

@@ -18,13 +18,13 @@ package final class PinnedView: @unchecked Sendable {
     guard session.lockShared() == .ok else { throw StoreError(.closed, "the account is closing; try again") }
     position = session.pinned
     pageCount = Int(session.pageCount)
-    shard.state.with { $0.users += 1 }
+    shard.hold()
   }
 
   deinit {
     session.unlock()
     session.close()
-    shard.state.with { $0.users -= 1 }
+    shard.release()
   }
 
   /// Moves the pin to a later position that is published.

@@ -22,13 +22,13 @@ package final class Session: @unchecked Sendable {
   init(_ shard: Shard, engine: Engine) {
     self.shard = shard
     self.engine = engine
-    shard.state.with { $0.users += 1 }
+    shard.hold()
   }
 
   deinit {
     endTransaction()
     connection = nil
-    shard.state.with { $0.users -= 1 }
+    shard.release()
   }
 
   /// Runs `body` on the session's connection. With `writes` the session has the writer from before `body` until its

@@ -30,6 +30,10 @@ extension Shard {
     }
   }
 
+  /// Nobody closes it for idleness until as many `release`.
+  func hold() { state.with { $0.users += 1 } }
+  func release() { state.with { $0.users -= 1 } }
+
   var isIdle: Bool { state.with { $0.users == 0 } && isDrained }
 
   var isCheckpointing: Bool { state.with { if case .idle = $0.checkpoint { false } else { true } } }

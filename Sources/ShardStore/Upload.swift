@@ -36,12 +36,12 @@ package final class Upload: Sendable {
     self.shard = shard
     self.id = id
     self.key = key
-    shard.state.with { $0.users += 1 }
+    shard.hold()
   }
 
   deinit {
     if !state.with({ $0.done }) { shard.recordings.cancel(id) }
-    shard.state.with { $0.users -= 1 }
+    shard.release()
   }
 
   /// Takes the next bytes. One call at a time; blocks for a chunk's coding and its write.
@@ -114,10 +114,10 @@ package final class RecordingReader: Sendable {
     self.id = id
     self.places = places
     size = places.reduce(0) { $0 + $1.originalBytes }
-    shard.state.with { $0.users += 1 }
+    shard.hold()
   }
 
-  deinit { shard.state.with { $0.users -= 1 } }
+  deinit { shard.release() }
 
   package var chunkCount: Int { places.count }
 

@@ -78,7 +78,7 @@ extension ClusterTests {
       let nodes = try await bed.cluster([("a", "eu"), ("b", "us")])
       let b = nodes[1]
       let account = try await b.createAccount(name: "acme", AccountOptions(residency: ["us"]))
-      _ = try await b.engine.write(account.id) { try $0.execute("CREATE TABLE t (a)") }
+      try await Shards.write([b], account.id, "CREATE TABLE t (a)")
       let configuration = b.configuration
       await #expect { try await KeyRotation.run(configuration) } throws: { hasCode(.unavailable)($0) }
       await b.close()
@@ -112,7 +112,7 @@ extension ClusterTests {
     private func check(_ configuration: NodeConfiguration, _ account: AccountRecord, _ sql: String) async throws {
       let node = try await bed.open(configuration)
       #expect(try node.account(named: "acme") == account)
-      _ = try await node.engine.write(account.id) { try $0.execute(sql) }
+      try await Shards.write([node], account.id, sql)
       await node.close()
     }
   }

@@ -49,7 +49,7 @@ extension ClusterTests {
           Issue.record("a token of \(account.name) is not known")
           continue
         }
-        _ = try await node.engine.write(account.id) { try $0.execute("INSERT INTO t VALUES (1)") }
+        try await Shards.write([node], account.id, "INSERT INTO t VALUES (1)")
         #expect(try node.keys(account: account.name).map(\.label) == ["app"])
       }
       #expect(node.authenticate(bearer: before.admin) == .admin(name: "ann", scopes: [.all]))

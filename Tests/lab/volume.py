@@ -10,7 +10,6 @@ import json
 import os
 import subprocess
 import threading
-import time
 from pathlib import Path
 
 HERE = Path(__file__).resolve().parent
@@ -77,18 +76,12 @@ class Volume:
             run("mkfs.ext4", "-q", "-m", "0", "-E", "nodiscard,lazy_itable_init=1,lazy_journal_init=1", self.loop)
             self.fresh = False
         run("mount", "-o", "errors=remount-ro", self.loop, self.place)
-        # From here on it goes with the last mount, also when this process ends before it could clean up.
-        run("losetup", "--detach", self.loop)
         self.attached = True
 
     def detach(self):
         """The machine is off. What the file system still wanted to write goes nowhere."""
         run("umount", self.place)
-        until = time.monotonic() + COMMAND_SECONDS_MAX
-        while run("losetup", "--associated", self.back / "disk"):
-            if time.monotonic() > until:
-                raise VolumeFailed(f"{self.loop} is still used: something holds the file system")
-            time.sleep(0.01)
+        run("losetup", "--detach", self.loop)
         self.command("restore")
         self.attached = False
 
@@ -130,6 +123,7 @@ class Volume:
     def close(self):
         if self.attached:
             run("umount", "--lazy", self.place, check=False)
+            run("losetup", "--detach", self.loop, check=False)
         run("umount", "--lazy", self.back, check=False)
         self.process.stdin.close()
         try:

@@ -109,6 +109,7 @@ extension NodeService {
   ) async throws(NodeError) -> AccountRecord {
     try AccountName.check(name)
     try options.check()
+    try checkMembership()
     let record = AccountRecord(
       id: randomID(), name: name, createdAt: clock.now, deletedAt: nil, state: state, options: options,
       home: options.home ?? configuration.region, primary: nodeID)
@@ -148,7 +149,15 @@ extension NodeService {
     }
   }
 
+  /// A node that was removed from its cluster ends soon, and changes no account meanwhile.
+  private func checkMembership() throws(NodeError) {
+    guard control.view.with({ $0[nodeID]?.record.state != .removed }) else {
+      throw NodeError(.unavailable, "this node was removed from the cluster: ask another one")
+    }
+  }
+
   private func beginDeletion(_ id: AccountID) async throws(NodeError) {
+    try checkMembership()
     try await control.change { view throws(NodeError) in
       guard let account = view[id] else { return PlannedChange(changes: [], value: ()) }
       var changed = account.record

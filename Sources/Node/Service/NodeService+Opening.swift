@@ -51,7 +51,7 @@ extension NodeService {
       serveAccountRequests(cluster)
       watchDeletions(cluster)
       try await cluster.start()
-      await adoptShards(cluster)
+      try await adoptShards(cluster)
     }
     try await finishInterrupted()
     describeMetrics()

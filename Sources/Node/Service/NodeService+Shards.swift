@@ -54,7 +54,8 @@ extension NodeService {
   }
 
   /// Accounts that were made while this node stood alone: it is their only voter, until they are given more.
-  func adoptShards(_ cluster: ClusterService) async {
+  /// Without the control store the start fails, as it does before: an account that was passed over would not be served.
+  func adoptShards(_ cluster: ClusterService) async throws(NodeError) {
     let own = control.view.with { view in
       view.accounts.values.map(\.record).filter {
         $0.state == .active && $0.primary == nodeID && view.shards[$0.id] == nil
@@ -64,6 +65,7 @@ extension NodeService {
       do throws(NodeError) {
         try await putShard(account.id, VoterSet(goal: .none, voters: [ownVoter]))
       } catch {
+        guard error.code != .unavailable else { throw error }
         cluster.logger.error(
           "an account is not served", metadata: ["shard": "\(account.id)", "reason": "\(error.message)"])
       }

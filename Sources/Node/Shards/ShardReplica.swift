@@ -37,6 +37,8 @@ final class ShardReplica {
   /// That epoch has ended; the writer stays paused until it is known whether it goes on.
   var holdsStop = false
 
+  /// Epochs in a row that the engine could not begin.
+  var leadFailures = 0
   /// Of the last `setTimer`.
   var timer: Instant?
   /// The last record that the log was given.

@@ -27,6 +27,7 @@ extension ShardService {
       tellEnding(account)
     case .serving(let account, let epoch):
       logger.info("leads", metadata: ["shard": "\(account)", "epoch": "\(epoch)"])
+      replicas[account]?.leadFailures = 0
       serve(account, epoch)
     case .damaged(let account): alarm(account, "its log lost records that it may have acknowledged")
     case .send, .request, .persist, .setTimer: break

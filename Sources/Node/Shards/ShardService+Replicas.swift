@@ -186,9 +186,18 @@ extension ShardService {
     } catch {
       logger.error(
         "cannot lead", metadata: ["shard": "\(replica.account)", "epoch": "\(epoch)", "reason": "\(error)"])
-      step(.localWriteFailed(replica.account))
+      // The first failure is told at once. A disk that goes on failing must not burn epochs as fast as they can be made.
+      let wait = replica.leadFailures == 0 ? 0 : min(leadRetryMilliseconds << min(replica.leadFailures, 10), 10_000)
+      replica.leadFailures += 1
+      Task {
+        try? await Task.sleep(for: .milliseconds(wait))
+        guard ownership.machine.leadingEpoch(replica.account) == epoch else { return }
+        step(.localWriteFailed(replica.account))
+      }
     }
   }
+
+  private var leadRetryMilliseconds: Int { 20 }
 
   private func pause(_ replica: ShardReplica, _ epoch: Epoch, _ then: @Sendable () -> Void) async {
     if ownership.machine.leadingEpoch(replica.account) == epoch {
