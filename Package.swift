@@ -118,7 +118,10 @@ let package = Package(
       path: "Tests/komora-cluster-sim",
       swiftSettings: house),
     .executableTarget(
-      name: "komora-bench", dependencies: ["ShardStore", "Base", "Disk", "AtRest", "OpenSSL", "SQLite", "Threads"],
+      name: "komora-bench",
+      dependencies: [
+        "KomoraClient", "Formats", "ShardStore", "Base", "Disk", "AtRest", "OpenSSL", "SQLite", "Threads",
+      ],
       path: "Tests/komora-bench", swiftSettings: house),
     .target(
       name: "StoreSim",

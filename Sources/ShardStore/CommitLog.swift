@@ -71,8 +71,11 @@ final class CommitLog: Sendable {
   let disk: any Disk
   private let configuration: EngineConfiguration
   private let state: Lock<State>
-  /// Told after a failed write or sync, when the affected owners know.
-  let onFailure = Lock<(@Sendable () -> Void)?>(nil)
+  struct FailureHandler {
+    /// Told after a failed write or sync, when the affected owners know.
+    var tell: (@Sendable () -> Void)?
+  }
+  let onFailure = Lock(FailureHandler())
   private let buffer = Lock<DiskBuffer>(DiskBuffer(capacity: 1 << 20))
 
   init(disk: any Disk, configuration: EngineConfiguration, nextGeneration: UInt64, free: [(String, any DiskFile)]) {
@@ -297,7 +300,7 @@ final class CommitLog: Sendable {
       let dropped = owner.logFailed(records, error, handed: handed)
       state.with { s in s.queue.removeAll { $0.owner === owner && dropped.contains($0.record) } }
     }
-    if handed { onFailure.with { $0 }?() }
+    if handed { onFailure.with { $0.tell }?() }
   }
 
   private static func byOwner(_ entries: [LogEntry]) -> [(any LogOwner, [SealedRecord])] {

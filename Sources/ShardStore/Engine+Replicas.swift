@@ -13,7 +13,7 @@ extension Engine {
 
   /// Asked after each default read has pinned what it reads, and before a reply that rests on no record of its own.
   package func setLeaseCheck(_ mayServe: @escaping @Sendable (AccountID, Epoch) -> Bool) {
-    environment.mayServe.with { $0 = mayServe }
+    environment.lease.with { $0.mayServe = mayServe }
   }
 
   /// A record as it came over a wire; throws when it is not what its checksum says.

@@ -61,7 +61,7 @@ package final class Engine: Sendable {
     self.entries = Lock(entries)
     self.threads = threads
     self.environment = environment
-    log.onFailure.with { $0 = { [weak self] in self?.endEpochs() } }
+    log.onFailure.with { $0.tell = { [weak self] in self?.endEpochs() } }
   }
 
   deinit { threads?.letGo() }

@@ -49,7 +49,7 @@ extension Shard {
   func checkServes() throws(StoreError) {
     guard configuration.isReplicated else { return }
     guard case .leading(let epoch)? = state.with({ $0.replica?.role }),
-      environment.mayServe.with({ $0 })?(id, epoch) != false
+      environment.lease.with({ $0.mayServe })?(id, epoch) != false
     else { throw Self.moved }
   }
 

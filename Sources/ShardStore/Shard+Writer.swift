@@ -32,9 +32,11 @@ extension Shard {
     let start = state.with { s -> Bool in
       guard !s.turnTaken, !s.jobs.isEmpty || s.markWanted else { return false }
       if let replica = s.replica {
-        guard replica.leads, !replica.isPaused, s.inFlight < configuration.pendingBatchesReplicatedMax else {
-          return false
-        }
+        // What comes while this disk syncs shares the next batch: a record for each request would cost every voter as much
+        // as one for all of them. Other voters' syncs are not waited for.
+        guard replica.leads, !replica.isPaused, replica.inLog.isEmpty,
+          s.inFlight < configuration.pendingBatchesReplicatedMax
+        else { return false }
       } else {
         guard s.inFlight < configuration.pendingBatchesMax else { return false }
       }

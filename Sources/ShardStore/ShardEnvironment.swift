@@ -13,8 +13,11 @@ struct ShardEnvironment: Sendable {
   /// Hears of every replica's log; set once, before any account opens.
   let sink = Lock<(any ReplicaSink)?>(nil)
 
-  /// Whether this node may show what is published in the epoch: it leads, and nobody else can have acknowledged anything.
-  let mayServe = Lock<(@Sendable (AccountID, Epoch) -> Bool)?>(nil)
+  struct LeaseCheck {
+    /// Whether this node may show what is published in the epoch: it leads, and nobody else can have acknowledged anything.
+    var mayServe: (@Sendable (AccountID, Epoch) -> Bool)?
+  }
+  let lease = Lock(LeaseCheck())
 
   /// Runs `body` as a read and resumes the caller with what it gives or throws.
   func onReader<T: Sendable>(_ body: @escaping @Sendable () throws -> T) async throws -> T {

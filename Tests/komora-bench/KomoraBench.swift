@@ -27,7 +27,15 @@ struct KomoraBench {
     }
     if arguments.contains("--help") {
       print("komora-bench [--dir DIR] [--seconds 4] [--repetitions 5] [--only engine|peer] [--row N]")
+      print("komora-bench --cluster CERTIFICATE_DIR --token-file FILE --accounts A,B [--clients 64] [--seconds 4]")
       return
+    }
+    if arguments.contains("--cluster") {
+      let bench = ClusterBench(
+        certificate: option("--cluster", ""), tokenFile: option("--token-file", ""),
+        accounts: option("--accounts", "").split(separator: ",").map(String.init),
+        seconds: Double(option("--seconds", "4")) ?? 4)
+      return say(try await bench.run(clients: Int(option("--clients", "64")) ?? 64))
     }
     let root = option("--dir", "/tmp") + "/komora-bench-\(getpid())"
     let seconds = Double(option("--seconds", "4")) ?? 4
@@ -35,6 +43,13 @@ struct KomoraBench {
     let only = option("--only", "")
     let chosen = Int(option("--row", "")).map { [rows[$0]] } ?? rows
     for row in chosen { try await measure(row, root, seconds, repetitions, only) }
+  }
+
+  private static func say(_ measured: Measurement) {
+    print(
+      "{\"commits_per_second\": \(fixed(measured.perSecond, 1)), \"p50_ms\": \(fixed(measured.percentile(0.5), 3)), "
+        + "\"p99_ms\": \(fixed(measured.percentile(0.99), 3)), \"commits\": \(measured.latencies.count), "
+        + "\"client_cpu_us_per_commit\": \(fixed(measured.cpuMicrosecondsPerCommit, 1))}")
   }
 
   private static func measure(_ row: Row, _ root: String, _ seconds: Double, _ repetitions: Int, _ only: String)

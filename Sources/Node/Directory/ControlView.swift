@@ -22,8 +22,15 @@ struct ControlView {
   }
 
   struct Shard {
-    var record: OwnershipRecord
-    var revision: Int64
+    let record: OwnershipRecord
+    let revision: Int64
+    /// What its voters survive: looked at with every request, and found out by trying.
+    let survives: Survival
+
+    init(record: OwnershipRecord, revision: Int64) {
+      (self.record, self.revision) = (record, revision)
+      survives = Survival(Control.Survival(record.previousSet ?? record.voterSet).survives)
+    }
   }
 
   private(set) var accounts: [AccountID: Account] = [:]
@@ -50,9 +57,7 @@ struct ControlView {
   /// As it is shown: with what its voters survive.
   func shown(_ record: AccountRecord) -> AccountRecord {
     var record = record
-    if let shard = shards[record.id]?.record {
-      record.survives = Survival(Control.Survival(shard.previousSet ?? shard.voterSet).survives)
-    }
+    if let shard = shards[record.id] { record.survives = shard.survives }
     return record
   }
 

@@ -59,24 +59,26 @@ extension NodeService {
 
   /// `body` answers what other nodes pass on, until `stopTakingForwarded`.
   package func takeForwarded(_ body: @escaping @Sendable (ForwardedCall) async -> Void) {
-    forwarding.handler.with { $0 = body }
+    forwarding.handlers.with { $0.forwarded = body }
   }
 
   /// What answers them now.
-  package var forwardedHandler: (@Sendable (ForwardedCall) async -> Void)? { forwarding.handler.with { $0 } }
+  package var forwardedHandler: (@Sendable (ForwardedCall) async -> Void)? {
+    forwarding.handlers.with { $0.forwarded }
+  }
 
   /// Requests that are on their way to other nodes, their replies' bodies included.
   package var forwardedInFlight: Int { forwarding.gate.inFlight }
 
-  package func stopTakingForwarded() { forwarding.handler.with { $0 = nil } }
+  package func stopTakingForwarded() { forwarding.handlers.with { $0.forwarded = nil } }
 
   func serveForwarded(_ cluster: ClusterService) {
     let forwarding = forwarding
     cluster.dispatch.set { handlers in
       handlers.channels[FabricMethod.forward.rawValue] = ClusterDispatch.Channel(
-        isOpen: { forwarding.handler.with { $0 != nil } },
+        isOpen: { forwarding.handlers.with { $0.forwarded != nil } },
         serve: { channel, _ in
-          guard let handler = forwarding.handler.with({ $0 }) else { return await channel.cancel() }
+          guard let handler = forwarding.handlers.with({ $0.forwarded }) else { return await channel.cancel() }
           let bytes = ForwardingBytes(channel)
           do throws(FabricError) {
             await handler(ForwardedCall(try await bytes.head(ForwardedRequest.take), bytes))
@@ -92,18 +94,18 @@ extension NodeService {
   /// `body` serves each line of a program with a client's certificate, until `stopTakingAccountRequests`. The certificate
   /// proves nothing but that it may ask: what it asks for needs a token.
   package func takeAccountRequests(_ body: @escaping @Sendable (FabricChannel) async -> Void) {
-    forwarding.requests.with { $0 = body }
+    forwarding.handlers.with { $0.requests = body }
   }
 
-  package func stopTakingAccountRequests() { forwarding.requests.with { $0 = nil } }
+  package func stopTakingAccountRequests() { forwarding.handlers.with { $0.requests = nil } }
 
   func serveAccountRequests(_ cluster: ClusterService) {
-    let requests = forwarding.requests
+    let forwarding = forwarding
     cluster.dispatch.set { handlers in
       handlers.channels[FabricMethod.accountRequests.rawValue] = ClusterDispatch.Channel(
-        roles: [.client], isOpen: { requests.with { $0 != nil } },
+        roles: [.client], isOpen: { forwarding.handlers.with { $0.requests != nil } },
         serve: { channel, _ in
-          guard let handler = requests.with({ $0 }) else { return await channel.cancel() }
+          guard let handler = forwarding.handlers.with({ $0.requests }) else { return await channel.cancel() }
           await handler(channel)
         })
     }
@@ -115,9 +117,13 @@ extension NodeService {
 
 /// What forwarding keeps beside the node.
 final class Forwarding: Sendable {
+  struct Handlers {
+    var forwarded: (@Sendable (ForwardedCall) async -> Void)?
+    var requests: (@Sendable (FabricChannel) async -> Void)?
+  }
+
   let routing: Lock<any ShardRouting>
-  let handler = Lock<(@Sendable (ForwardedCall) async -> Void)?>(nil)
-  let requests = Lock<(@Sendable (FabricChannel) async -> Void)?>(nil)
+  let handlers = Lock(Handlers())
   let gate = ForwardingGate()
 
   init(_ routing: any ShardRouting) { self.routing = Lock(routing) }
