@@ -13,12 +13,17 @@ public struct LogFileHeader: Sendable, Equatable {
   public var generation: UInt64
   /// Files of older generations are free: all their records are in synced segments.
   public var oldestLive: UInt64
+  /// From this generation on no file has been used again: what is read from there on is all that came, in its order.
+  public var wholeFrom: UInt64
   public var fileBytes: UInt64
   public var node: NodeID
 
-  public init(generation: UInt64, oldestLive: UInt64, fileBytes: UInt64, node: NodeID) {
+  public init(
+    generation: UInt64, oldestLive: UInt64, wholeFrom: UInt64, fileBytes: UInt64, node: NodeID
+  ) {
     self.generation = generation
     self.oldestLive = oldestLive
+    self.wholeFrom = wholeFrom
     self.fileBytes = fileBytes
     self.node = node
   }
@@ -33,6 +38,7 @@ public struct LogFileHeader: Sendable, Equatable {
     w.put(oldestLive)
     w.put(fileBytes)
     w.put(node)
+    w.put(wholeFrom)
     w.put(raw: [UInt8](repeating: 0, count: Limits.logBlockBytes - 4 - w.bytes.count))
     w.put(CRC32C.checksum(w.bytes))
     return w.bytes
@@ -51,6 +57,7 @@ public struct LogFileHeader: Sendable, Equatable {
       oldestLive = try r.take()
       fileBytes = try r.take()
       node = try r.take(id: NodeID.self)
+      wholeFrom = try r.take()
       let zeros = try r.take(raw: Limits.logBlockBytes - 4 - r.offset)
       let checksum: UInt32 = try r.take()
       guard checksum == CRC32C.checksum(Array(bytes[..<(Limits.logBlockBytes - 4)])) else {

@@ -21,10 +21,14 @@ public struct RedoSlot: Sendable, Equatable {
   public var epoch: Epoch
   /// Everything up to here is committed, and may be in the main file.
   public var committed: LogIndex
+  /// How far the log was when its tail was cut behind `cut`: what follows there may be of older epochs. Nothing where no
+  /// tail was cut, or the log is that far again for good.
+  public var reached: LogPlace
+  public var cut: Position
 
   public init(
     account: AccountID, sequence: UInt64, mark: Position, databasePages: UInt32, segmentsEnd: Position, epoch: Epoch,
-    committed: LogIndex = 0
+    committed: LogIndex = 0, reached: LogPlace = .start, cut: Position = .start
   ) {
     self.account = account
     self.sequence = sequence
@@ -33,6 +37,8 @@ public struct RedoSlot: Sendable, Equatable {
     self.segmentsEnd = segmentsEnd
     self.epoch = epoch
     self.committed = committed
+    self.reached = reached
+    self.cut = cut
   }
 
   public func encode() -> [UInt8] {
@@ -42,17 +48,26 @@ public struct RedoSlot: Sendable, Equatable {
     w.put(UInt16(0))
     w.put(account)
     w.put(sequence)
-    for position in [mark, segmentsEnd] {
-      w.put(position.epoch)
-      w.put(position.index)
-      w.put(position.checksum)
-    }
+    Self.put(mark, into: &w)
+    Self.put(segmentsEnd, into: &w)
     w.put(databasePages)
     w.put(epoch)
     w.put(committed)
+    reached.encode(to: &w)
+    Self.put(cut, into: &w)
     w.put(raw: [UInt8](repeating: 0, count: Self.byteCount - 4 - w.bytes.count))
     w.put(CRC32C.checksum(w.bytes))
     return w.bytes
+  }
+
+  private static func put(_ position: Position, into w: inout ByteWriter) {
+    w.put(position.epoch)
+    w.put(position.index)
+    w.put(position.checksum)
+  }
+
+  private static func takePosition(_ r: inout ByteReader) throws(BytesError) -> Position {
+    Position(epoch: try r.take(), index: try r.take(), checksum: try r.takeChecksum())
   }
 
   public init(_ bytes: [UInt8]) throws(FormatError) {
@@ -64,11 +79,13 @@ public struct RedoSlot: Sendable, Equatable {
       let reserved: UInt16 = try r.take()
       account = try r.take(id: AccountID.self)
       sequence = try r.take()
-      mark = Position(epoch: try r.take(), index: try r.take(), checksum: try r.takeChecksum())
-      segmentsEnd = Position(epoch: try r.take(), index: try r.take(), checksum: try r.takeChecksum())
+      mark = try Self.takePosition(&r)
+      segmentsEnd = try Self.takePosition(&r)
       databasePages = try r.take()
       epoch = try r.take()
       committed = try r.take()
+      reached = LogPlace(epoch: try r.take(), index: try r.take())
+      cut = try Self.takePosition(&r)
       let zeros = try r.take(raw: Self.byteCount - 4 - r.offset)
       let checksum: UInt32 = try r.take()
       guard checksum == CRC32C.checksum(Array(bytes[..<(Self.byteCount - 4)])), reserved == 0,

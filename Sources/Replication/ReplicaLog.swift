@@ -128,7 +128,8 @@ struct ReplicaLog: Sendable {
   mutating func endCut() -> Int {
     guard let position = cutting else { return 0 }
     cutting = nil
-    let kept = Int(position.index - committed.index)
+    // A failed write may have taken away more meanwhile.
+    let kept = min(Int(position.index - committed.index), places.count)
     let gone = places.count - kept
     places.removeSubrange(kept...)
     window.drop(after: position.index)
@@ -161,9 +162,9 @@ struct ReplicaLog: Sendable {
     window.drop(after: position.index)
     synced = position
     reached = max(reached, Self.place(position))
-    cutting = nil
+    // What is stored next still waits for a cut that is under way, or it would be cut too.
     intake = []
-    base = position
+    base = cutting.map { $0.index < position.index ? $0 : position } ?? position
     return true
   }
 }

@@ -36,7 +36,7 @@ extension ReplicaMachine {
     publishTold(now)
     // Else the disk's word comes first.
     let isDurable = log.acknowledgeable(end)?.index == end
-    if append.asks || !append.records.isEmpty && isDurable { acknowledge(now) }
+    if append.asks || !append.records.isEmpty && isDurable { acknowledge(now, isAnswer: append.asks) }
     // Ownership may not have known the shard yet when it was told.
     if append.asks, follow?.mayAcknowledge == false { tellSynced() }
   }
@@ -119,15 +119,17 @@ extension ReplicaMachine {
     storeReady()
   }
 
-  /// Says how much of the primary's log is durable here, when that is allowed.
-  mutating func acknowledge(_ now: Instant, asks: Bool = false) {
-    guard lead == nil, let follow, follow.mayAcknowledge, let matched = follow.matched, let source = follow.source
+  /// Says how much of the primary's log is durable here, when that is allowed. Before, a question is answered with
+  /// nothing: a primary that hears no answer sends no records, and the first of them is what the leave waits for.
+  mutating func acknowledge(_ now: Instant, asks: Bool = false, isAnswer: Bool = false) {
+    guard lead == nil, let follow, follow.mayAcknowledge || isAnswer, let matched = follow.matched,
+      let source = follow.source
     else {
       return
     }
     let isEarly = configuration.plantedBugs.contains(.acknowledgeEarly)
-    let position = isEarly ? log.position(at: matched) : log.acknowledgeable(matched)
-    guard let position else { return }
+    let durable = follow.mayAcknowledge ? log.acknowledgeable(matched) : .start
+    guard let position = isEarly ? log.position(at: matched) : durable else { return }
     let ack = ReplicationMessage.Ack(
       account: account, epoch: follow.epoch, synced: position, end: max(matched, position.index),
       applied: log.committed.index, sentAt: UInt64(max(0, now.nanoseconds)), asks: asks)

@@ -2,7 +2,7 @@
 // for it.
 //
 // Records come in the order of the log. One that follows an earlier place than the last cuts what lies behind that place:
-// a voter's tail that the primary of a later epoch does not have. The segments follow at the next split; until then the
+// a voter's tail that a later primary does not have. The segments follow at the next split; until then the
 // commit log holds the record that cut, so a restart comes to the same end.
 
 import Base

@@ -56,6 +56,8 @@ final class CommitLog: Sendable {
     var full: [File] = []
     var free: [File] = []
     var generation: UInt64
+    /// No file of this generation or a later one became free before an older one did.
+    var wholeFrom: UInt64 = 0
     var group: UInt32 = 0
     var offset: UInt64 = 0
     var serial = 0
@@ -136,12 +138,19 @@ final class CommitLog: Sendable {
 
   var fullFiles: Int { state.with { $0.full.count } }
 
-  /// Frees the full files whose records are all in segments up to `ends`.
+  /// Frees the full files whose records are all in segments, the oldest first: after a restart the order of an account's
+  /// records says which of them replaced which, so none may be missing between two. Only when the log would stand still
+  /// for the sake of one account is an older file passed over.
   func cut(_ isSegmented: (AccountID, LogIndex) -> Bool) {
-    let files = state.with { $0.full }
-    let done = files.filter { file in file.accounts.allSatisfy { isSegmented($0.key, $0.value) } }
+    let files = state.with { $0.full }.sorted { $0.generation < $1.generation }
+    func isDone(_ file: File) -> Bool { file.accounts.allSatisfy { isSegmented($0.key, $0.value) } }
+    let isShort = files.count >= max(configuration.logFilesMax - 1, 3)
+    let done = isShort ? files.filter(isDone) : Array(files.prefix(while: isDone))
     let generations = Set(done.map(\.generation))
+    let oldestKept = files.first { !generations.contains($0.generation) }?.generation ?? .max
+    let passed = generations.filter { $0 > oldestKept }.max()
     state.with { s in
+      if let passed { s.wholeFrom = max(s.wholeFrom, passed + 1) }
       s.full.removeAll { generations.contains($0.generation) }
       s.free.append(contentsOf: done)
     }
@@ -224,14 +233,14 @@ final class CommitLog: Sendable {
     if fits { return }
     leaveFile()
     var next = try nextFile(max(fileBytes, bytes + UInt64(Limits.logBlockBytes)))
-    let (generation, oldest) = state.with { s in
+    let (generation, oldest, whole) = state.with { s in
       s.generation += 1
-      return (s.generation, s.full.map(\.generation).min() ?? s.generation)
+      return (s.generation, s.full.map(\.generation).min() ?? s.generation, s.wholeFrom)
     }
     next.generation = generation
     next.accounts = [:]
     let header = LogFileHeader(
-      generation: generation, oldestLive: oldest, fileBytes: fileBytes, node: configuration.node)
+      generation: generation, oldestLive: oldest, wholeFrom: whole, fileBytes: fileBytes, node: configuration.node)
     let file = next
     do throws(DiskError) {
       let block = DiskBuffer(capacity: 4096)

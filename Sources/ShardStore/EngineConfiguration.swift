@@ -82,6 +82,8 @@ package struct PlantedBugs: OptionSet, Sendable {
   package static let connectionKeptAfterDrop = PlantedBugs(rawValue: 128)
   /// Not one of the eight: stores everything unsealed, so that the search for a canary is seen to find it.
   package static let sealingOff = PlantedBugs(rawValue: 256)
+  /// A replica does not keep how far its log was when its tail was cut.
+  package static let forgetReached = PlantedBugs(rawValue: 512)
 }
 
 /// The two clocks of a store.

@@ -1,8 +1,8 @@
 // Reading the commit log after a restart: what each account had there, in the order of its log.
 //
 // Files are read in the order of their generations. A group that is not whole ends the log, unless something later shows
-// that it was whole once: then it is damage, named with file and byte. Records of a later epoch replace those that they
-// do not follow, as in Raft: they were dropped, or never known to be there.
+// that it was whole once: then it is damage, named with file and byte. A record replaces those that it does not follow,
+// whatever their epochs: they were dropped, or never known to be there, or cut for a primary whose log has older ones.
 
 import Base
 import Disk
@@ -11,6 +11,8 @@ import Formats
 struct LogRecovery {
   /// Each account's records, a chain by index and checksum.
   private(set) var chains: [AccountID: [SealedRecord]] = [:]
+  /// Of these nothing came from where the log is whole: a file with what replaced their records may be gone.
+  private var doubtful: Set<AccountID> = []
   private(set) var greatestGeneration: UInt64 = 0
   /// Every file that was found; all are free once their records are in segments.
   private(set) var files: [(String, any DiskFile)] = []
@@ -46,10 +48,12 @@ struct LogRecovery {
       greatestGeneration = max(greatestGeneration, header.generation)
       live.append((header, path, file))
     }
-    let oldest = live.max { $0.header.generation < $1.header.generation }?.header.oldestLive ?? 0
+    let newest = live.max { $0.header.generation < $1.header.generation }?.header
+    let (oldest, whole) = (newest?.oldestLive ?? 0, newest?.wholeFrom ?? 0)
     for (header, path, file) in live.sorted(by: { $0.header.generation < $1.header.generation })
     where header.generation >= oldest || bugs.contains(.recycledBlockTaken) {
       try readFile(file, path, header)
+      if header.generation < whole { doubtful.formUnion(chains.keys) }
     }
   }
 
@@ -131,6 +135,7 @@ struct LogRecovery {
 
   private mutating func add(_ record: SealedRecord) {
     let header = record.header
+    doubtful.remove(header.account)
     var chain = chains[header.account] ?? []
     if let first = chain.first?.header.index, header.index >= first, header.index < first + UInt64(chain.count),
       chain[Int(header.index - first)].header.checksum == header.checksum
@@ -146,17 +151,17 @@ struct LogRecovery {
     chains[header.account] = chain
   }
 
-  /// Brings an account's segments to where its log ends: cuts what a record of a later epoch replaced, and gives what is
-  /// still to be appended. Of the records here, those of an older epoch than the segments' end were dropped: the file of
-  /// the record that replaced them may have been used again before this one.
+  /// Brings an account's segments to where its log ends: cuts what the log has otherwise, and gives what is still to be
+  /// appended. The log is the later word, since its files become free in their order.
   func settle(_ account: AccountID, _ segments: SegmentStore) throws(StoreError) -> [SealedRecord] {
     let chain = chains[account] ?? []
-    guard let first = chain.first, let last = chain.last else { return [] }
-    if first.header.index <= segments.end.index, last.header.epoch > segments.end.epoch || isReplaced(segments, chain) {
+    guard let first = chain.first?.header, let last = chain.last?.header else { return [] }
+    let isDoubtful = doubtful.contains(account)
+    if first.index <= segments.end.index, !isDoubtful || last.epoch > segments.end.epoch {
       try cutReplaced(segments, chain)
     }
     let end = segments.end
-    let rest = chain.filter { $0.header.index > end.index && $0.header.epoch >= end.epoch }
+    let rest = chain.filter { $0.header.index > end.index && (!isDoubtful || $0.header.epoch >= end.epoch) }
     guard let next = rest.first else { return [] }
     guard next.header.index == end.index + 1, next.header.previous == end.checksum else {
       throw StoreError(
@@ -167,22 +172,17 @@ struct LogRecovery {
     return rest
   }
 
-  private func isReplaced(_ segments: SegmentStore, _ chain: [SealedRecord]) -> Bool {
-    let end = segments.end
-    guard let same = chain.first(where: { $0.header.index == end.index }) else { return false }
-    return same.header.checksum != end.checksum && same.header.epoch > end.epoch
-  }
-
-  /// Reads the segments beside the chain; from the first difference on, the later epoch is the log.
+  /// Reads the segments beside the chain; from the first difference on, the chain is the log.
   private func cutReplaced(_ segments: SegmentStore, _ chain: [SealedRecord]) throws(StoreError) {
     guard let from = chain.first?.header.index else { return }
+    let isDoubtful = doubtful.contains(chain[0].header.account)
     var place: Position?
     try segments.read(from: from, through: segments.end.index) { record throws(StoreError) in
       let at = Int(record.header.index - from)
       guard at < chain.count else { return false }
       let other = chain[at].header
       if other.checksum == record.header.checksum { return true }
-      if other.epoch > record.header.epoch {
+      if !isDoubtful || other.epoch > record.header.epoch {
         place = Position(epoch: 0, index: other.index - 1, checksum: other.previous)
       }
       return false

@@ -11,6 +11,8 @@ final class RedoFile: Sendable {
   /// `isDurable` is false for a slot that was read: a killed process may have written it without a sync, or with one
   /// that failed, and then only the page cache has it.
   private let current: Lock<(slot: RedoSlot, isDurable: Bool)>
+  /// Checkpoints and cuts write, one at a time.
+  private let writing = Lock<Void>(())
 
   private init(_ file: any DiskFile, _ slot: RedoSlot, isDurable: Bool) {
     self.file = file
@@ -49,8 +51,12 @@ final class RedoFile: Sendable {
     return RedoFile(file, best, isDurable: false)
   }
 
-  /// Durable when it returns. One caller at a time.
+  /// Durable when it returns.
   func write(_ change: (inout RedoSlot) -> Void) throws(StoreError) {
+    try writing.with { _ throws(StoreError) in try writeAlone(change) }
+  }
+
+  private func writeAlone(_ change: (inout RedoSlot) -> Void) throws(StoreError) {
     var (slot, isDurable) = current.with { $0 }
     // Else a crash that tears the write below could leave neither slot.
     if !isDurable {

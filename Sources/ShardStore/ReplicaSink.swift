@@ -19,9 +19,12 @@ package struct ReplicaStanding: Sendable {
   package var committed: Position
   /// Durable behind it, in order.
   package var tail: [SealedRecord]
+  /// The greatest place that the log had before a tail was cut, as far as it still has what lay before the cut.
+  package var reached: LogPlace
 
-  package init(committed: Position, tail: [SealedRecord]) {
+  package init(committed: Position, tail: [SealedRecord], reached: LogPlace) {
     self.committed = committed
     self.tail = tail
+    self.reached = reached
   }
 }

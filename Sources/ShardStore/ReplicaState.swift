@@ -20,6 +20,9 @@ struct ReplicaState {
   /// Handed and not applied yet.
   var toApply: ArraySlice<SealedRecord> = []
   var isApplying = false
+  /// The greatest place that this disk had before a tail was cut: a replica's place never goes back, also where what
+  /// follows a cut is of older epochs than what went.
+  var reached = LogPlace.start
   /// Cuts and failures so far: what was begun before one is not finished after it.
   var cuts = 0
   /// Of a transaction whose last record has not come.
@@ -77,7 +80,10 @@ struct ReplicaState {
     groupEpoch = 0
     cuts += 1
     handed = position
-    if durable.index > position.index { durable = position }
+    if durable.index > position.index {
+      reached = max(reached, LogPlace(epoch: durable.epoch, index: durable.index))
+      durable = position
+    }
     return tail.last { !$0.header.continues }?.position ?? published
   }
 

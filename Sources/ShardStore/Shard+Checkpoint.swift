@@ -130,6 +130,10 @@ extension Shard {
       slot.segmentsEnd = segmentsEnd
       slot.epoch = epoch
       slot.committed = plan.upTo.index
+      // What is published stays: so far the log is for good.
+      if LogPlace(epoch: plan.mark.epoch, index: plan.mark.index) >= slot.reached {
+        (slot.reached, slot.cut) = (.start, .start)
+      }
     }
     pages.flushed(plan.upTo)
     state.with { $0.checkpoint = .idle }

@@ -79,8 +79,33 @@ extension Shard {
       throw StoreError(
         .damaged, "account \(id): a primary cuts at \(position), but everything up to \(published) was committed")
     }
+    let handed = withReplica { _, replica in replica.handed }
+    // A failed write took away more.
+    if position.index > handed.index { return try noteReached(handed) }
     if !gone.isEmpty { try Quarantine.keep(gone, disk: log.disk, directory: directory) }
     if state.with({ s in cut(after: position, &s) }) { startApplying() }
+    try noteReached(position)
+  }
+
+  /// Durable before anything is stored behind the cut. Until then a crash brings back what was cut.
+  private func noteReached(_ position: Position) throws(StoreError) {
+    let reached = withReplica { _, replica in replica.reached }
+    let slot = redo.slot
+    guard reached > .start, reached != slot.reached || slot.cut.index > position.index,
+      !configuration.plantedBugs.contains(.forgetReached)
+    else { return }
+    try redo.write { slot in (slot.reached, slot.cut) = (reached, position) }
+  }
+
+  /// At the opening. The note holds as long as the log has all that it had at the cut: what is missing there was lost, and
+  /// then the log is only as far as it looks.
+  func takeReached(_ slot: RedoSlot) {
+    withReplica { _, replica in
+      let isThere =
+        slot.cut.index <= pages.published.index
+        || replica.position(at: slot.cut.index, published: pages.published)?.checksum == slot.cut.checksum
+      if isThere { replica.reached = slot.reached }
+    }
   }
 
   /// Applies what was handed, in order, until nothing is left; then begins the epoch that is wanted.

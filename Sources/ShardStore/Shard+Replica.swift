@@ -281,13 +281,15 @@ extension Shard {
       try apply(record, cuts)
       publishWhatMayBe()
     }
+    takeReached(slot)
   }
 
   /// What replication begins with.
   var standing: ReplicaStanding {
     withReplica { _, replica in
       ReplicaStanding(
-        committed: pages.published, tail: replica.tail.filter { $0.header.index <= replica.durable.index })
+        committed: pages.published, tail: replica.tail.filter { $0.header.index <= replica.durable.index },
+        reached: replica.reached)
     }
   }
 }

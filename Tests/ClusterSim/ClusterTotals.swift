@@ -39,7 +39,7 @@ package struct ClusterTotals: Sendable {
     "primary deposed", "primary split from a voter", "promotion", "catch-up from the log", "catch-up from a base",
     "tail to quarantine",
     "stream broken", "message of an earlier stream", "recordings demanded", "read answered by a standby",
-    "hand-over finished",
+    "hand-over finished", "first word of an ended grant lost",
   ]
 
   package func missing(joint: Bool) -> [String] {

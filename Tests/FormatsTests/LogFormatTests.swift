@@ -59,7 +59,7 @@ import Testing
 
   @Test("headers of files come back, and no flipped bit passes")
   func fileHeaders() throws {
-    let log = LogFileHeader(generation: 5, oldestLive: 2, fileBytes: 1 << 20, node: NodeID(bits: 3))
+    let log = LogFileHeader(generation: 5, oldestLive: 2, wholeFrom: 3, fileBytes: 1 << 20, node: NodeID(bits: 3))
     #expect(try LogFileHeader(log.encode()) == log)
     everyFlipIsRefused(log.encode()) { try LogFileHeader($0) }
     let segment = SegmentHeader(account: AccountID(bits: 4), firstIndex: 17, previous: Checksum(bits: 6))
@@ -77,7 +77,9 @@ import Testing
   func redoAndKeys() throws {
     let position = Position(epoch: 2, index: 90, checksum: Checksum(bits: 11))
     let slot = RedoSlot(
-      account: AccountID(bits: 4), sequence: 8, mark: position, databasePages: 77, segmentsEnd: position, epoch: 3)
+      account: AccountID(bits: 4), sequence: 8, mark: position, databasePages: 77, segmentsEnd: position, epoch: 3,
+      committed: 91, reached: LogPlace(epoch: 4, index: 95),
+      cut: Position(epoch: 2, index: 89, checksum: Checksum(bits: 12)))
     #expect(try RedoSlot(slot.encode()) == slot)
     everyFlipIsRefused(slot.encode()) { try RedoSlot($0) }
     let keys = PageKeysFile(

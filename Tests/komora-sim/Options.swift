@@ -16,9 +16,11 @@ struct Options {
     komora-sim [--seeds N] [--from M] [--bug NAME] [--verbose]    N runs from seed M on, 100 from 1 if not said
     komora-sim --replicas [--seeds N] …                           the same for accounts with voters on three disks
     komora-sim --seed N                                           one run with its trace
-    bugs: \(StoreSimulation.bugs.map(\.name).joined(separator: " "))
+    bugs: \(bugs.map(\.name).joined(separator: " "))
     """
   }
+
+  private static let bugs = StoreSimulation.bugs + ReplicaSimulation.bugs
 
   struct Refused: Error, CustomStringConvertible { var description: String }
 
@@ -36,10 +38,12 @@ struct Options {
       case "--replicas": isReplicated = true
       case "--help", "-h": asksForHelp = true
       case "--bug":
-        guard let name = rest.popFirst(), let bug = StoreSimulation.bugs.first(where: { $0.name == name }) else {
-          throw Refused(description: "--bug takes one of \(StoreSimulation.bugs.map(\.name).joined(separator: ", "))")
+        let name = rest.popFirst()
+        guard let bug = Self.bugs.first(where: { $0.name == name }) else {
+          throw Refused(description: "--bug takes one of \(Self.bugs.map(\.name).joined(separator: ", "))")
         }
         self.bug = bug
+        if ReplicaSimulation.bugs.contains(where: { $0.name == name }) { isReplicated = true }
       default: throw Refused(description: "unknown argument \(argument)")
       }
     }

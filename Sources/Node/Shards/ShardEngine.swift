@@ -41,6 +41,6 @@ extension Engine: ShardEngine {
   package func replicaStanding(_ id: AccountID) async throws -> Replication.ReplicaStanding? {
     guard hasAccount(id) else { return nil }
     let standing = try await standing(id)
-    return Replication.ReplicaStanding(committed: standing.committed, tail: standing.tail)
+    return Replication.ReplicaStanding(committed: standing.committed, tail: standing.tail, reached: standing.reached)
   }
 }

@@ -5,6 +5,7 @@ import Control
 import Formats
 import Logging
 import Replication
+import ShardStore
 
 extension ShardService {
   // MARK: events
@@ -213,13 +214,18 @@ extension ShardService {
     then()
   }
 
+  /// Tried again, on a full disk for example: until it is done the replica stores nothing.
   private func cut(_ replica: ShardReplica, _ position: Position) async {
-    do {
-      try await setup.engine.cut(replica.account, after: position)
-      unsynced[replica.account] = nil
-      step(replica, .cutDone(position))
-    } catch {
-      alarm(replica.account, "what follows \(position) cannot be cut away: \(error)")
+    while replicas[replica.account] === replica {
+      do {
+        try await setup.engine.cut(replica.account, after: position)
+        unsynced[replica.account] = nil
+        return step(replica, .cutDone(position))
+      } catch {
+        alarm(replica.account, "what follows \(position) cannot be cut away: \(error)")
+        if (error as? StoreError)?.code == .damaged { return }
+        try? await Task.sleep(for: .seconds(1))
+      }
     }
   }
 }

@@ -145,6 +145,7 @@ extension ClusterWorld {
 
   private func sendOwner(_ bytes: [UInt8], from: Int, to: Int) {
     guard let ownership else { return }
+    if isMuffled(bytes, from: from, to: to) { return note("lost") }
     if ownership.plan.corruptPermille > random.below(1000) {
       // The seal refuses it; what reads it may at least not trap.
       var damaged = bytes

@@ -175,8 +175,29 @@ extension ClusterWorld {
     cut([voter], [primary], time + 1_800_000_000)
     ownership.storeCuts[primary] += 1
     scheduler.put(.owner(.storeHealed([primary])), at: now + time + 1_800_000_000)
-    badWeather(time + 1_800_000_000)
+    if random.oneIn(2) {
+      ownership.muffled = OwnershipState.Muffled(node: primary, until: now + time + 1_800_000_000)
+    } else {
+      badWeather(time + 1_800_000_000)
+    }
     return true
+  }
+
+  /// Is this one of the datagrams that a muffled node does not get?
+  func isMuffled(_ bytes: [UInt8], from: Int, to: Int) -> Bool {
+    guard let ownership, let muffled = ownership.muffled, muffled.node == to, now < muffled.until, !ownership.isHealed,
+      let message = try? OwnershipMessage(bytes)
+    else { return false }
+    switch message {
+    case .reports: return true
+    case .beat(let beat): return !beat.claims.isEmpty
+    case .reply(let reply):
+      let news = Set(reply.ended).subtracting(muffled.lost[from] ?? [])
+      if news.isEmpty { return false }
+      ownership.muffled?.lost[from, default: []].formUnion(news)
+      totals.note("first word of an ended grant lost")
+      return true
+    }
   }
 
   private func badWeather(_ time: Int64) {

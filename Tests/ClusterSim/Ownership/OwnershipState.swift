@@ -14,6 +14,15 @@ final class OwnershipState {
     var last: Int64
   }
 
+  /// Bad luck with datagrams: of a new epoch this node can hear only in replies that list ended grants, and the first
+  /// that lists one is lost.
+  struct Muffled {
+    let node: Int
+    let until: Int64
+    /// Listed in a reply that was lost, by granter.
+    var lost: [Int: Set<OwnershipClaim>] = [:]
+  }
+
   let plan: OwnershipPlan
   var owners: [SimulatedOwner]
   var shardNumbers: [AccountID: Int] = [:]
@@ -31,6 +40,7 @@ final class OwnershipState {
   /// Voters that an operator wants, and since when.
   var wanted: [(set: VoterSet, since: Int64)?]
   var isHealed = false
+  var muffled: Muffled?
   /// By the two nodes.
   var streams: [Int: SimulatedStream] = [:]
   let checkers: OwnershipCheckers

@@ -26,6 +26,8 @@ final class ReplicaNode: ReplicaSink, @unchecked Sendable {
   var log: [Position] = []
   /// The greatest index that it called durable, and never may lose.
   var durable: LogIndex = 0
+  /// The greatest place that its disk ever had, by its own word: it may be cut below, and must never forget it.
+  var reached = LogPlace.start
   /// What it was told to publish.
   var told: LogIndex = 0
   /// Its log agrees with the leader's up to here.

@@ -92,6 +92,9 @@ extension ReplicaWorld {
 
 /// Runs one seed of it.
 package enum ReplicaSimulation {
+  /// The errors that a replica's store can be told to make, by name.
+  package static let bugs: [(name: String, bug: PlantedBugs)] = [("forget-reached", .forgetReached)]
+
   package static func run(seed: UInt64, bugs: PlantedBugs = []) -> ReplicaWorld {
     let world = ReplicaWorld(seed: seed, bugs: bugs)
     world.run()

@@ -92,7 +92,7 @@ package final class ReplicaWorld: @unchecked Sendable {
     }
   }
 
-  private func open(_ node: ReplicaNode) throws -> Engine {
+  func open(_ node: ReplicaNode) throws -> Engine {
     var own = configuration
     own.node = NodeID(bits: UInt128(node.number + 1))
     let engine = try Engine.manual(
@@ -117,7 +117,7 @@ package final class ReplicaWorld: @unchecked Sendable {
     case 93..<94: if node.isUp { attempt(node, "close") { _ = $0.closeIdle(account) } }
     case 94..<96: if leader == nil || random.oneIn(3) { elect() }
     case 96..<97: arm(node)
-    case 97..<98: read(node)
+    case 97..<98: if random.oneIn(2) { read(node) } else { rivals() }
     default: if node.isUp { crash(node) } else { revive(node) }
     }
     takeNotes()
@@ -141,6 +141,11 @@ package final class ReplicaWorld: @unchecked Sendable {
       node.disk.fail(.sync, nth: 1 + random.below(3)) { $0.hasSuffix(".klog") }
       return
     }
+    stopSoon(node)
+  }
+
+  private func stopSoon(_ node: ReplicaNode) {
+    guard node.isUp, node.stopAfter == nil else { return }
     let moment = DiskFault.Moment.allCases[random.below(3)]
     node.stopAfter = 1 + random.below(25)
     node.disk.onOperation { operation in
@@ -186,6 +191,7 @@ package final class ReplicaWorld: @unchecked Sendable {
       return report("synced", "node \(node.number) has synced \(position), which is not in its log")
     }
     node.durable = max(node.durable, position.index)
+    node.reached = max(node.reached, LogPlace(epoch: position.epoch, index: position.index))
   }
 
   private func failed(_ node: ReplicaNode, _ end: Position) {
@@ -201,7 +207,7 @@ package final class ReplicaWorld: @unchecked Sendable {
 
   // MARK: clients
 
-  private func write() {
+  func write() {
     guard let leader, nodes[leader].isUp else { return }
     let key = nextKey
     nextKey += 1
@@ -262,6 +268,7 @@ package final class ReplicaWorld: @unchecked Sendable {
       totals.note("tail in quarantine")
       node.log.removeLast(node.log.count - same)
       node.durable = min(node.durable, UInt64(same))
+      if random.oneIn(2) { stopSoon(node) }
     }
     let count = all ? source.count - same : min(source.count - same, 1 + random.below(6))
     guard count > 0 else {
@@ -310,10 +317,8 @@ package final class ReplicaWorld: @unchecked Sendable {
     if let leader, nodes[leader].isUp { attempt(nodes[leader], "stop") { $0.stopLeading(account) } }
     leader = nil
     guard up.count >= 2 else { return }
-    func place(_ node: ReplicaNode) -> (Epoch, LogIndex) {
-      node.durable == 0 ? (0, 0) : (node.log[Int(node.durable) - 1].epoch, node.durable)
-    }
-    let best = up.max { place($0) < place($1) }!
+    // As voters report: never less than before, whatever a cut took away.
+    let best = up.max { $0.reached < $1.reached }!
     // What was handed and is not durable may still become so: the leader's log is all of it.
     epoch += 1
     note("node \(best.number) is to lead epoch \(epoch), its log ends at \(best.end), durable \(best.durable)")
@@ -327,65 +332,5 @@ package final class ReplicaWorld: @unchecked Sendable {
     leader = best.number
     promotions += 1
     totals.note("promotion of a replica")
-  }
-
-  // MARK: crashes
-
-  func crash(_ node: ReplicaNode) {
-    let isKill = !node.disk.isDead && random.oneIn(3)
-    note("node \(node.number) \(isKill ? "is killed" : "loses its power")")
-    totals.note(isKill ? "kill of a replica" : "crash of a replica")
-    if leader == node.number { leader = nil }
-    node.notes = []
-    let next = isKill ? node.disk.kill() : node.disk.crash()
-    node.engine = nil
-    node.jobs = []
-    node.disk = next
-    node.stopAfter = nil
-    if random.oneIn(2) { revive(node) }
-  }
-
-  func revive(_ node: ReplicaNode) {
-    do {
-      node.engine = try open(node)
-      let standing = try node.engine!.standingNow(account)
-      try take(standing, of: node)
-    } catch {
-      node.engine = nil
-      if node.disk.isDead { return crash(node) }
-      report("opening", "node \(node.number) does not open: \(error)")
-    }
-    node.notes = []
-  }
-
-  /// What a node has after a crash: everything that it called durable, and nothing that never was.
-  private func take(_ standing: ReplicaStanding, of node: ReplicaNode) throws {
-    let end = standing.tail.last?.position ?? standing.committed
-    var log: [Position] = []
-    var at = end
-    while at.index > 0 {
-      guard let record = records[at] else {
-        return report("opening", "node \(node.number) has \(at), which nobody made")
-      }
-      log.append(at)
-      let previous = records.keys.first { $0.index == at.index - 1 && $0.checksum == record.header.previous }
-      guard let previous else { break }
-      at = previous
-    }
-    log.reverse()
-    guard log.count == Int(end.index) else {
-      return report("opening", "node \(node.number): the log to \(end) has holes")
-    }
-    let same = common(log, node.log)
-    guard same >= Int(node.durable) else {
-      return report("durability", "node \(node.number) has \(end), but \(node.log[Int(node.durable) - 1]) was durable")
-    }
-    guard common(committed, log) >= min(Int(standing.committed.index), committed.count),
-      Int(standing.committed.index) <= committed.count
-    else { return report("commit point", "node \(node.number) calls \(standing.committed) committed") }
-    node.log = log
-    node.durable = UInt64(log.count)
-    node.matched = 0
-    node.told = standing.committed.index
   }
 }
