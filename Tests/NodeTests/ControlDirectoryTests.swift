@@ -181,10 +181,13 @@ extension ClusterTests {
       // Nothing comes for longer than anybody waits.
       store.delayWatches(.seconds(600))
       await #expect { try await b.deleteAccount(named: "acme") } throws: { hasCode(.unavailable)($0) }
-      #expect(a.accounts().isEmpty && b.accounts().count == 1)
+      #expect(b.accounts().map(\.state) == [.active])
       store.delayWatches(nil)
       store.silenceWatches()
-      try await until("b sees it") { b.accounts().isEmpty }
+      // What it had begun shows on both, and goes on when it is asked for again.
+      try await until("both see it") { (a.accounts() + b.accounts()).map(\.state) == [.deleting, .deleting] }
+      try await b.deleteAccount(named: "acme")
+      try await until("it is gone") { a.accounts().isEmpty && b.accounts().isEmpty }
       await bed.close([a, b])
     }
 
