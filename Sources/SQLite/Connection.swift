@@ -130,6 +130,24 @@ package final class Connection: @unchecked Sendable {
     return statement
   }
 
+  /// A client's statement that was kept by `keepForClients`. The texts of others never find it, nor this one theirs:
+  /// what was prepared outside the sandbox would stay outside.
+  package func clientStatement(_ sql: String) -> Statement? {
+    guard let statement = cached[Self.clientKey(sql)]?.idle.popLast() else { return nil }
+    cachedCount -= 1
+    statement.leaveCache(of: self)
+    return statement
+  }
+
+  /// Makes `recycle` keep a client's statement, if it is one that may come again and does nothing but change rows.
+  package func keepForClients(_ statement: Statement, _ sql: String) {
+    guard statement.isPlainWrite, sql.utf8.count <= Self.clientTextMax else { return }
+    statement.cacheKey = Self.clientKey(sql)
+  }
+
+  private static let clientTextMax = 4096
+  private static func clientKey(_ sql: String) -> String { "\0" + sql }
+
   private func place(for sql: String) -> Place? {
     if let place = cached[sql] { return place }
     // Places that are empty now go first, or texts that never come again would fill the cache for ever.

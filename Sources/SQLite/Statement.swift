@@ -36,6 +36,10 @@ package final class Statement {
   }
 
   package var isReadOnly: Bool { sqlite3_stmt_readonly(handle) != 0 }
+  /// It changes rows of tables, gives none, and has its values apart from its text.
+  var isPlainWrite: Bool {
+    effects.isEmpty && !isReadOnly && !isExplain && sqlite3_column_count(handle) == 0 && parameterCount > 0
+  }
   package var isExplain: Bool { sqlite3_stmt_isexplain(handle) != 0 }
   package var parameterCount: Int { Int(sqlite3_bind_parameter_count(handle)) }
   package func parameterName(_ index: Int) -> String? {

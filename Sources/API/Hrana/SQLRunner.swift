@@ -21,7 +21,7 @@ struct SQLRunner: Sendable {
   func run(_ call: SQLCall, on connection: Connection) throws -> StatementResult {
     try connection.asClient(deadline: deadline) {
       let statement = try prepared(call, on: connection)
-      defer { statement.finalize() }
+      defer { connection.recycle(statement) }
       var result = StatementResult(columns: Self.columns(of: statement))
       let before = connection.totalChanges
       var bytes = 0
@@ -57,6 +57,14 @@ struct SQLRunner: Sendable {
 
   /// The only statement of `call`, with its values bound.
   func prepared(_ call: SQLCall, on connection: Connection) throws -> Statement {
+    // In the batch every statement belongs to the main database, and a kept one was looked at when it came first.
+    if place == .writer, let statement = connection.clientStatement(call.sql) {
+      do { try bind(call, to: statement) } catch {
+        connection.recycle(statement)
+        throw error
+      }
+      return statement
+    }
     let (statement, used) = try connection.prepare(call.sql)
     guard let statement else { throw HranaError("SQL_NO_STATEMENT", "the SQL has no statement") }
     do {
@@ -66,6 +74,7 @@ struct SQLRunner: Sendable {
       }
       try check(statement)
       try bind(call, to: statement)
+      if place == .writer { connection.keepForClients(statement, call.sql) }
     } catch {
       statement.finalize()
       throw error
