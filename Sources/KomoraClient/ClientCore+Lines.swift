@@ -1,5 +1,6 @@
 // Lines to nodes: opened when one is wanted, with a hello that brings the token. Requests go out together while an
-// earlier batch is on its way; replies come in any order.
+// earlier batch is on its way; replies come in any order. A line is bound to the loop: what arrives is worked off in the
+// turn in which it came.
 
 import Base
 import Fabric
@@ -16,11 +17,15 @@ extension ClientCore {
     }
   }
 
-  func open(_ line: ClientLine, _ id: NodeID, _ address: SocketAddress) async {
+  func open(_ line: ClientLine, at address: SocketAddress) async {
     do {
-      let channel = try await endpoint.open(id, at: address, method: AccountRequestLimits.method, priority: .normal)
-      try await channel.send(try AccountQuestion.hello(token: token).encode())
-      await read(line, channel)
+      line.batch = try AccountQuestion.hello(token: token).encode()
+      let channel = try await endpoint.open(
+        line.node, at: address, method: AccountRequestLimits.method, priority: .normal)
+      guard !line.isOver else { return }
+      line.channel = channel
+      bind(line, channel)
+      pump(line)
     } catch let error as FabricError {
       end(line, ClientFailure(error.message))
     } catch {
@@ -28,31 +33,54 @@ extension ClientCore {
     }
   }
 
-  private func read(_ line: ClientLine, _ channel: FabricChannel) async {
-    var messages = AccountMessages()
-    do {
-      while let bytes = try await channel.receive() {
-        messages.feed(bytes)
-        while let message = try messages.next() { try take(try AccountResponse(decoding: message), line, channel) }
+  private func bind(_ line: ClientLine, _ channel: FabricChannel) {
+    // The pipe is the channel's: it must not keep it.
+    let (node, exchange) = (line.node, line.exchange)
+    let pipe = FabricPipe(
+      received: { [weak self] bytes in
+        self?.assumeIsolated { core in core.line(node, exchange).map { core.received(bytes, $0) } }
+      },
+      sendable: { [weak self] in
+        self?.assumeIsolated { core in core.line(node, exchange).map { core.pump($0) } }
+      },
+      ended: { [weak self] error in
+        self?.assumeIsolated { core in
+          core.line(node, exchange).map {
+            core.end($0, ClientFailure(error.map { "the line broke: \($0.message)" } ?? "the node ended the line"))
+          }
+        }
+      })
+    endpoint.assumeIsolated { $0.bind(channel, to: pipe) }
+  }
+
+  // MARK: receiving
+
+  private func received(_ bytes: [UInt8], _ line: ClientLine) {
+    guard let channel = line.channel else { return }
+    endpoint.assumeIsolated { $0.took(bytes.count, from: channel) }
+    line.messages.feed(bytes)
+    do throws(FormatError) {
+      while !line.isOver, let message = try line.messages.next() {
+        try take(try AccountResponse(decoding: message), line)
       }
-      end(line, ClientFailure("the node ended the line"))
     } catch {
-      await channel.cancel()
       end(line, ClientFailure("the line broke: \(error)"))
+      endpoint.assumeIsolated { $0.cancel(channel) }
     }
   }
 
-  private func take(_ reply: AccountResponse, _ line: ClientLine, _ channel: FabricChannel) throws(FormatError) {
+  private func take(_ reply: AccountResponse, _ line: ClientLine) throws(FormatError) {
     switch (line.phase, reply) {
     case (.opening, .welcome):
-      line.phase = .open(channel)
+      line.phase = .open
+      line.exchange.open()
+      opened(line.node, line.exchange)
       let arrivals = line.arrivals
       line.arrivals = []
       for arrival in arrivals { arrival.resume(returning: nil) }
     case (.opening, .failed(_, let failure)): end(line, ClientFailure(failure.message, isRefusal: true))
     case (.open, .done(let id, _, _)), (.open, .failed(let id, _)), (.open, .elsewhere(let id, _, _)):
-      // One whose time was over has been answered already.
-      line.waiting.removeValue(forKey: id)?.continuation.resume(returning: .reply(reply))
+      line.exchange.answer(id, reply)
     case (.over, _): break
     default: throw FormatError(.damaged, "a reply out of order")
     }
@@ -62,54 +90,34 @@ extension ClientCore {
   func end(_ line: ClientLine, _ failure: ClientFailure) {
     guard !line.isOver else { return }
     line.phase = .over(failure)
-    let (arrivals, waiting) = (line.arrivals, line.waiting)
-    (line.arrivals, line.waiting, line.outbox) = ([], [:], [])
+    forget(line)
+    let arrivals = line.arrivals
+    (line.channel, line.arrivals, line.batch, line.given) = (nil, [], [], 0)
     for arrival in arrivals { arrival.resume(returning: failure) }
-    for request in waiting.values { request.continuation.resume(returning: .lost(failure.message)) }
+    line.exchange.close(.lost(failure.message))
   }
 
-  // MARK: asking
+  // MARK: sending
 
-  func ask(_ request: AccountRequest, on line: ClientLine, until deadline: ContinuousClock.Instant) async -> Outcome {
-    guard case .open = line.phase else { return .notSent("the line has ended") }
-    var request = request
-    request.id = line.drawID()
-    let message: [UInt8]
-    do throws(FormatError) { message = try AccountQuestion.request(request).encode() } catch {
-      return .invalid("the request is too large: \(error)")
-    }
-    // For the reply of a node that keeps the same deadline to arrive.
-    let limit = deadline + .seconds(1)
-    return await withCheckedContinuation { continuation in
-      line.waiting[request.id] = ClientLine.Waiting(deadline: limit, continuation: continuation)
-      line.nextDeadline = min(line.nextDeadline ?? limit, limit)
-      if line.outbox.isEmpty { line.outbox = message } else { line.outbox += message }
-      send(line)
-    }
-  }
-
-  private func send(_ line: ClientLine) {
-    guard !line.isSending, case .open(let channel) = line.phase, !line.outbox.isEmpty else { return }
-    line.isSending = true
-    let batch = line.outbox
-    line.outbox = []
-    Task {
-      do throws(FabricError) { try await channel.send(batch) } catch {
-        return end(line, ClientFailure("the line broke: \(error.message)"))
+  /// Gives the link what it takes; it asks again when it has room.
+  private func pump(_ line: ClientLine) {
+    guard !line.isPumping, let channel = line.channel else { return }
+    line.isPumping = true
+    defer { line.isPumping = false }
+    while true {
+      if line.given == line.batch.count {
+        (line.batch, line.given) = (line.exchange.takeOutbox(), 0)
+        guard !line.batch.isEmpty else { return }
       }
-      line.isSending = false
-      send(line)
+      let (bytes, start) = (line.batch, line.given)
+      let taken = endpoint.assumeIsolated { $0.give(bytes, from: start, over: channel) }
+      guard taken > 0, !line.isOver else { return }
+      line.given += taken
     }
   }
 
-  /// Requests whose time is over are answered; their replies are dropped when they come.
-  func expire(_ line: ClientLine, _ now: ContinuousClock.Instant) {
-    guard let next = line.nextDeadline, next <= now else { return }
-    let over = line.waiting.filter { $0.value.deadline <= now }
-    for (id, request) in over {
-      line.waiting[id] = nil
-      request.continuation.resume(returning: .lost("the node did not answer in time"))
-    }
-    line.nextDeadline = line.waiting.values.map(\.deadline).min()
+  /// An asker has put something into `exchange`.
+  func send(_ exchange: ClientExchange, to node: NodeID) {
+    if let line = line(node, exchange) { pump(line) }
   }
 }

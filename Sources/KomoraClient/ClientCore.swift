@@ -4,6 +4,7 @@ import Base
 import Fabric
 import Formats
 import OpenSSL
+import Threads
 import UVLoop
 
 actor ClientCore {
@@ -20,6 +21,14 @@ actor ClientCore {
     case closed
   }
 
+  /// What askers look at from their own threads.
+  private struct Routes {
+    /// Who leads an account, as far as it was heard.
+    var homes: [String: NodeID] = [:]
+    /// Of lines that are open.
+    var exchanges: [NodeID: ClientExchange] = [:]
+  }
+
   nonisolated let loop: UVLoop
   nonisolated var unownedExecutor: UnownedSerialExecutor { loop.asUnownedSerialExecutor() }
 
@@ -29,8 +38,7 @@ actor ClientCore {
   /// Every node that was seen.
   private var addresses: [NodeID: SocketAddress] = [:]
   private var lines: [NodeID: ClientLine] = [:]
-  /// Who leads an account, as far as it was heard.
-  private var homes: [String: NodeID] = [:]
+  private nonisolated let routes = Lock(Routes())
   private var sweeper: UVTimer?
   private var isClosed = false
   private var isSeeking = false
@@ -76,6 +84,7 @@ actor ClientCore {
 
   func close() async {
     isClosed = true
+    routes.with { $0 = Routes() }
     sweeper?.close()
     for line in lines.values { end(line, ClientFailure("the client was closed")) }
     lines = [:]
@@ -86,38 +95,71 @@ actor ClientCore {
   func learn(_ account: String, _ node: NodeID, _ address: String) -> Bool {
     guard let address = SocketAddress(address) else { return false }
     addresses[node] = address
-    homes[account] = node
+    routes.with { $0.homes[account] = node }
     return true
   }
 
   // MARK: asking
 
   /// At `node`, else where the account was last, else at any node.
-  func ask(_ request: AccountRequest, at node: NodeID?, until deadline: ContinuousClock.Instant) async -> Outcome {
+  nonisolated func ask(
+    _ request: AccountRequest, at node: NodeID?, until deadline: ContinuousClock.Instant
+  ) async -> Outcome {
+    let known = routes.with { routes in
+      (node ?? routes.homes[request.account]).flatMap { id in routes.exchanges[id].map { (id, $0) } }
+    }
+    if let (id, exchange) = known { return await ask(request, over: exchange, to: id, until: deadline) }
+    return await askAfterOpening(request, at: node, until: deadline)
+  }
+
+  private nonisolated func ask(
+    _ request: AccountRequest, over exchange: ClientExchange, to id: NodeID, until deadline: ContinuousClock.Instant
+  ) async -> Outcome {
+    // For the reply of a node that keeps the same deadline to arrive.
+    await exchange.ask(request, until: deadline + .seconds(1)) {
+      loop.submit { self.assumeIsolated { $0.send(exchange, to: id) } }
+    }
+  }
+
+  private func askAfterOpening(
+    _ request: AccountRequest, at node: NodeID?, until deadline: ContinuousClock.Instant
+  ) async -> Outcome {
     guard !isClosed else { return .closed }
-    guard let id = node ?? homes[request.account] ?? anyNode() else {
+    guard let id = node ?? routes.with({ $0.homes[request.account] }) ?? anyNode() else {
       await seek()
       return .notSent("no node of the cluster answers")
     }
     let line = line(to: id)
     if let failure = await opened(line) {
-      forget(id)
       return failure.isRefusal ? .refused(failure.message) : .notSent(failure.message)
     }
-    let outcome = await ask(request, on: line, until: deadline)
-    if line.isOver { forget(id) }
+    let outcome = await ask(request, over: line.exchange, to: id, until: deadline)
+    // Who answers for an account leads it, or would have named the one that does.
+    if case .reply(.done) = outcome, !line.isOver { routes.with { $0.homes[request.account] = id } }
     return outcome
   }
 
   /// One with an open line, if there is one.
   private func anyNode() -> NodeID? { lines.keys.sorted().first ?? addresses.keys.sorted().first }
 
-  /// Its accounts may be anywhere now.
-  private func forget(_ id: NodeID) {
-    guard lines[id]?.isOver != false else { return }
+  /// It has ended: its accounts may be anywhere now.
+  func forget(_ line: ClientLine) {
+    let id = line.node
+    guard lines[id] === line else { return }
     lines[id] = nil
     addresses[id] = nil
-    homes = homes.filter { $0.value != id }
+    routes.with { routes in
+      routes.exchanges[id] = nil
+      routes.homes = routes.homes.filter { $0.value != id }
+    }
+  }
+
+  func opened(_ id: NodeID, _ exchange: ClientExchange) { routes.with { $0.exchanges[id] = exchange } }
+
+  /// The one that `exchange` belongs to, while it is the line to `id`.
+  func line(_ id: NodeID, _ exchange: ClientExchange) -> ClientLine? {
+    guard let line = lines[id], line.exchange === exchange else { return nil }
+    return line
   }
 
   /// Asks the addresses that were given who is there; several who want that wait for the same answer.
@@ -136,10 +178,10 @@ actor ClientCore {
   /// The line to a node, which may still be opening, or a new one.
   private func line(to id: NodeID) -> ClientLine {
     if let line = lines[id], !line.isOver { return line }
-    let line = ClientLine()
+    let line = ClientLine(id)
     lines[id] = line
     if let address = addresses[id] {
-      Task { await open(line, id, address) }
+      Task { await open(line, at: address) }
     } else {
       end(line, ClientFailure("the node is not known any more"))
     }
@@ -148,7 +190,7 @@ actor ClientCore {
 
   private func sweep() {
     let now = ContinuousClock.now
-    for line in lines.values { expire(line, now) }
+    for line in lines.values { line.exchange.expire(now) }
   }
 }
 

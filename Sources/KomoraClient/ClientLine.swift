@@ -1,35 +1,29 @@
-// What `ClientCore` knows of its channel to one node. It lives on the core's loop.
+// What `ClientCore` knows of its channel to one node. It lives on the core's loop; its `exchange` is everybody's.
 
+import Base
 import Fabric
+import Formats
 
 final class ClientLine {
   enum Phase {
     case opening
-    case open(FabricChannel)
+    case open
     case over(ClientFailure)
   }
 
-  struct Waiting {
-    let deadline: ContinuousClock.Instant
-    let continuation: CheckedContinuation<ClientCore.Outcome, Never>
-  }
-
+  let node: NodeID
+  let exchange = ClientExchange()
   var phase = Phase.opening
+  var channel: FabricChannel?
   /// Those who wait for it to open.
   var arrivals: [CheckedContinuation<ClientFailure?, Never>] = []
-  var waiting: [UInt32: Waiting] = [:]
-  /// Messages that are to leave; what has been given to the channel is no longer in it.
-  var outbox: [UInt8] = []
-  var isSending = false
-  var nextID: UInt32 = 0
-  /// When the next request is over, or earlier.
-  var nextDeadline: ContinuousClock.Instant?
+  var messages = AccountMessages()
+  /// What leaves now, and how much of it has been given to the link.
+  var batch: [UInt8] = []
+  var given = 0
+  var isPumping = false
+
+  init(_ node: NodeID) { self.node = node }
 
   var isOver: Bool { if case .over = phase { true } else { false } }
-
-  /// A number that no waiting request has.
-  func drawID() -> UInt32 {
-    repeat { nextID &+= 1 } while waiting[nextID] != nil
-    return nextID
-  }
 }

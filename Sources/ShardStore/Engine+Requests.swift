@@ -59,6 +59,21 @@ extension Engine {
     throw StoreError(.notApplied, "the account is opening and closing; try again")
   }
 
+  /// As `write` of an account that is open, without a task: false, and nothing was begun, when it is not. `reply` is
+  /// called once, on whichever thread knows the outcome: it must return at once.
+  package func writeIfOpen<T: Sendable>(
+    _ id: AccountID, _ body: @escaping @Sendable (Connection) throws -> T,
+    _ reply: @escaping @Sendable (Result<Answer<T>, any Error>) -> Void
+  ) -> Bool {
+    guard let shard = openShard(id), !shard.hasFailed else { return false }
+    shard.state.with { $0.users += 1 }
+    shard.submit(body) { result in
+      shard.state.with { $0.users -= 1 }
+      reply(result)
+    }
+    return true
+  }
+
   /// As `write` without waiting: for callers that have no task, such as simulations.
   package func submit<T: Sendable>(
     _ id: AccountID, _ body: @escaping @Sendable (Connection) throws -> T,

@@ -19,6 +19,8 @@ final class AccountLine: Sendable {
     var sender: CheckedContinuation<Void, Never>?
     /// The reader waits for room.
     var reader: CheckedContinuation<Void, Never>?
+    /// Waits until nothing runs any more.
+    var drained: CheckedContinuation<Void, Never>?
   }
 
   private static let runningMax = 256
@@ -37,6 +39,7 @@ final class AccountLine: Sendable {
     await withTaskGroup(of: Void.self) { group in
       group.addTask { await self.send() }
       await withDiscardingTaskGroup { running in await self.read(&running) }
+      await drain()
       finish()
     }
     await channel.finish()
@@ -57,7 +60,7 @@ final class AccountLine: Sendable {
             guard greet(offered) else { return }
           case (.request(let request), let token?):
             await room()
-            running.addTask { await self.answer(request, token) }
+            if !begin(request, token) { running.addTask { await self.answer(request, token) } }
           case (.hello, _), (.request, nil): throw FormatError(.damaged, "a message out of order")
           }
         }
@@ -97,38 +100,90 @@ final class AccountLine: Sendable {
 
   // MARK: answering
 
-  private func answer(_ request: AccountRequest, _ token: String) async {
-    let longest = requests.node.configuration.timers.requestTimeout
-    let time = min(longest, .milliseconds(Int(max(request.deadlineMilliseconds, 1))))
-    let deadline = ContinuousClock.now + time
-    let isOpen = Lock(true)
-    let alarm = requests.deadlines.add(deadline) {
-      guard isOpen.with({ Self.take(&$0) }) else { return }
-      self.put(
-        AccountResponse.failed(
-          id: request.id,
-          AccountFailure(
-            isUnknown: true, isRetryable: false, code: "UNKNOWN", message: Deadlines.late.message)
-        ).encode())
+  /// What is most common needs no task: it goes to the writer from here, and the reply leaves from where its outcome is
+  /// known. False when the request has to go the long way.
+  private func begin(_ request: AccountRequest, _ token: String) -> Bool {
+    let deadline = deadline(of: request)
+    let alarm = Alarm()
+    let isBegun = requests.beginWrite(request, token: token) { reply in
+      if let reply {
+        self.settle(alarm, reply)
+      } else {
+        Task { self.settle(alarm, await self.requests.reply(to: request, token: token, until: deadline)) }
+      }
     }
-    let reply = await requests.reply(to: request, token: token, until: deadline)
-    requests.deadlines.remove(alarm)
-    if isOpen.with({ Self.take(&$0) }) { put(reply) }
-    left()
+    if isBegun { set(alarm, request.id, deadline) }
+    return isBegun
   }
 
-  private static func take(_ flag: inout Bool) -> Bool {
-    defer { flag = false }
-    return flag
+  private func answer(_ request: AccountRequest, _ token: String) async {
+    let (deadline, alarm) = (deadline(of: request), Alarm())
+    set(alarm, request.id, deadline)
+    settle(alarm, await requests.reply(to: request, token: token, until: deadline))
+  }
+
+  private func deadline(of request: AccountRequest) -> ContinuousClock.Instant {
+    let longest = requests.node.configuration.timers.requestTimeout
+    return ContinuousClock.now + min(longest, .milliseconds(Int(max(request.deadlineMilliseconds, 1))))
+  }
+
+  /// Answers a request whose time is over while it still runs.
+  private final class Alarm: Sendable {
+    struct State {
+      var isAnswered = false
+      var token: UInt64?
+    }
+    let state = Lock(State())
+  }
+
+  private func set(_ alarm: Alarm, _ id: UInt32, _ deadline: ContinuousClock.Instant) {
+    let token = requests.deadlines.add(deadline) {
+      let isLate = alarm.state.with { alarm in
+        defer { alarm.isAnswered = true }
+        return !alarm.isAnswered
+      }
+      guard isLate else { return }
+      let failure = AccountFailure(
+        isUnknown: true, isRetryable: false, code: "UNKNOWN", message: Deadlines.late.message)
+      self.put(AccountResponse.failed(id: id, failure).encode())
+    }
+    // The reply may have come already.
+    let isOver = alarm.state.with { alarm in
+      alarm.token = token
+      return alarm.isAnswered
+    }
+    if isOver { requests.deadlines.remove(token) }
+  }
+
+  private func settle(_ alarm: Alarm, _ reply: [UInt8]) {
+    let (isFirst, token) = alarm.state.with { alarm in
+      defer { alarm.isAnswered = true }
+      return (!alarm.isAnswered, alarm.token)
+    }
+    if let token { requests.deadlines.remove(token) }
+    if isFirst { put(reply) }
+    left()
   }
 
   /// A request is done: the reader may go on, in its place.
   private func left() {
-    let reader = state.with { state in
+    let (reader, drained) = state.with { state in
       state.running -= 1
-      return Self.admit(&state)
+      return (Self.admit(&state), state.running == 0 ? state.drained.take() : nil)
     }
     reader?.resume()
+    drained?.resume()
+  }
+
+  /// The reader has ended: returns when everything that it began is answered.
+  private func drain() async {
+    await withCheckedContinuation { continuation in
+      let waits = state.with { state in
+        if state.running > 0 { state.drained = continuation }
+        return state.running > 0
+      }
+      if !waits { continuation.resume() }
+    }
   }
 
   private static func admit(_ state: inout State) -> CheckedContinuation<Void, Never>? {

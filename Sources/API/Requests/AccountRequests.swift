@@ -61,6 +61,35 @@ struct AccountRequests: Service {
     }
   }
 
+  /// A lone statement that most likely writes, of an account that is led and open here: begun at once, on the caller's
+  /// thread, which must not wait. `done` gets the message of the reply, or nil when nothing was applied and `reply(to:)`
+  /// is to find out what becomes of the request. False when that is so from the start.
+  func beginWrite(_ request: AccountRequest, token: String, _ done: @escaping @Sendable ([UInt8]?) -> Void) -> Bool {
+    guard request.statements.count == 1, request.idempotencyKey.isEmpty, ReadDemand(request) == nil,
+      let principal = principal(token), let (record, _) = try? access.opened(request.account, by: principal),
+      case .here = node.route(of: record)
+    else { return false }
+    let call = SQLCall(request.statements[0])
+    guard call.likelyPlace == .writer else { return false }
+    let runner = SQLRunner(
+      place: .writer, form: .account, rowsMax: limits.resultRows, bytesMax: limits.resultBytes,
+      deadline: clock.monotonicNanoseconds() + limits.timeout)
+    let id = request.id
+    return node.engine.writeIfOpen(record.id) { connection in
+      AccountResponse.encode([AccountResult(try runner.run(call, on: connection))])
+    } _: { result in
+      switch result {
+      case .success(let answer):
+        let position = LogPlace(epoch: answer.position.epoch, index: answer.position.index)
+        done(AccountResponse.done(id: id, position: position, results: answer.value))
+      case .failure(let error):
+        let shown = HranaError(thrown: error, writing: true)
+        let isUndone = error is SQLRunner.Misplaced || shown.isMoved || shown.code == "NOT_APPLIED_CLOSED"
+        done(isUndone ? nil : AccountResponse.failed(id: id, AccountFailure(shown)).encode())
+      }
+    }
+  }
+
   private func routed(
     _ request: AccountRequest, _ record: AccountRecord, _ credential: String, _ deadline: ContinuousClock.Instant
   ) async throws -> [UInt8] {
@@ -127,7 +156,7 @@ struct AccountRequests: Service {
   }
 
   private func run(_ request: AccountRequest, _ executor: inout HranaExecutor) async throws(HranaError) -> [UInt8] {
-    let calls = request.statements.map { SQLCall(sql: $0.sql, arguments: $0.arguments.map(\.sqlite)) }
+    let calls = request.statements.map(SQLCall.init)
     var idempotency: Idempotency?
     if !request.idempotencyKey.isEmpty {
       idempotency = Idempotency(key: request.idempotencyKey, requestHash: request.contentHash)
@@ -154,6 +183,12 @@ struct AccountRequests: Service {
       }
     }
     return AccountResponse.encode(results)
+  }
+}
+
+extension SQLCall {
+  fileprivate init(_ statement: AccountStatement) {
+    self.init(sql: statement.sql, arguments: statement.arguments.map(\.sqlite))
   }
 }
 

@@ -79,6 +79,38 @@ extension ClusterTests.Forwarding {
     await world.close(bed)
   }
 
+  @Test("the same statement again and again finds the table as it is then, alone and among others")
+  func clientRepetition() async throws {
+    let world = try await world()
+    let client = try await connected(world.a, world.key.token)
+    let insert = "INSERT INTO t(x) VALUES(?)"
+    for round in 0..<3 {
+      if round == 0 { _ = try await client.execute("acme", "CREATE TABLE t(x UNIQUE)") }
+      try await withThrowingTaskGroup(of: Void.self) { group in
+        for i in 0..<40 { group.addTask { _ = try await client.execute("acme", insert, [.integer(Int64(i))]) } }
+        try await group.waitForAll()
+      }
+      // What a constraint refuses leaves the statement as good as before.
+      await #expect { try await client.execute("acme", insert, [.integer(1)]) } throws: {
+        ($0 as? KomoraError)?.code == .refused
+      }
+      await #expect { try await client.execute("acme", insert, []) } throws: { ($0 as? KomoraError)?.code == .refused }
+      _ = try await client.execute("acme", "ALTER TABLE t ADD COLUMN y\(round) DEFAULT 1")
+      #expect(try await client.execute("acme", insert, [.integer(100)]).result.affectedRows == 1)
+      #expect(
+        try await client.execute("acme", "SELECT count(*), sum(y\(round)) FROM t").result.rows == [
+          [.integer(41), .integer(41)]
+        ])
+      _ = try await client.execute("acme", "DELETE FROM t WHERE x >= ?", [.integer(0)])
+    }
+    _ = try await client.execute("acme", "DROP TABLE t")
+    await #expect { try await client.execute("acme", insert, [.integer(1)]) } throws: {
+      ($0 as? KomoraError)?.code == .refused
+    }
+    await client.close()
+    await world.close(bed)
+  }
+
   @Test("the token decides, at each request; the certificate alone opens nothing")
   func clientRights() async throws {
     let world = try await world()
