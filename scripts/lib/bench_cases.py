@@ -1,4 +1,4 @@
-"""What a row of scripts/bench is: turns that are taken one after the other, again and again, and goals for their medians.
+"""What a row of scripts/bench is: turns that are taken one after the other, again and again, and goals of medians.
 
 A turn is a callable that measures once and gives at least commits_per_second, p50_ms and p99_ms.
 """

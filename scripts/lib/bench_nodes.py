@@ -1,5 +1,5 @@
-"""Komora's nodes under load, beside PostgreSQL of the same shape: three replicas over the fabric and over HTTPS, and one
-node over HTTPS. The nodes are those of `komora dev`, each a process of its own on loopback."""
+"""Komora's nodes under load, beside PostgreSQL of the same shape: three replicas over the fabric and over HTTPS, and
+one node over HTTPS. The nodes are those of `komora dev`, each a process of its own on loopback."""
 
 import contextlib
 import json

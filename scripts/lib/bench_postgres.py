@@ -97,7 +97,8 @@ class Postgres:
 
     def serve(self, number):
         place = self.folder / f"p{number}"
-        command = [self.bin / "pg_ctl", "-w", "-D", place, "-l", f"{place}.log", "-o", f"-p {self.port + number}", "start"]
+        port = f"-p {self.port + number}"
+        command = [self.bin / "pg_ctl", "-w", "-D", place, "-l", f"{place}.log", "-o", port, "start"]
         user = ["runuser", "-u", self.user, "--"] if self.user else []
         # Not through a pipe: the server would hold it open.
         nowhere = {"stdin": subprocess.DEVNULL, "stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
@@ -113,7 +114,9 @@ class Postgres:
         shutil.rmtree(self.folder, ignore_errors=True)
 
     def sql(self, text):
-        return self.own(self.bin / "psql", "-h", "127.0.0.1", "-p", self.port, "-U", "postgres", "-qAt", "-c", text)
+        return self.own(
+            self.bin / "psql", "-h", "127.0.0.1", "-p", self.port, "-U", "postgres", "-qAt", "-c", text
+        )
 
     def commits(self, clients, seconds, tls):
         """One measurement; the first second does not count."""
