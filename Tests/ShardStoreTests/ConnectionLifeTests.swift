@@ -37,7 +37,7 @@ import Testing
     try connection.execute("ALTER TABLE t ADD COLUMN b DEFAULT 7")
     #expect(throws: SQLiteError.self) { try run(insert, [.integer(3)]) }
     let narrow = "INSERT INTO t(a) VALUES (?)"
-    for i in 4..<7 { try run(narrow, [.integer(i)]) }
+    for i in 4..<7 { try run(narrow, [.integer(Int64(i))]) }
     #expect(try connection.query("SELECT a FROM t").count == 5)
     let kept = connection.clientStatement(narrow)
     #expect(kept != nil && connection.clientStatement(narrow) == nil)
