@@ -313,6 +313,9 @@ extension Shard {
         switch (outcome, result) {
         case (.success, .success(let position)): deliver(.success(position))
         case (.success, .failure(let error)): deliver(.failure(error))
+        case (.failure(let error as StoreError), _): deliver(.failure(error))
+        // What SQLite says of rows (a constraint that failed) is as good as a read of them.
+        case (.failure, .failure(let error)) where error.code == .moved: deliver(.failure(error))
         case (.failure(let error), _): deliver(.failure(error))
         }
       }

@@ -184,8 +184,12 @@ import Threads
     await #expect { try await pair.first.write(pair.account) { _ in } } throws: {
       ($0 as? StoreError)?.code == .moved
     }
+    // So is one that a constraint refuses: it says what rows there are.
+    await #expect { try await pair.insert(pair.first, 1) } throws: { ($0 as? StoreError)?.code == .moved }
     try await pair.insert(pair.first, 2)
     try await pair.waitForRows(pair.second, 2)
+    holds.with { $0 = true }
+    await #expect { try await pair.insert(pair.first, 1) } throws: { $0 is SQLiteError }
     pair.close()
   }
 }
