@@ -78,7 +78,7 @@ package struct APIServer: Service {
 
   private func router() -> RouterResponder<APIContext> {
     let router = Router(context: APIContext.self)
-    router.add(middleware: RequestAccounting(metrics: node.metrics, clock: clock))
+    router.add(middleware: RequestAccounting(metrics: node.metrics, clock: clock) { node.isLeaving })
     probes.addRoutes(to: router)
     let anywhere = ShardRouter(node: node)
     hrana.addRoutes(

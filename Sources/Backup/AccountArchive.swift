@@ -153,8 +153,11 @@ package final class AccountArchive: Sendable {
   }
 
   /// Builds `account`, which must not exist and is not the archive's own id, from `snapshot`. When it returns the account is there; when it throws or
-  /// the process dies nothing of it is. Recordings erased since the snapshot stay erased, their rows too.
-  package func restore(_ request: RestoreRequest, into engine: Engine) async throws -> RestoreReport {
+  /// the process dies nothing of it is. Recordings erased since the snapshot stay erased, their rows too. `placed` runs
+  /// when the account lies in its place and before it is written to: where accounts have owners, it gets them there.
+  package func restore(
+    _ request: RestoreRequest, into engine: Engine, placed: @Sendable () async throws -> Void = {}
+  ) async throws -> RestoreReport {
     guard request.account != layout.account else {
       // It would have new keys, and its snapshots would need this archive, which only the old keys open.
       throw BackupError(.refused, "a restored account has an id of its own; \(request.account) is the archive's")
@@ -175,6 +178,7 @@ package final class AccountArchive: Sendable {
       try restore.run(into: target, progress: request.progress)
       return RestoreReport(plan: restore.plan, account: request.account, erased: restore.erased)
     }
+    do { try await placed() } catch { throw BackupError(anyOf: error) }
     if !report.erased.isEmpty { try await removeErased(report, in: engine) }
     return report
   }

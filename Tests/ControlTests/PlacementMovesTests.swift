@@ -164,6 +164,37 @@ struct PlacementMovesTests {
     #expect(home.remove.allSatisfy { id in nodes.first { $0.id == id }!.region == "us" })
   }
 
+  @Test("one voter becomes three for a wider goal; fewer do for a narrow residency; another home draws a voter there")
+  func wishes() throws {
+    var random = SeededGenerator(seed: 4)
+    let nodes = ["eu", "us", "ap", "ap"].map { PlacementNode(id: NodeID(from: &random), name: $0, region: $0) }
+    let voters = nodes.map { Voter(node: $0.id, region: $0.region) }
+    var account = PlacedAccount(
+      id: AccountID(bits: 9), rules: PlacementRules(goal: .region), voters: [voters[0]], primary: voters[0].node,
+      goalHeld: SurvivalGoal.none)
+    var placement = Placement(nodes: nodes)
+    let grown = try #require(placement.repair([account], at: later).moves.first)
+    #expect(grown.reason == .growth && grown.add.count == 2 && grown.remove.isEmpty)
+
+    account.voters = Array(voters[..<3])
+    account.rules = PlacementRules(goal: .none, homeRegion: "us", residency: ["us"])
+    placement = Placement(nodes: nodes)
+    let narrow = try #require(placement.repair([account], at: later).moves.first)
+    #expect(narrow.add.isEmpty && Set(narrow.remove) == [voters[0].node, voters[2].node])
+    account.rules.goal = .node
+    let stuck = placement.repair([account], at: later)
+    #expect(stuck.moves.isEmpty && stuck.stuck.count == 1)
+
+    account.voters = [voters[0], voters[2], voters[3]]
+    account.rules = PlacementRules(goal: .node, homeRegion: "us")
+    placement = Placement(nodes: nodes)
+    #expect(placement.repair([account], at: later).moves.isEmpty)
+    let home = try #require(placement.homecomings([account]).moves.first)
+    #expect(home.reason == .home && home.add == [voters[1].node] && home.remove != [account.primary])
+    account.voters = Array(voters[..<3])
+    #expect(placement.homecomings([account]).moves.isEmpty)
+  }
+
   @Test("every step of every move keeps the goal, under the old and the new voters, and the move ends as asked")
   func steps() {
     var seen: [String: Int] = [:]

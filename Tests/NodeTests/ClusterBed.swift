@@ -25,6 +25,8 @@ final class ClusterBed {
   let etcd: EtcdServer
   /// Of nodes that are configured from then on.
   var caretakerLease = Duration.seconds(2)
+  /// Nodes that are opened from then on have archives.
+  var hasArchives = false
 
   init() throws { etcd = try EtcdServer.shared.get() }
 
@@ -57,7 +59,7 @@ final class ClusterBed {
   }
 
   func open(_ configuration: NodeConfiguration, _ store: FaultyControlStore? = nil) async throws -> NodeService {
-    try await NodeService.open(configuration, clock: clock, backups: FakeBackups()) { inner in
+    try await NodeService.open(configuration, clock: clock, backups: hasArchives ? nil : FakeBackups()) { inner in
       store?.over(inner) ?? inner
     }
   }
@@ -80,9 +82,14 @@ final class ClusterBed {
   func cluster(
     _ nodes: [(name: String, region: String)], _ stores: [FaultyControlStore?] = []
   ) async throws -> [NodeService] {
+    try await cluster(nodes.map { configuration($0.name, $0.region) }, stores)
+  }
+
+  func cluster(
+    _ nodes: [NodeConfiguration], _ stores: [FaultyControlStore?] = []
+  ) async throws -> [NodeService] {
     var running: [NodeService] = []
-    for (i, node) in nodes.enumerated() {
-      let configuration = configuration(node.name, node.region)
+    for (i, configuration) in nodes.enumerated() {
       if let issuer = running.first {
         _ = try await join(issuer, configuration)
       } else {

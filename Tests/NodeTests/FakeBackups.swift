@@ -34,8 +34,12 @@ final class FakeBackups: AccountBackups {
   func plan(_ account: AccountID, _ snapshot: SnapshotID) async throws -> [String: String] { [:] }
 
   func restore(
-    _ account: AccountID, _ snapshot: SnapshotID, as target: AccountID, progress: @escaping Progress
-  ) async throws -> [String: String] { [:] }
+    _ account: AccountID, _ snapshot: SnapshotID, as target: AccountID,
+    placed: @escaping @Sendable () async throws -> Void, progress: @escaping Progress
+  ) async throws -> [String: String] {
+    try await placed()
+    return [:]
+  }
 
   func removeArchive(of account: AccountID) async throws { state.with { $0.removed.append(account) } }
 }

@@ -47,10 +47,11 @@ class Connection:
 class SQL:
     """One account's database over Hrana v3 (`/v3/pipeline`)."""
 
-    def __init__(self, url, ca, account, token):
+    def __init__(self, url, ca, account, token, headers=()):
         self._connection = Connection(url, ca)
         self._target = f"{self._connection.path}/db/{account}/v3/pipeline"
-        self._headers = {"Authorization": f"Bearer {token}", "Content-Type": "application/json"}
+        self._headers = {"Authorization": f"Bearer {token}", "Content-Type": "application/json"} | dict(headers)
+        self.replied = {}  # the last reply's headers
 
     def run(self, *statements):
         """Runs (sql, values...) tuples in one request; gives the rows of each. Stops at the first that fails."""
@@ -59,7 +60,7 @@ class SQL:
             for sql, *values in statements
         ]
         body = json.dumps({"baton": None, "requests": steps + [{"type": "close"}]})
-        status, _, said = self._connection.send("POST", self._target, body, self._headers)
+        status, self.replied, said = self._connection.send("POST", self._target, body, self._headers)
         if status != 200:
             raise Refused(status, said.decode(errors="replace"))
         rows = []

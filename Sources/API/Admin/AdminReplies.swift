@@ -70,7 +70,7 @@ struct KeysReply: Encodable {
   var keys: [KeyReply]
 }
 
-struct SnapshotReply: Encodable {
+struct SnapshotReply: Codable {
   var id: String
   var createdAt: String
   var kind: String
@@ -80,9 +80,12 @@ struct SnapshotReply: Encodable {
   var recordings: Int
   var state: String
   var position: String
+  /// Whose archive has it.
+  var node: String
 
-  init(_ info: SnapshotInfo) {
+  init(_ info: SnapshotInfo, on node: String) {
     id = "\(info.id)"
+    self.node = node
     createdAt = info.createdAt.rfc3339
     kind = "\(info.kind)"
     bytes = info.bytes
@@ -94,8 +97,11 @@ struct SnapshotReply: Encodable {
   }
 }
 
-struct SnapshotsReply: Encodable {
+struct SnapshotsReply: Codable {
+  /// Oldest first.
   var snapshots: [SnapshotReply]
+  /// Nodes that did not say what their archives hold.
+  var silent: [String]?
 }
 
 struct JobReply: Encodable {

@@ -8,7 +8,7 @@ import NIOCore
 import Node
 
 extension AdminService {
-  private struct RestoreBody: Decodable {
+  private struct RestoreBody: Codable {
     var account: String?
     /// An id; without one, or with `latest`, the newest.
     var snapshot: String?
@@ -18,55 +18,57 @@ extension AdminService {
     var dryRun: Bool?
   }
 
-  private struct VerifyBody: Decodable {
+  private struct VerifyBody: Codable {
     var snapshot: String?
   }
 
+  /// Whoever leads the account takes its snapshots.
+  func addSnapshotRoute(to shards: RouterGroup<APIContext>) {
+    shards.post("accounts/:account/snapshots") { request, context in
+      let record = try access.account(.backup, ownerToo: true, request, context)
+      return try accepted(node.startSnapshot(account: record.name))
+    }
+  }
+
+  /// What is in archives is found and used where it lies, whoever leads the account now.
   func addBackupRoutes(to router: RouterGroup<APIContext>) {
     router.get("accounts/:account/snapshots") { request, context in
       let name = try archived(request, context)
-      return try AdminJSON.response(
-        SnapshotsReply(snapshots: try await node.snapshots(account: name).map(SnapshotReply.init)))
-    }
-    router.post("accounts/:account/snapshots") { request, context in
-      let record = try access.account(.backup, ownerToo: true, request, context)
-      return try accepted(node.startSnapshot(account: record.name))
+      return try AdminJSON.response(try await archives(of: name, request, context))
     }
     router.get("accounts/:account/snapshots/:snapshot") { request, context in
       let name = try archived(request, context)
       let id = try snapshotID(context.parameters.get("snapshot"))
-      guard let info = try await node.snapshots(account: name).first(where: { $0.id == id }) else {
-        throw Self.noSnapshot
-      }
-      return try AdminJSON.response(SnapshotReply(info))
+      return try AdminJSON.response(try find(id, in: await archives(of: name, request, context)))
     }
     router.post("accounts/:account/snapshots/:snapshot/verify") { request, context in
       let name = try archived(request, context, .backup)
-      return try accepted(
-        node.startVerify(account: name, snapshot: try snapshotID(context.parameters.get("snapshot"))))
+      return try await verify(context.parameters.get("snapshot"), of: name, request, context)
     }
     router.post("accounts/:account/verify") { request, context in
       let name = try archived(request, context, .backup)
-      let wanted = try await body(VerifyBody.self, of: request, context).snapshot
-      let newest = wanted == nil ? try await node.snapshots(account: name).last?.id : nil
-      return try accepted(node.startVerify(account: name, snapshot: try newest ?? snapshotID(wanted)))
+      return try await verify(
+        try await body(VerifyBody.self, of: request, context).snapshot, of: name, request, context)
     }
     router.post("accounts/:account/restores") { request, context in
       try access.administrator(.backup, request, context)
       return try await restore(request, context, account: context.parameters.get("account"))
     }
-  }
-
-  /// The account stands in the body.
-  func addRestoreRoute(to router: RouterGroup<APIContext>) {
-    let shards = router.group().add(
-      middleware: ShardForwarding(router: anywhere, access: access, surface: .admin) { _, body in
-        (try? AdminJSON.decode(RestoreBody.self, from: body))?.account
-      })
-    shards.post("restores") { request, context in
+    router.post("restores") { request, context in
       try access.administrator(.backup, request, context)
       return try await restore(request, context, account: nil)
     }
+  }
+
+  private func verify(
+    _ snapshot: String?, of name: String, _ request: Request, _ context: APIContext
+  ) async throws -> Response {
+    let found = try find(snapshot.map(snapshotID), in: await archives(of: name, request, context))
+    if let there = holder(of: found) {
+      let path = "/v1/accounts/\(name)/verify"
+      return try await pass(path, VerifyBody(snapshot: found.id), to: there, found.node, request, context)
+    }
+    return try accepted(node.startVerify(account: name, snapshot: snapshotID(found.id)))
   }
 
   private func restore(_ request: Request, _ context: APIContext, account: String?) async throws -> Response {
@@ -75,11 +77,16 @@ extension AdminService {
       throw APIError(.badRequest, code: "invalid", "the field account is missing")
     }
     let newest = wanted.latest == true || wanted.snapshot == nil || wanted.snapshot == "latest"
+    let found = try find(
+      newest ? nil : try snapshotID(wanted.snapshot), in: await archives(of: source, request, context))
+    if let there = holder(of: found) {
+      let body = RestoreBody(account: source, snapshot: found.id, as: wanted.as, dryRun: wanted.dryRun)
+      return try await pass("/v1/restores", body, to: there, found.node, request, context)
+    }
     return try accepted(
       node.startRestore(
         RestoreRequest(
-          account: source, snapshot: newest ? nil : try snapshotID(wanted.snapshot), target: wanted.as,
-          dryRun: wanted.dryRun ?? false)))
+          account: source, snapshot: try snapshotID(found.id), target: wanted.as, dryRun: wanted.dryRun ?? false)))
   }
 
   func addJobRoutes(to router: RouterGroup<APIContext>) {
@@ -123,7 +130,8 @@ extension AdminService {
   private func archived(
     _ request: Request, _ context: APIContext, _ scope: AdminScope = .read
   ) throws(APIError) -> String {
-    if try access.principal(request, context).allows(scope) { return context.parameters.get("account") ?? "" }
+    let principal = try access.principal(request, context)
+    if principal.allows(scope) || principal.allows(.backup) { return context.parameters.get("account") ?? "" }
     return try access.account(scope, ownerToo: true, request, context).name
   }
 
@@ -136,7 +144,7 @@ extension AdminService {
     return response
   }
 
-  private static let noSnapshot = APIError(.notFound, code: "notFound", "there is no such snapshot in the archive")
+  static let noSnapshot = APIError(.notFound, code: "notFound", "there is no such snapshot in the archive")
 
   private func snapshotID(_ text: String?) throws(APIError) -> SnapshotID {
     guard let id = text.flatMap(SnapshotID.init(_:)) else { throw Self.noSnapshot }

@@ -103,11 +103,3 @@ struct ReplayCache: RouterMiddleware {
 
   private func forget(_ id: [UInt8]) { store.entries.with { $0[id] = nil } }
 }
-
-/// Takes a reply's body into memory; replies to POSTs under `/v1` are small.
-private final class BodyCollector: ResponseBodyWriter, Sendable {
-  let bytes = Lock(ByteBuffer())
-
-  func write(_ buffer: ByteBuffer) async throws { bytes.with { _ = $0.writeImmutableBuffer(buffer) } }
-  func finish(_ trailingHeaders: HTTPFields?) async throws {}
-}

@@ -69,6 +69,12 @@ struct APIContext: RequestContext {
     }
   }
 
+  /// A reply may end the client's connection: so it connects anew, to a node that goes on.
+  var mayEndConnection: Bool {
+    // A stream of HTTP/2 is the child of a connection, which is the child of the port; it ends by itself.
+    forwarded == nil && channel != nil && channel?.parent?.parent == nil
+  }
+
   /// Tells a client that waits with its body to send it.
   func askForBody() async throws {
     if let forwarded { return try await forwarded.askForBody() }

@@ -15,7 +15,7 @@ struct Probes: Sendable {
   func addRoutes(to router: Router<APIContext>) {
     router.get("healthz") { _, _ in Self.text("ok") }
     router.get("readyz") { _, _ in
-      isStopping.with { $0 } ? Self.text("stopping", status: .serviceUnavailable) : Self.text("ready")
+      isStopping.with { $0 } || node.isLeaving ? Self.text("stopping", status: .serviceUnavailable) : Self.text("ready")
     }
     router.get("metrics") { request, context in
       if !context.isFromLoopback { try access.administrator(.read, request, context) }

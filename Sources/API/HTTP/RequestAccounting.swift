@@ -9,12 +9,14 @@ struct RequestAccounting: RouterMiddleware {
   typealias Context = APIContext
   let metrics: MetricsRegistry
   let clock: any StoreClock
+  /// The node stops: clients shall go elsewhere.
+  let isLeaving: @Sendable () -> Bool
 
   func handle(
     _ request: Request, context: APIContext, next: (Request, APIContext) async throws -> Response
   ) async throws -> Response {
     let began = clock.monotonicNanoseconds()
-    let response: Response
+    var response: Response
     do {
       response = try await next(request, context)
     } catch let thrown {
@@ -28,6 +30,7 @@ struct RequestAccounting: RouterMiddleware {
       for field in served?.fields ?? [:] { refusal.headers.append(field) }
       response = refusal
     }
+    if isLeaving(), context.mayEndConnection { response.headers[.connection] = "close" }
     RequestFigures(metrics).note(
       surface: Self.kind(of: request.uri.path), status: response.status.code,
       nanoseconds: clock.monotonicNanoseconds() - began)

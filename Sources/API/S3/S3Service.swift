@@ -40,6 +40,7 @@ struct S3Service: HTTPResponder {
     // What another node answered keeps that node's name and number.
     if response.headers[.amazonRequestID] == nil { response.headers[.amazonRequestID] = id }
     if response.headers[.komoraNode] == nil { response.headers[.komoraNode] = node.configuration.name }
+    if node.isLeaving, context.mayEndConnection { response.headers[.connection] = "close" }
     let status = response.status.code
     RequestFigures(node.metrics).note(
       surface: "s3", status: status, nanoseconds: clock.monotonicNanoseconds() - began)

@@ -38,6 +38,8 @@ package struct PlacedAccount: Sendable, Equatable {
   package var id: AccountID
   package var rules: PlacementRules
   package var voters: [Voter]
+  /// By which its write sets are judged now; the goal of the rules may be a wish that these voters cannot hold yet.
+  package var goalHeld: SurvivalGoal
   /// The new voters, while the change to them is not known to be committed.
   package var nextVoters: [Voter]?
   /// Replicas that catch up, or that were voters and are not yet removed.
@@ -49,11 +51,13 @@ package struct PlacedAccount: Sendable, Equatable {
 
   package init(
     id: AccountID, rules: PlacementRules = PlacementRules(), voters: [Voter], nextVoters: [Voter]? = nil,
-    learners: [NodeID] = [], primary: NodeID? = nil, bytes: Int64 = 0, pending: PlacementMove? = nil
+    learners: [NodeID] = [], primary: NodeID? = nil, bytes: Int64 = 0, pending: PlacementMove? = nil,
+    goalHeld: SurvivalGoal? = nil
   ) {
     self.id = id
     self.rules = rules
     self.voters = voters
+    self.goalHeld = goalHeld ?? rules.goal
     self.nextVoters = nextVoters
     self.learners = learners
     self.primary = primary

@@ -87,7 +87,7 @@ extension Placement {
 
   func answers(_ account: PlacedAccount) -> Bool {
     let living = Set(account.voters.map(\.node).filter { index(of: $0).map(isLiving) ?? false })
-    return VoterSet(goal: account.rules.goal, voters: account.voters).isWriteSet(living)
+    return VoterSet(goal: account.goalHeld, voters: account.voters).isWriteSet(living)
   }
 
   private func accepts(_ survival: Survival, _ rules: PlacementRules, _ eligible: [Int]) -> Bool {

@@ -25,9 +25,10 @@ extension Placement {
     return plan
   }
 
-  /// The move that takes the replicas on `out` elsewhere; learners there are dropped without a successor.
+  /// The move that takes the replicas on `out` elsewhere, into `region` where one is named; learners there are dropped
+  /// without a successor.
   func substitute(
-    for out: [NodeID], of account: PlacedAccount, reason: PlacementMove.Reason
+    for out: [NodeID], of account: PlacedAccount, reason: PlacementMove.Reason, into region: String? = nil
   ) throws(PlacementError) -> PlacementMove {
     let gone = account.voters.filter { out.contains($0.node) }
     guard answers(account) else {
@@ -41,7 +42,8 @@ extension Placement {
     let staying = account.voters.filter { !out.contains($0.node) }
     let stayingIndexes = staying.compactMap { index(of: $0.node) }
     let free = candidates(account.rules).filter { i in
-      !out.contains(nodes[i].id) && !account.voters.contains { $0.node == nodes[i].id }
+      !out.contains(nodes[i].id) && region.map { nodes[i].region == $0 } ?? true
+        && !account.voters.contains { $0.node == nodes[i].id }
     }
     let picked = pick(gone.count, from: free, beside: stayingIndexes, account: account.id, account.rules)
     guard picked.count == gone.count else {

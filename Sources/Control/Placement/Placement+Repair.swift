@@ -36,8 +36,44 @@ extension Placement {
     }
     if !gone.isEmpty { return try substitute(for: gone, of: account, reason: .lost) }
     let foreign = account.voters.filter { !account.rules.allows(region: $0.region) }.map(\.node)
-    if !foreign.isEmpty { return try substitute(for: foreign, of: account, reason: .residency) }
+    if !foreign.isEmpty { return try leave(foreign, account) }
     return growth(of: account)
+  }
+
+  /// Fewer voters will do where the residency has no node for each of them, as long as those that stay hold the goal.
+  private func leave(_ foreign: [NodeID], _ account: PlacedAccount) throws(PlacementError) -> PlacementMove {
+    do throws(PlacementError) {
+      return try substitute(for: foreign, of: account, reason: .residency)
+    } catch {
+      let staying = account.voters.filter { !foreign.contains($0.node) }
+      guard error.code == .tooFewNodes, !staying.isEmpty,
+        Survival(VoterSet(goal: account.rules.goal, voters: staying)).holds(account.rules.goal)
+      else { throw error }
+      return PlacementMove(account: account.id, add: [], remove: foreign, reason: .residency)
+    }
+  }
+
+  /// A voter in the home region for accounts that have none there, where a node there may hold them: another home was
+  /// wished for.
+  package mutating func homecomings(_ accounts: [PlacedAccount]) -> PlacementPlan {
+    var plan = PlacementPlan()
+    plan.underWayCount = accounts.count { $0.pending != nil }
+    let limit = max(0, policy.movesAtOnce - plan.underWayCount)
+    for account in accounts where account.pending == nil && account.nextVoters == nil {
+      guard let home = account.rules.homeRegion, !account.voters.contains(where: { $0.region == home }) else {
+        continue
+      }
+      // The primary last: the others can go without a hand-over.
+      var move: PlacementMove?
+      for voter in account.voters.sorted(by: { $0.node != account.primary && $1.node == account.primary })
+      where move == nil {
+        move = try? substitute(for: [voter.node], of: account, reason: .home, into: home)
+      }
+      guard let move else { continue }
+      plan.append(move, limit: limit)
+      count(move)
+    }
+    return plan
   }
 
   /// A pending move whose new voters will never catch up. Once the change is in the control store it must be finished.

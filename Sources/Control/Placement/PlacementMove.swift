@@ -14,6 +14,8 @@ package struct PlacementMove: Sendable, Equatable {
     case residency
     /// There are fewer voters than asked for, or they survive less, and now it can be better.
     case growth
+    /// No voter lies in the home region.
+    case home
     /// One node holds much more than another.
     case balance
   }

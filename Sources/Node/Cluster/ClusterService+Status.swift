@@ -149,7 +149,7 @@ extension ClusterService {
       return PlacedAccount(
         id: account.id, rules: rules, voters: (record.previousSet ?? record.voterSet).voters,
         nextVoters: record.previousSet == nil ? nil : record.voterSet.voters, learners: record.learners.map(\.node),
-        primary: record.primary)
+        primary: record.primary, goalHeld: (record.previousSet ?? record.voterSet).goal)
     }
   }
 }

@@ -209,11 +209,11 @@ final class ClusterService: Sendable {
   }
 
   /// Says goodbye to the others, if it shall, then ends everything.
-  func close(saysGoodbye: Bool) async {
+  func close(saysGoodbye: Bool, handsOver: Bool = true) async {
     let running = tasks.with { $0 }
     for task in running { task.cancel() }
     for task in running { await task.value }
-    if saysGoodbye { await shards.handOverAll(within: configuration.fabric.handOverWait) }
+    if saysGoodbye, handsOver { await shards.handOverAll(within: configuration.fabric.handOverWait) }
     await shards.stop()
     if saysGoodbye { await membership.leave() }
     await membership.stop()
@@ -223,6 +223,14 @@ final class ClusterService: Sendable {
         loop.stop()
         continuation.resume()
       }
+    }
+  }
+
+  /// No other node belongs to the cluster, or this one no longer does.
+  var isAlone: Bool {
+    control.view.with { view in
+      let active = view.nodes.values.map(\.record).filter { $0.state == .active || $0.state == .draining }
+      return !active.contains { $0.id == nodeID } || active.count < 2
     }
   }
 

@@ -16,7 +16,7 @@ import UVLoop
 struct ShardMover {
   private static let stepsAtOnce = 16
   /// Rounds between two looks at what is only nicer: balance, and primaries at home.
-  private static let niceRounds = 30
+  private static let niceRounds = 12
 
   private let service: ClusterService
   private var pending: [AccountID: PlacementMove] = [:]
@@ -61,13 +61,27 @@ struct ShardMover {
         work.append(.goal(account))
       }
     }
-    await perform(work)
+    await perform(work + retreats(accounts, placement))
     if rounds % Self.niceRounds == 0 { await bringHome(accounts, placement) }
+  }
+
+  /// What cannot leave a draining node, because no other one may hold it, is led elsewhere at least.
+  private func retreats(_ accounts: [PlacedAccount], _ placement: Placement) -> [Work] {
+    let draining = Set(placement.nodes.filter { $0.state == .draining }.map(\.id))
+    guard !draining.isEmpty else { return [] }
+    let found = accounts.lazy.filter { $0.pending == nil && $0.nextVoters == nil }.compactMap { account -> Work? in
+      guard let primary = account.primary, draining.contains(primary),
+        let best = placement.primary(of: account.id, account.rules, among: account.voters), !draining.contains(best)
+      else { return nil }
+      return .step(.handOver(to: best), account)
+    }
+    return Array(found.prefix(4 * Self.stepsAtOnce))
   }
 
   private mutating func plan(_ placement: inout Placement, _ accounts: inout [PlacedAccount], isNice: Bool) {
     var plans = [placement.repair(accounts, at: MembershipService.now)]
     for node in placement.nodes where node.state == .draining { plans.append(placement.drain(node.id, accounts)) }
+    if plans.allSatisfy({ $0.moves.isEmpty }) { plans.append(placement.homecomings(accounts)) }
     if isNice, plans.allSatisfy({ $0.moves.isEmpty }), pending.isEmpty { plans.append(placement.rebalance(accounts)) }
     for plan in plans {
       for account in plan.hopeless { pending[account] = nil }

@@ -53,6 +53,9 @@ package enum ConfigurationSchema {
     .init("timers.retention", .duration, "7d", "how long the archive can restore what was"),
     .init("timers.job_history", .duration, "24h", "how long a finished job can be asked about"),
     .init("timers.shutdown_timeout", .duration, "20s", "how long requests in flight may take at the end"),
+    .init(
+      "timers.leave_notice", .duration, "2s",
+      "how long a node of a cluster that stops still answers while /readyz says no: longer than load balancers ask"),
     .init("timers.request_timeout", .duration, "30s", "longest statement or batch"),
     .init("timers.transaction_timeout", .duration, "60s", "longest interactive transaction"),
     .init("timers.transaction_idle", .duration, "10s", "longest pause inside one"),

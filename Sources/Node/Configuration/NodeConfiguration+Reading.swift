@@ -49,6 +49,7 @@ extension NodeConfiguration {
     timers.retention = values.duration("timers.retention")
     timers.jobHistory = values.duration("timers.job_history")
     timers.shutdownTimeout = values.duration("timers.shutdown_timeout")
+    timers.leaveNotice = values.duration("timers.leave_notice")
     timers.requestTimeout = values.duration("timers.request_timeout")
     timers.transactionTimeout = values.duration("timers.transaction_timeout")
     timers.transactionIdle = values.duration("timers.transaction_idle")

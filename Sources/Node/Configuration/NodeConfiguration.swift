@@ -92,6 +92,7 @@ package struct NodeConfiguration: Sendable, Equatable {
     package var retention = Duration.seconds(7 * 86_400)
     package var jobHistory = Duration.seconds(86_400)
     package var shutdownTimeout = Duration.seconds(20)
+    package var leaveNotice = Duration.seconds(2)
     package var requestTimeout = Duration.seconds(30)
     package var transactionTimeout = Duration.seconds(60)
     package var transactionIdle = Duration.seconds(10)

@@ -22,6 +22,9 @@ extension NodeService {
   /// The name of a node of this cluster.
   package func nodeName(_ id: NodeID) -> String? { control.view.with { $0[id]?.record.name } }
 
+  /// The node of this cluster that has this name now.
+  package func nodeID(named name: String) -> NodeID? { control.view.with { $0.node(named: name)?.record.id } }
+
   /// The other nodes that belong to the cluster now, in the order of their ids.
   package var otherNodes: [NodeID] {
     control.view.with { view in

@@ -16,9 +16,13 @@ package protocol AccountBackups: Sendable {
     -> [String: String]
   /// What a restore of the snapshot would read, in words.
   func plan(_ account: AccountID, _ snapshot: SnapshotID) async throws -> [String: String]
-  /// Builds `target`, which the engine does not have, from a snapshot of `account`.
-  func restore(_ account: AccountID, _ snapshot: SnapshotID, as target: AccountID, progress: @escaping Progress)
-    async throws -> [String: String]
+  /// Builds `target`, which the engine does not have, from a snapshot of `account`. `placed` runs when it lies in its
+  /// place and nothing was written to it yet.
+  func restore(
+    _ account: AccountID, _ snapshot: SnapshotID, as target: AccountID,
+    placed: @escaping @Sendable () async throws -> Void,
+    progress: @escaping Progress
+  ) async throws -> [String: String]
   /// Removes the archive of an account that is gone.
   func removeArchive(of account: AccountID) async throws
 }

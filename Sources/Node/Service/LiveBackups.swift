@@ -77,12 +77,14 @@ final class LiveBackups: AccountBackups {
   }
 
   func restore(
-    _ account: AccountID, _ snapshot: SnapshotID, as target: AccountID, progress: @escaping Progress
+    _ account: AccountID, _ snapshot: SnapshotID, as target: AccountID,
+    placed: @escaping @Sendable () async throws -> Void,
+    progress: @escaping Progress
   ) async throws -> [String: String] {
     let request = Backup.RestoreRequest(snapshot: snapshot, as: target, unlockedBy: unlock) {
       progress($0, "restoring")
     }
-    let report = try await archive(account).restore(request, into: engine)
+    let report = try await archive(account).restore(request, into: engine, placed: placed)
     return ["erased": "\(report.erased.count)"]
   }
 

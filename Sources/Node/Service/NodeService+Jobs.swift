@@ -2,6 +2,7 @@
 
 package import Backup
 package import Base
+import Control
 import Formats
 import ShardStore
 import Threads
@@ -36,7 +37,7 @@ extension NodeService {
     }
   }
 
-  /// Newest last.
+  /// Those in this node's archive, newest last: whoever led the account when a snapshot was taken has it.
   package func snapshots(account name: String) async throws(NodeError) -> [SnapshotInfo] {
     let account = try archivedAccount(name)
     do {
@@ -83,9 +84,15 @@ extension NodeService {
     }
     let target = try await reserve(name: request.target, source.options, as: .restoring)
     do {
-      let facts = try await backups.restore(source.id, snapshot.id, as: target.id) { reporter.report($0, $1) }
-      if let cluster { try await beginShard(target.id, try await votersWithThisNode(cluster, source.options)) }
+      let alone = VoterSet(goal: .none, voters: [ownVoter])
+      let facts = try await backups.restore(
+        source.id, snapshot.id, as: target.id, placed: { try await self.beginShard(target.id, alone) },
+        progress: { reporter.report($0 * 0.9, $1) })
       _ = try await setState(target.id, .active)
+      if let cluster {
+        reporter.report(0.95, "copying to other nodes")
+        result["survives"] = await waitForCopies(of: target, in: cluster).rawValue
+      }
       metrics.counter("komora_restores_total", [("outcome", "done")]).increment()
       return result.merging(facts) { $1 }.merging(["account": target.name]) { $1 }
     } catch {
@@ -94,6 +101,21 @@ extension NodeService {
       try? await engine.removeAccount(target.id)
       throw NodeError(describing: error)
     }
+  }
+
+  private static let copiesWait = Duration.seconds(120)
+
+  /// A restored account begins with this node as its only voter, since the others need its base; the caretaker gives it
+  /// more. What it survives by then.
+  private func waitForCopies(of account: AccountRecord, in cluster: ClusterService) async -> Survival {
+    let wanted = (try? await cluster.place(account.options).voters.count) ?? 1
+    let end = ContinuousClock.now + Self.copiesWait
+    while ContinuousClock.now < end, !Task.isCancelled {
+      let shard = control.view.with { $0.shards[account.id]?.record }
+      guard let shard, shard.voters.count < wanted || !shard.previous.isEmpty else { break }
+      try? await Task.sleep(for: .milliseconds(100))
+    }
+    return control.view.with { $0.shown(account) }.survives
   }
 
   private func choose(_ request: RestoreRequest, _ source: AccountRecord) async throws -> SnapshotInfo {
@@ -109,7 +131,6 @@ extension NodeService {
     guard let record = control.view.with({ $0.archived(name) }) else {
       throw NodeError(.notFound, "there is no account of that name: see `komora account list`")
     }
-    try checkHeld(record)
     return record
   }
 }

@@ -21,6 +21,8 @@ extension NodeService {
   /// A failed or missed snapshot is tried again after this time.
   static let retryMicroseconds: Int64 = 15 * 60 * 1_000_000
 
+  private static let othersMicroseconds: Int64 = 86_400 * 1_000_000
+
   /// Starts a snapshot for each account that is due now, and drops what the retention has let go.
   @discardableResult
   package func runDue() async -> [JobID] {
@@ -51,11 +53,13 @@ extension NodeService {
   private func expireArchives(_ now: UnixMicroseconds) async {
     let oldest = now - configuration.timers.retention.wholeMicroseconds
     let gone = control.view.with { $0.accounts.values.map(\.record) }
-      .filter { isHere($0) && $0.state == .deleted && ($0.deletedAt ?? now) < oldest }
+      .filter { $0.state == .deleted && ($0.deletedAt ?? now) < oldest }
     for account in gone {
       do {
+        // Each node has the snapshots that it took itself. Who forgets the account leaves the others time for theirs.
         try await backups.removeArchive(of: account.id)
-        try await forget(account.id)
+        let isLast = cluster == nil || (account.deletedAt ?? now) < oldest - Self.othersMicroseconds
+        if isHere(account), isLast { try await forget(account.id) }
       } catch {
         metrics.counter("komora_archive_expiry_failures_total").increment()
       }

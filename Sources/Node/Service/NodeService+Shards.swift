@@ -25,17 +25,6 @@ extension NodeService {
 
   var ownVoter: Voter { Voter(node: nodeID, region: configuration.region) }
 
-  /// What placement would choose for an account that lies on this node already.
-  func votersWithThisNode(_ cluster: ClusterService, _ options: AccountOptions) async throws(NodeError) -> VoterSet {
-    var voters = try await cluster.place(options).voters
-    if !voters.contains(where: { $0.node == nodeID }) {
-      let place = voters.firstIndex { $0.region == configuration.region } ?? voters.count - 1
-      voters[place] = Voter(node: nodeID, region: configuration.region)
-    }
-    let goal = cluster.rules(options, home: nil, await cluster.placementNodes()).goal
-    return VoterSet(goal: voters.count == 1 ? .none : goal, voters: voters)
-  }
-
   private func putShard(_ id: AccountID, _ voters: VoterSet) async throws(NodeError) {
     let epoch: Epoch
     do {

@@ -29,6 +29,7 @@ package final class NodeService: Sendable {
   let forwarding: Forwarding
   let lock: DirectoryLock
   let scheduler: Lock<Task<Void, Never>?>
+  let leaving = Lock(Leaving())
 
   struct Parts {
     var configuration: NodeConfiguration
@@ -85,7 +86,7 @@ package final class NodeService: Sendable {
     running?.cancel()
     await running?.value
     await jobs.close()
-    await cluster?.close(saysGoodbye: saysGoodbye)
+    await cluster?.close(saysGoodbye: saysGoodbye, handsOver: !leaving.with { $0.endsWithOthers })
     let engine = engine
     try? await blocking { engine.close() }
     await control.close()

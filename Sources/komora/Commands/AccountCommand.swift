@@ -4,9 +4,10 @@ import ArgumentParser
 
 struct AccountCommand: AsyncParsableCommand {
   static let configuration = CommandConfiguration(
-    commandName: "account", abstract: "Make, list, show and delete accounts.",
+    commandName: "account", abstract: "Make, list, show, change and delete accounts.",
     subcommands: [
-      AccountCreateCommand.self, AccountListCommand.self, AccountShowCommand.self, AccountDeleteCommand.self,
+      AccountCreateCommand.self, AccountListCommand.self, AccountShowCommand.self, AccountSetCommand.self,
+      AccountDeleteCommand.self,
     ])
 
   static let members: [(title: String, name: String)] = [

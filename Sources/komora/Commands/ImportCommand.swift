@@ -64,7 +64,7 @@ struct ImportCommand: AsyncParsableCommand {
     let child = try DatabaseChild(path: database, skipping: skip)
     defer { child.end() }
     let hrana = HranaClient(
-      exchange: client.exchange, base: "\(client.settings.urls[0])/db/\(account.account.pathSegment)",
+      exchange: client.exchange, nodes: NodeAddresses(client.settings.urls), path: "/db/\(account.account.pathSegment)",
       token: session.token)
     var work = DatabaseImport(client: hrana, state: session.state, statePath: session.statePath, display: display)
     let counts = try await work.run(child)
@@ -81,7 +81,7 @@ struct ImportCommand: AsyncParsableCommand {
     defer { display.finish() }
     let files = WorkPool(name: "files", threads: RecordingsImport.parallel)
     let s3 = S3Client(
-      exchange: client.exchange, base: try s3Address(client.settings), bucket: account.account,
+      exchange: client.exchange, nodes: NodeAddresses(try s3Addresses(client.settings)), bucket: account.account,
       accessKey: session.accessKey, secretKey: session.secretKey, files: files)
     let counts = try await RecordingsImport(client: s3, files: files, display: display).run(tree)
     for note in tree.notes { Terminal.note("left out: \(note)") }
@@ -91,13 +91,14 @@ struct ImportCommand: AsyncParsableCommand {
     ]
   }
 
-  private func s3Address(_ settings: ConnectionSettings) throws(CommandFailure) -> String {
-    if let address = s3URL ?? settings.s3URL { return address }
+  private func s3Addresses(_ settings: ConnectionSettings) throws(CommandFailure) -> [String] {
+    if let address = s3URL { return [address] }
+    if let address = settings.s3URL { return [address] + settings.s3URLs.filter { $0 != address } }
     guard var parts = URLComponents(string: settings.urls[0]), let port = parts.port else {
       throw CommandFailure(.usage, "the S3 port's address is unknown: give --s3-url")
     }
     parts.port = port + 1
-    return parts.string ?? settings.urls[0]
+    return [parts.string ?? settings.urls[0]]
   }
 
   private func show(_ result: JSONValue) {

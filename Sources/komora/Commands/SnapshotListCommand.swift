@@ -10,11 +10,14 @@ struct SnapshotListCommand: AsyncParsableCommand {
 
   func run() async throws {
     let answer = try await APIClient.with(connection) { try await $0.get("\(account.path)/snapshots") }
+    if let silent = answer["silent"]?.list, !silent.isEmpty {
+      Terminal.note("\(silent.map(\.shown).joined(separator: ", ")) does not answer: its archive is not shown")
+    }
     Show.list(
       answer, under: "snapshots",
       [
         ("ID", "id"), ("CREATED", "created_at"), ("KIND", "kind"), ("SIZE", "bytes"), ("ADDED", "added_bytes"),
-        ("STATE", "state"),
+        ("STATE", "state"), ("NODE", "node"),
       ], json: connection.json)
   }
 }

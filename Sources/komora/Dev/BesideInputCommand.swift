@@ -19,6 +19,9 @@ struct BesideInputCommand: ParsableCommand {
       var byte: UInt8 = 0
       while read(STDIN_FILENO, &byte, 1) > 0 {}
       kill(child, SIGTERM)
+      // Etcd would wait longer for members that have ended as well; its log bears a kill.
+      sleep(1)
+      kill(child, SIGKILL)
     }
     defer { withExtendedLifetime(reader) {} }
     var status: Int32 = 0

@@ -49,7 +49,7 @@ struct DevPreparation {
     }
     try Profile(
       url: settings.url, s3URL: settings.s3URL, token: try PrivateFile.readLine(tokenPath), ca: layout.ca,
-      urls: settings.urls
+      urls: settings.urls, s3URLs: settings.s3URLs
     ).save(settings.profile)
     guard settings.isCluster else { return }
     do throws(NodeError) {

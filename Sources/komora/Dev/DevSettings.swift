@@ -20,6 +20,8 @@ struct DevSettings: Sendable {
   var s3URL: String { "https://localhost:\(port + 1)" }
   var urls: [String] { regions.indices.map(url(of:)) }
 
+  var s3URLs: [String] { regions.indices.map { "https://localhost:\(port(of: $0) + 1)" } }
+
   /// API, S3, fabric; in a cluster etcd's two behind them.
   var ports: [Int] {
     regions.indices.flatMap { node in (0..<(isCluster ? 5 : 2)).map { port(of: node) + $0 } }

@@ -39,6 +39,6 @@ final class NodeChild: Sendable {
     try PrivateFile.write(pidFile, Array("\(pid)\n".utf8))
   }
 
-  /// SIGTERM.
-  func terminate() { process.withLock { if $0.isRunning { $0.terminate() } } }
+  /// By the end of its input, as when this process dies: all nodes end together, so none hands over to another.
+  func terminate() { try? input.fileHandleForWriting.close() }
 }

@@ -10,10 +10,11 @@ import SigV4
 
 struct HranaClient: Sendable {
   let exchange: HTTPExchange
-  /// `https://…/db/ACCOUNT`.
-  let base: String
+  let nodes: NodeAddresses
+  /// `/db/ACCOUNT`.
+  let path: String
   let token: String
-  static let attemptsMax = 6
+  static let attemptsMax = 8
 
   struct SQLFailure: Error {
     var code: String
@@ -39,7 +40,7 @@ struct HranaClient: Sendable {
       do {
         return try await send(body, idempotencyKey, answer)
       } catch let failure as CommandFailure where failure.kind == .unavailable && attempt < Self.attemptsMax {
-        try await Task.sleep(for: .milliseconds(200 << attempt))
+        try await Task.sleep(for: .milliseconds(min(100 << attempt, 3000)))
       } catch let failure as SQLFailure where Self.mayRepeat(failure) && attempt < Self.attemptsMax {
         try await Task.sleep(for: .milliseconds(100 << attempt))
       }
@@ -54,11 +55,13 @@ struct HranaClient: Sendable {
   private func send(_ body: String, _ idempotencyKey: String?, _ answer: Int) async throws -> JSONValue {
     var headers: HTTPHeaders = ["content-type": "application/json", "authorization": "Bearer \(token)"]
     if let idempotencyKey { headers.add(name: "idempotency-key", value: idempotencyKey) }
-    let url = base + "/v3/pipeline"
+    let base = nodes.current
     let reply: HTTPAnswer
     do {
-      reply = try await exchange.send(.POST, url, headers: headers, body: .bytes(ByteBuffer(string: body)))
+      reply = try await exchange.send(
+        .POST, base + path + "/v3/pipeline", headers: headers, body: .bytes(ByteBuffer(string: body)))
     } catch {
+      nodes.leave(base)
       throw HTTPExchange.failure(error, base)
     }
     guard reply.status == 200 else { throw APIClient.refusal(reply, hasToken: true) }

@@ -54,8 +54,8 @@ struct RecordingsImport: Sendable {
         try await client.put(
           file.path, key: file.key, bytes: file.bytes, type: RecordingTree.contentType(file.key))
         return true
-      } catch let failure as CommandFailure where failure.kind == .unavailable && attempt < 6 {
-        try await Task.sleep(for: .milliseconds(200 << attempt))
+      } catch let failure as CommandFailure where failure.kind == .unavailable && attempt < HranaClient.attemptsMax {
+        try await Task.sleep(for: .milliseconds(min(100 << attempt, 3000)))
       }
     }
   }

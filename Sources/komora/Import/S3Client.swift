@@ -13,15 +13,16 @@ struct S3Client: Sendable {
   typealias Object = S3ListingPage.Object
 
   let exchange: HTTPExchange
-  /// `https://host:port`.
-  let base: String
+  let nodes: NodeAddresses
   let bucket: String
   private let signer: RequestSigner
   private let files: WorkPool
 
-  init(exchange: HTTPExchange, base: String, bucket: String, accessKey: String, secretKey: String, files: WorkPool) {
+  init(
+    exchange: HTTPExchange, nodes: NodeAddresses, bucket: String, accessKey: String, secretKey: String, files: WorkPool
+  ) {
     self.exchange = exchange
-    self.base = base
+    self.nodes = nodes
     self.bucket = bucket
     self.files = files
     signer = RequestSigner(accessKey: accessKey, secret: SecretBytes(Array(secretKey.utf8)), region: "us-east-1")
@@ -60,6 +61,7 @@ struct S3Client: Sendable {
   private func send(
     _ method: HTTPMethod, _ target: String, fields: [(name: String, value: String)], body: HTTPClientRequest.Body?
   ) async throws -> HTTPAnswer {
+    let base = nodes.current
     let host = String(base.drop { $0 != ":" }.dropFirst(3))
     var signed = [(name: "host", value: host)] + fields
     do {
@@ -77,6 +79,7 @@ struct S3Client: Sendable {
     } catch let failure as CommandFailure {
       throw failure
     } catch {
+      nodes.leave(base)
       throw HTTPExchange.failure(error, base)
     }
   }
@@ -84,6 +87,8 @@ struct S3Client: Sendable {
   private static func failure(_ reply: HTTPAnswer) -> CommandFailure {
     let text = String(decoding: reply.body.prefix(4096), as: UTF8.self)
     let message = S3ListingPage.element("Message", in: text[...]) ?? "the S3 port answered with status \(reply.status)"
-    return CommandFailure(CommandFailure.kind(status: reply.status), message)
+    // Putting the same bytes once more does no harm, whether the first time counted or not.
+    let isLost = S3ListingPage.element("Code", in: text[...]) == "InternalError"
+    return CommandFailure(isLost ? .unavailable : CommandFailure.kind(status: reply.status), message)
   }
 }

@@ -1,5 +1,5 @@
-// The composition root of a node: service, metrics, ports, signals. SIGTERM and SIGINT end it gracefully: requests in
-// flight finish, then jobs, then the engine.
+// The composition root of a node: service, metrics, ports, signals. SIGTERM and SIGINT end it gracefully: what it leads
+// goes to other nodes, requests in flight finish, then jobs, then the engine.
 
 import API
 import CoreMetrics
@@ -35,8 +35,8 @@ struct NodeProcess {
         SystemdNotifier.notify("READY=1", socketPath: socketPath)
       }
       var services: [any Service] = [server]
-      if stopAtEndOfInput { services.append(EndOfInput()) }
-      services.append(Membership(node: node))
+      if stopAtEndOfInput { services.append(EndOfInput(node: node)) }
+      services += [Membership(node: node), Farewell(node: node)]
       var group = ServiceGroupConfiguration(
         services: services.map { .init(service: $0, successTerminationBehavior: .gracefullyShutdownGroup) },
         gracefulShutdownSignals: [.sigterm, .sigint], logger: logger)
@@ -73,6 +73,16 @@ struct NodeProcess {
   }
 }
 
+/// The last service, so the first that a stop reaches: the others go on until it has ended.
+private struct Farewell: Service {
+  let node: NodeService
+
+  func run() async throws {
+    try? await gracefulShutdown()
+    await node.leave()
+  }
+}
+
 /// Ends, and with it the group, when the node was removed from its cluster.
 private struct Membership: Service {
   let node: NodeService
@@ -84,12 +94,15 @@ private struct Membership: Service {
 
 /// Ends, and with it the group, when standard input is closed.
 private struct EndOfInput: Service {
+  let node: NodeService
+
   func run() async throws {
     let (ended, continuation) = AsyncStream.makeStream(of: Void.self)
     // It sits in read(2) until the input ends or the process does; nobody waits for it.
     let reader = Threads.Thread(name: "input") {
       var byte: UInt8 = 0
       while read(STDIN_FILENO, &byte, 1) > 0 {}
+      node.expectEndOfAll()
       continuation.finish()
     }
     await cancelWhenGracefulShutdown { for await _ in ended {} }

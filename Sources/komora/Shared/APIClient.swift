@@ -33,6 +33,9 @@ struct APIClient: Sendable {
   func post(_ path: String, _ body: JSONValue) async throws(CommandFailure) -> JSONValue {
     try await call(.POST, path, body)
   }
+  func patch(_ path: String, _ body: JSONValue) async throws(CommandFailure) -> JSONValue {
+    try await call(.PATCH, path, body)
+  }
   func delete(_ path: String) async throws(CommandFailure) -> JSONValue { try await call(.DELETE, path) }
 
   private func call(

@@ -32,7 +32,7 @@ struct ConnectionOptions: ParsableArguments {
     var token = token
     if let tokenFile { token = try PrivateFile.readLine(tokenFile) }
     return ConnectionSettings(
-      urls: [address] + (known?.urls ?? []).filter { $0 != address }, s3URL: known?.s3URL,
+      urls: [address] + (known?.urls ?? []).filter { $0 != address }, s3URL: known?.s3URL, s3URLs: known?.s3URLs ?? [],
       token: token ?? environment["KOMORA_TOKEN"] ?? known?.token, ca: ca ?? environment["KOMORA_CA"] ?? known?.ca)
   }
 }
@@ -41,6 +41,7 @@ struct ConnectionSettings: Equatable {
   /// The first that answers is used.
   var urls: [String]
   var s3URL: String?
+  var s3URLs: [String] = []
   var token: String?
   var ca: String?
 }

@@ -10,6 +10,8 @@ struct Profile: Equatable {
   var ca: String?
   /// Every node's address; the next one is tried when one does not answer.
   var urls: [String] = []
+  /// Every node's S3 port, in the order of `urls`.
+  var s3URLs: [String] = []
 
   /// KOMORA_PROFILE, else below XDG_CONFIG_HOME, else below ~/.config.
   static func path(_ environment: [String: String] = ProcessInfo.processInfo.environment) -> String {
@@ -30,7 +32,7 @@ struct Profile: Equatable {
       }
       return Profile(
         url: url, s3URL: document["", "s3_url"]?.text, token: document["", "token"]?.text, ca: document["", "ca"]?.text,
-        urls: document["", "urls"]?.texts ?? [url])
+        urls: document["", "urls"]?.texts ?? [url], s3URLs: document["", "s3_urls"]?.texts ?? [])
     } catch let failure as CommandFailure {
       throw failure
     } catch {
@@ -45,6 +47,7 @@ struct Profile: Equatable {
     if let token { lines.append("token = \(quoted(token))") }
     if let ca { lines.append("ca = \(quoted(ca))") }
     lines.append("urls = [\(urls.map(quoted).joined(separator: ", "))]")
+    if !s3URLs.isEmpty { lines.append("s3_urls = [\(s3URLs.map(quoted).joined(separator: ", "))]") }
     try PrivateFile.write(path, Array((lines.joined(separator: "\n") + "\n").utf8))
   }
 }

@@ -120,6 +120,56 @@ extension ClusterTests {
       await bed.close(nodes)
     }
 
+    @Test("other wishes for an account move its replicas while it is written; what cannot be is refused")
+    func wishes() async throws {
+      let nodes = try await bed.cluster(Self.three)
+      let account = try await nodes[0].createAccount(name: "acme", AccountOptions(home: "eu", survive: Survival.none))
+      let id = account.id
+      #expect(account.survives == .none)
+      try await Self.write(nodes, id, "CREATE TABLE t (n INTEGER)")
+      var written: Int64 = 0
+      func untilWriting(_ what: String, _ isDone: (AccountStatus) -> Bool) async throws {
+        try await until(what) {
+          written += 1
+          try await Self.write(nodes, id, "INSERT INTO t VALUES (\(written))")
+          return isDone(try await nodes[1].status(ofAccount: "acme"))
+        }
+      }
+      _ = try await nodes[1].changeAccount(named: "acme") { $0.survive = .region }
+      try await untilWriting("it survives a region") { $0.record.survives == .region && $0.standbys.count == 2 }
+      _ = try await nodes[1].changeAccount(named: "acme") { $0.home = "ap" }
+      try await untilWriting("it is led in its new home") { $0.primary == "c" }
+      // Too narrow for the goal, until that is given up as well.
+      await #expect(
+        performing: {
+          _ = try await nodes[1].changeAccount(named: "acme") { $0.residency = ["us"] }
+        }, throws: hasCode(.refused))
+      _ = try await nodes[1].changeAccount(named: "acme") { options in
+        (options.residency, options.home, options.survive) = (["us"], "us", Survival.none)
+      }
+      try await untilWriting("it lies in one region only") {
+        $0.primary == "b" && $0.standbys.isEmpty && $0.learners.isEmpty
+      }
+      #expect(try await Self.rows(nodes[1], id, from: .primary) == Array(1...written))
+      await bed.close(nodes)
+    }
+
+    @Test("a node that leaves says that it is not ready, leads nothing any more, and still answers")
+    func leaving() async throws {
+      var configurations = Self.three.map { bed.configuration($0.0, $0.1) }
+      for i in configurations.indices { configurations[i].timers.leaveNotice = .milliseconds(1) }
+      let nodes = try await bed.cluster(configurations)
+      let id = try await nodes[0].createAccount(name: "acme", AccountOptions(home: "eu")).id
+      let leader = try await Self.write(nodes, id, "CREATE TABLE t (n INTEGER)")
+      #expect(!leader.isLeaving)
+      await leader.leave()
+      #expect(leader.isLeaving)
+      let next = try await Self.write(nodes, id, "INSERT INTO t VALUES (1)")
+      #expect(next.nodeID != leader.nodeID)
+      try await until("its replica goes on") { (try? await Self.rows(leader, id, from: .replica)) == [1] }
+      await bed.close(nodes)
+    }
+
     @Test("a hand-over loses nothing and is done in a moment; writes wait for it")
     func handOver() async throws {
       let nodes = try await bed.cluster(Self.three)

@@ -1,0 +1,98 @@
+// Snapshots in a cluster: they lie where they were taken, are found and used through any node, and what is restored
+// becomes an account like any other.
+
+import Base
+import Foundation
+import Node
+import ShardStore
+import Testing
+
+extension ClusterTests {
+  @Suite("archives of a cluster", .timeLimit(.minutes(10)))
+  struct Archives {
+    let bed: ClusterBed
+    init() throws {
+      bed = try ClusterBed()
+      bed.hasArchives = true
+    }
+
+    private func end(_ edge: Edge, _ started: EdgeAnswer, token: String) async throws -> [String: Any] {
+      let id = try #require(started.json["id"] as? String, "\(started.status) \(started.text)")
+      while true {
+        let job = try await edge.send(.GET, "/v1/jobs/\(id)", token: token).json
+        let state = job["state"] as? String
+        if state == "done" || state == "failed" { return job }
+        try await Task.sleep(for: .milliseconds(10))
+      }
+    }
+
+    private func listed(_ edge: Edge, token: String) async throws -> (ids: [String], nodes: [String], silent: [String])
+    {
+      let answer = try await edge.send(.GET, "/v1/accounts/acme/snapshots", token: token).json
+      let snapshots = answer["snapshots"] as? [[String: Any]] ?? []
+      return (
+        snapshots.compactMap { $0["id"] as? String }, snapshots.compactMap { $0["node"] as? String },
+        answer["silent"] as? [String] ?? []
+      )
+    }
+
+    @Test("snapshots of two primaries are listed and restored through any node; a node that is down is named")
+    func anywhere() async throws {
+      let nodes = try await bed.cluster(Shards.three)
+      let id = try await nodes[0].createAccount(name: "acme", AccountOptions(home: "eu")).id
+      let token = try await nodes[0].createAdminToken(name: "test", scopes: [.all], validFor: .seconds(600)).token
+      try await until("everybody knows account and token") {
+        nodes.allSatisfy { $0.account(id) != nil && $0.authenticate(bearer: token) != nil }
+      }
+      var edges: [Edge] = []
+      for node in nodes { edges.append(try await Edge(node)) }
+      try await Shards.write(nodes, id, "CREATE TABLE t (n INTEGER)")
+      try await Shards.write(nodes, id, "INSERT INTO t VALUES (1)")
+      for n in 0..<2 {
+        let leader = try await Shards.write(nodes, id, "INSERT INTO t VALUES (\(n + 2))")
+        let started = try await edges[2].send(.POST, "/v1/accounts/acme/snapshots", token: token, "{}")
+        let job = try await end(edges[1], started, token: token)
+        #expect(job["state"] as? String == "done", "\(job)")
+        if n == 0 { try await leader.handOver(id, to: nodes.first { $0.nodeID != leader.nodeID }!.nodeID) }
+      }
+      var ids: [String] = []
+      for edge in edges {
+        let found = try await listed(edge, token: token)
+        #expect(found.ids.count == 2 && Set(found.nodes).count == 2 && found.silent.isEmpty, "\(found)")
+        ids = found.ids
+      }
+      // The older one lies on one node only, so at least two of these are passed on.
+      for (i, edge) in edges.enumerated() {
+        let started = try await edge.send(
+          .POST, "/v1/restores", token: token, #"{"account":"acme","snapshot":"\#(ids[0])","as":"acme-\#(i)"}"#)
+        #expect(started.status == 202, "\(started.text)")
+        let job = try await end(edge, started, token: token)
+        #expect(job["state"] as? String == "done", "\(job)")
+        #expect((job["result"] as? [String: Any])?["survives"] as? String == "region", "\(job)")
+        try await until("it is known") { nodes.allSatisfy { (try? $0.account(named: "acme-\(i)"))?.isActive == true } }
+        let back = try nodes[0].account(named: "acme-\(i)").id
+        let leader = try await Shards.write(nodes, back, "INSERT INTO t VALUES (100)")
+        #expect(try await Shards.rows(leader, back, from: .primary) == [1, 2, 100])
+      }
+      let newest = try await edges[0].send(
+        .POST, "/v1/restores", token: token, #"{"account":"acme","latest":true,"as":"newest","dry_run":true}"#)
+      let plan = try await end(edges[0], newest, token: token)
+      #expect((plan["result"] as? [String: Any])?["snapshot"] as? String == ids[1], "\(plan)")
+      let unknown = try await edges[0].send(
+        .POST, "/v1/restores", token: token,
+        #"{"account":"acme","snapshot":"00000000000000000000000000000001","as":"other"}"#)
+      #expect(unknown.status == 404)
+
+      // Without one of them, nobody can say which snapshot is the newest.
+      await edges[2].close()
+      await nodes[2].close(saysGoodbye: false)
+      let found = try await listed(edges[0], token: token)
+      #expect(found.silent == ["c"], "\(found)")
+      let refused = try await edges[0].send(
+        .POST, "/v1/restores", token: token, #"{"account":"acme","latest":true,"as":"other"}"#)
+      #expect(refused.status == 503 && refused.text.contains("c does not answer"), "\(refused.text)")
+      for edge in edges.dropLast() { await edge.close() }
+      await bed.close(Array(nodes.dropLast()))
+    }
+  }
+}
