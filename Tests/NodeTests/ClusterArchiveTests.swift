@@ -3,6 +3,7 @@
 
 import Base
 import Foundation
+import NIOHTTP1
 import Node
 import ShardStore
 import Testing
