@@ -69,11 +69,14 @@ extension ClusterTests {
         #expect(started.status == 202, "\(started.text)")
         let job = try await end(edge, started, token: token)
         #expect(job["state"] as? String == "done", "\(job)")
-        #expect((job["result"] as? [String: Any])?["survives"] as? String == "region", "\(job)")
         try await until("it is known") { nodes.allSatisfy { (try? $0.account(named: "acme-\(i)"))?.isActive == true } }
         let back = try nodes[0].account(named: "acme-\(i)").id
         let leader = try await Shards.write(nodes, back, "INSERT INTO t VALUES (100)")
         #expect(try await Shards.rows(leader, back, from: .primary) == [1, 2, 100])
+        // At once, or as soon as the caretaker sees that it may have more.
+        try await until("it survives a region") {
+          try await nodes[0].status(ofAccount: "acme-\(i)").record.survives == .region
+        }
       }
       let newest = try await edges[0].send(
         .POST, "/v1/restores", token: token, #"{"account":"acme","latest":true,"as":"newest","dry_run":true}"#)

@@ -65,10 +65,13 @@ extension ShardService {
     for node in before.subtracting(after) {
       byPeer[node]?.remove(replica.account)
       if byPeer[node]?.isEmpty == true { byPeer[node] = nil }
+      step(replica, .peerDown(node))
     }
     for node in after.subtracting(before) {
       byPeer[node, default: []].insert(replica.account)
       links.assumeIsolated { $0.want(node) }
+      // A line that other shards have already will not say again that it is up.
+      if linesUp.contains(node) { step(replica, .peerUp(node)) }
     }
   }
 
