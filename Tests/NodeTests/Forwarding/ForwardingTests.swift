@@ -186,7 +186,7 @@ extension ClusterTests {
         #expect(seen.status == 200 && seen.json["kind"] as? String == "snapshot", "\(seen.text)")
       }
       let list = try await world.c.send(.GET, "/v1/accounts/acme/snapshots", token: world.key.token)
-      #expect(list.status == 200 && list.json["silent"] as? [String] == [], "\(list.text)")
+      #expect(list.status == 200 && list.json["silent"] == nil, "\(list.text)")
       let none = String(repeating: "0", count: 32)
       #expect(try await world.c.send(.GET, "/v1/jobs/\(none)", token: world.key.token).status == 404)
       await world.close(bed)
