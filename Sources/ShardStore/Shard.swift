@@ -197,8 +197,7 @@ final class Shard: LogOwner, CommitGate, Sendable {
     _ changes: [ChangedPage], databasePages: UInt32, head: Position, naming recordings: [RecordingID]
   ) throws(StoreError) {
     guard let sealer = state.with({ $0.replica?.isPaused == true ? nil : $0.sealer }) else {
-      throw StoreError(
-        configuration.isReplicated ? .moved : .notApplied, "the epoch ended while the transaction ran; run it again")
+      throw epochEnded
     }
     var previous = head
     if configuration.plantedBugs.contains(.indexUsedTwice), head.index > 0, head.index % 7 == 0 { previous.index -= 1 }
@@ -225,11 +224,24 @@ final class Shard: LogOwner, CommitGate, Sendable {
       records.append(record)
     } while !rest.isEmpty
     let images = changes.map { ($0.number, $0.image) }
-    guard pages.install(images, after: head, at: previous, pages: databasePages) else {
-      throw StoreError(.notApplied, "the writer lost its place; run the transaction again")
-    }
     let made = records
-    state.with { $0.gated.append(contentsOf: made) }
+    // Under the lock that ends epochs: pages of one that has ended must not become the head that the next one goes on from.
+    let isInstalled = state.with { s -> Bool? in
+      guard s.sealer === sealer, s.replica?.isPaused != true else { return nil }
+      guard pages.install(images, after: head, at: previous, pages: databasePages) else { return false }
+      s.gated.append(contentsOf: made)
+      return true
+    }
+    switch isInstalled {
+    case true?: return
+    case false?: throw StoreError(.notApplied, "the writer lost its place; run the transaction again")
+    case nil: throw epochEnded
+    }
+  }
+
+  private var epochEnded: StoreError {
+    StoreError(
+      configuration.isReplicated ? .moved : .notApplied, "the epoch ended while the transaction ran; run it again")
   }
 
   private static func put(_ page: ChangedPage, into payload: inout PagesEncoder) {
