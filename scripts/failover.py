@@ -24,6 +24,8 @@ from live_load import LiveLoad  # noqa: E402
 
 ACCOUNT = "failover"
 WORST_SECONDS_MAX, SHARE_OF_ETCD_MAX, ALL_ACCOUNTS_SECONDS_MAX = 1.5, 0.6, 5.0
+# 100 ms, and two changes of the control store on one disk with three members.
+HAND_OVER_SECONDS_MAX = 0.12
 
 
 class Balancer(threading.Thread):
@@ -67,6 +69,8 @@ class Run:
         if self.options.kills:
             self.kills(self.options.kills)
             self.two_of_three()
+        if self.options.handovers:
+            self.handovers(self.options.handovers)
         if self.options.restarts:
             self.restarts(self.options.restarts)
         if self.options.accounts:
@@ -173,6 +177,39 @@ class Run:
         """From the last acknowledgement before it to the first of a request that was made after it."""
         last = max(end for _, end, _ in acknowledged if end <= when)
         return min(end for began, end, _ in acknowledged if began > when and end > when) - last
+
+    # ---------------------------------------------------------------------------------------- hand-overs
+    def handovers(self, rounds):
+        print(f"the primary's node is drained, and undrained, {rounds} times", flush=True)
+        load, gaps = self.load(0.002, "handovers").start(), []
+        try:
+            for _ in range(rounds):
+                self.settled()
+                node = self.primary()
+                gaps.append(self.handed(load, node))
+                self.cluster.komora("cluster", "undrain", node)
+        finally:
+            load.stop()
+        median, worst = statistics.median(gaps), max(gaps)
+        print(f"      gap of a hand-over: median {median * 1000:.0f} ms, worst {worst * 1000:.0f} ms", flush=True)
+        if median > HAND_OVER_SECONDS_MAX:
+            self.fault(f"the median gap is {median * 1000:.0f} ms, more than {HAND_OVER_SECONDS_MAX * 1000:.0f} ms")
+        for what, number in load.failures.most_common(6):
+            print(f"      failed: {number} x {what}", flush=True)
+        if load.failures:
+            self.fault(f"{load.failures.total()} requests failed during hand-overs")
+        self.check(load)
+
+    def handed(self, load, node):
+        """The longest time without an acknowledgement while the account goes to another node."""
+        time.sleep(1)
+        when = time.monotonic()
+        self.cluster.komora("cluster", "drain", node)
+        self.cluster.wait("another node leads", 30, lambda: self.primary() not in (None, node))
+        time.sleep(0.5)
+        gap, at = load.gaps(when)[0]
+        print(f"  from {node} to {self.primary()}: longest gap {gap * 1000:.0f} ms ({at - when:+.1f} s)", flush=True)
+        return gap
 
     # ---------------------------------------------------------------------------------------- restarts
     def restarts(self, rounds):
@@ -303,6 +340,7 @@ def main():
     parser.add_argument("--out", default=".build/failover")
     parser.add_argument("--kills", type=int, default=20)
     parser.add_argument("--etcd", action="store_true")
+    parser.add_argument("--handovers", type=int, default=10)
     parser.add_argument("--restarts", type=int, default=2)
     parser.add_argument("--accounts", type=int, default=0)
     run, problem = Run(parser.parse_args()), None

@@ -2,13 +2,15 @@
 // not fetch, and what is not fetched is at most one window.
 //
 // Messages have no bounds here: what is sent together may arrive in pieces, in order. One task sends and one receives at
-// a time. For an actor on the endpoint's own loop none of these calls is a change of threads. A channel ends with its link; whoever needs more opens another one. Dropping it gives it up, unless it was
+// a time. For an actor on the endpoint's own loop none of these calls is a change of threads, and it may bind the channel
+// to a pipe. A channel ends with its link; whoever needs more opens another one. Dropping it gives it up, unless it was
 // finished: then what was sent still leaves.
 
 package import Base
+package import UVLoop
 
 package final class FabricChannel: Sendable {
-  private let endpoint: FabricEndpoint
+  let endpoint: FabricEndpoint
   let token: UInt64
   /// The peer's id and the method that opened it.
   package let peer: NodeID
@@ -22,6 +24,9 @@ package final class FabricChannel: Sendable {
     let (endpoint, token) = (endpoint, token)
     Task { await endpoint.abandon(token) }
   }
+
+  /// Where its pipe is called.
+  package nonisolated var loop: UVLoop { endpoint.loop }
 
   /// Returns when the link has taken all of it, which is not yet the peer.
   package nonisolated(nonsending) func send(_ bytes: [UInt8]) async throws(FabricError) {

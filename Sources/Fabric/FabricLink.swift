@@ -40,6 +40,8 @@ package final class FabricLink {
   package private(set) var machine: FabricMachine
   private let limits: FabricLimits
   private let timer: UVTimer
+  /// When it rings: never after the machine's next tick, but perhaps before.
+  private var alarm: FabricInstant?
   private var end: End?
   /// Known before the last bytes have been written.
   private var reason: End?
@@ -237,6 +239,7 @@ package final class FabricLink {
   }
 
   private func timerFired() {
+    alarm = nil
     guard end == nil else { return }
     guard session.isEstablished else { return run(session.abort(.handshakeTimeout)) }
     // A certificate that ends while its link is open takes the link along; a renewed one makes another.
@@ -247,7 +250,8 @@ package final class FabricLink {
   }
 
   private func schedule() {
-    guard end == nil, let due = machine.nextTick else { return }
+    guard end == nil, let due = machine.nextTick, due < alarm ?? .max else { return }
+    alarm = due
     timer.start(after: .nanoseconds(max(due - Self.now(), 0)))
   }
 

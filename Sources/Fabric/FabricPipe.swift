@@ -23,6 +23,16 @@ package struct FabricPipe: Sendable {
   }
 }
 
+/// For an owner on the endpoint's loop that was given the channel alone.
+extension FabricChannel {
+  package func bind(to pipe: FabricPipe) { endpoint.assumeIsolated { $0.bind(self, to: pipe) } }
+  package func give(_ bytes: [UInt8], from start: Int) -> Int {
+    endpoint.assumeIsolated { $0.give(bytes, from: start, over: self) }
+  }
+  package func took(_ count: Int) { endpoint.assumeIsolated { $0.took(count, from: self) } }
+  package func drop() { endpoint.assumeIsolated { $0.cancel(self) } }
+}
+
 extension FabricEndpoint {
   /// From now on `pipe` has what arrives; what has arrived already at once. No task sends or receives any more.
   package func bind(_ channel: FabricChannel, to pipe: FabricPipe) {

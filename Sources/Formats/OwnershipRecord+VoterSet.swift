@@ -21,8 +21,17 @@ extension OwnershipRecord {
   /// All who vote, each once, by id.
   package var electors: [NodeID] { Set((voters + previous).map(\.node)).sorted() }
 
-  package func isWriteSet(_ nodes: Set<NodeID>) -> Bool {
-    voterSet.isWriteSet(nodes) && previousSet?.isWriteSet(nodes) != false
+  package func isWriteSet(_ nodes: Set<NodeID>) -> Bool { isWriteSet { nodes.contains($0) } }
+
+  /// The same, asked of each voter: for those who ask with every record.
+  package func isWriteSet(having isPresent: (NodeID) -> Bool) -> Bool {
+    Self.isWriteSet(goal, voters, isPresent) && (previous.isEmpty || Self.isWriteSet(previousGoal, previous, isPresent))
+  }
+
+  private static func isWriteSet(_ goal: UInt8, _ voters: [Replica], _ isPresent: (NodeID) -> Bool) -> Bool {
+    var present = PresentVoters()
+    for voter in voters where isPresent(voter.node) { present.add(voter.region) }
+    return present.areWriteSet(of: voters.count, SurvivalGoal(rawValue: goal) ?? .region)
   }
 
   package func mayPromote(_ reporters: Set<NodeID>) -> Bool {

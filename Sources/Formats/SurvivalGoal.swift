@@ -34,6 +34,23 @@ package struct Voter: Sendable, Hashable {
   }
 }
 
+/// Those of some voters that are there, each counted once: the rule of write sets, for whoever holds the voters.
+struct PresentVoters {
+  private var count = 0
+  private var region: String?
+  private var spansRegions = false
+
+  mutating func add(_ region: String) {
+    count += 1
+    if let first = self.region { spansRegions = spansRegions || first != region } else { self.region = region }
+  }
+
+  /// `all`: voters, present or not.
+  func areWriteSet(of all: Int, _ goal: SurvivalGoal) -> Bool {
+    count * 2 > all && (goal != .region || spansRegions)
+  }
+}
+
 /// The voters of one shard under one goal. Small: 1 to 7.
 package struct VoterSet: Sendable, Equatable {
   package static let countMax = 7
@@ -54,9 +71,9 @@ package struct VoterSet: Sendable, Equatable {
 
   /// Do those of `nodes` that are voters make a write set? Nodes that are no voters count for nothing.
   package func isWriteSet(_ nodes: Set<NodeID>) -> Bool {
-    let present = voters.filter { nodes.contains($0.node) }
-    guard present.count * 2 > voters.count else { return false }
-    return goal != .region || Set(present.map(\.region)).count >= 2
+    var present = PresentVoters()
+    for voter in voters where nodes.contains(voter.node) { present.add(voter.region) }
+    return present.areWriteSet(of: voters.count, goal)
   }
 
   /// May `reporters` make a primary? Only when the voters outside contain no write set: then every acknowledged write

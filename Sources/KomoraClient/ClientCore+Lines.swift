@@ -116,6 +116,18 @@ extension ClientCore {
     }
   }
 
+  /// An asker on this thread has; others will before the callback ends.
+  func sendLater(_ exchange: ClientExchange, to node: NodeID) {
+    toSend.append((exchange, node))
+    sender?.schedule()
+  }
+
+  func sendNow() {
+    let all = toSend
+    toSend.removeAll(keepingCapacity: true)
+    for (exchange, node) in all { send(exchange, to: node) }
+  }
+
   /// An asker has put something into `exchange`.
   func send(_ exchange: ClientExchange, to node: NodeID) {
     if let line = line(node, exchange) { pump(line) }

@@ -40,6 +40,9 @@ actor ClientCore {
   private var lines: [NodeID: ClientLine] = [:]
   private nonisolated let routes = Lock(Routes())
   private var sweeper: UVTimer?
+  /// What askers on the loop's own thread have put into these leaves at the end of the callback.
+  var toSend: [(exchange: ClientExchange, node: NodeID)] = []
+  private(set) var sender: UVTail?
   private var isClosed = false
   private var isSeeking = false
 
@@ -66,6 +69,7 @@ actor ClientCore {
       let sweeper = try UVTimer(on: loop) { _ in self.sweep() }
       sweeper.start(after: .milliseconds(20), every: .milliseconds(20))
       self.sweeper = sweeper
+      sender = try UVTail(on: loop) { [weak self] in self?.assumeIsolated { $0.sendNow() } }
     } catch {
       throw KomoraError(.closed, "the loop has stopped")
     }
@@ -117,7 +121,11 @@ actor ClientCore {
   ) async -> Outcome {
     // For the reply of a node that keeps the same deadline to arrive.
     await exchange.ask(request, until: deadline + .seconds(1)) {
-      loop.submit { self.assumeIsolated { $0.send(exchange, to: id) } }
+      if loop.isCurrent {
+        assumeIsolated { $0.sendLater(exchange, to: id) }
+      } else {
+        loop.submit { self.assumeIsolated { $0.send(exchange, to: id) } }
+      }
     }
   }
 

@@ -15,9 +15,13 @@ public final class KomoraClient: Sendable {
   private let loop: UVLoop
   private let core: ClientCore
   private let deadline: Duration
+  /// Of the client's own thread. A task that prefers it is resumed where its reply arrives, without waking another
+  /// thread; it must not block or compute for long, which would hold up every request of the client. Not after `close`.
+  public let taskExecutor: any TaskExecutor
 
   private init(_ loop: UVLoop, _ core: ClientCore, deadline: Duration) {
     self.loop = loop
+    taskExecutor = UVTaskExecutor(loop)
     self.core = core
     self.deadline = deadline
   }

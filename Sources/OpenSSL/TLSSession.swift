@@ -152,11 +152,12 @@ package final class TLSSession {
     return effects
   }
 
-  /// All records that are here as one piece: whoever takes them apart again has its own bounds.
+  /// All records that are here, in few pieces: whoever takes them apart again has its own bounds.
   private func read() -> [TLSEffect] {
     var result: Int32 = 1
-    // A record's text is shorter than the record, and OpenSSL holds back less than one.
-    let capacity = input.count + (16 << 10)
+    // A record's text is shorter than the record. OpenSSL holds back less than one; what of it does not fit comes with the
+    // next piece.
+    let capacity = max(input.count, Int(SSL_pending(handle)), 512)
     let bytes = [UInt8](unsafeUninitializedCapacity: capacity) { buffer, used in
       while result == 1, used < capacity {
         ERR_clear_error()

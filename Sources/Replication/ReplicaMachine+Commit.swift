@@ -34,8 +34,13 @@ extension ReplicaMachine {
     var copies = peers.map { ($0.node, $0.match.index) }
     if follow?.mayAcknowledge == true { copies.append((node, log.synced.index)) }
     guard copies.contains(where: { min($0.1, log.synced.index) > log.committed.index }) else { return }
-    let candidates = Set(copies.map { min($0.1, log.synced.index) }).filter { $0 > log.committed.index }.sorted(by: >)
-    let held = candidates.first { index in record.isWriteSet(Set(copies.filter { $0.1 >= index }.map(\.0))) }
+    var held: LogIndex?
+    for copy in copies {
+      let index = min(copy.1, log.synced.index)
+      guard index > max(log.committed.index, held ?? 0) else { continue }
+      let isHeld = record.isWriteSet { node in copies.contains { $0.0 == node && $0.1 >= index } }
+      if isHeld { held = index }
+    }
     guard let held, held >= first || configuration.plantedBugs.contains(.commitOlderEpoch) else { return }
     let isWhole = !configuration.plantedBugs.contains(.publishParts)
     guard let position = isWhole ? log.groupEnd(upTo: held) : log.last(upTo: held) else { return }

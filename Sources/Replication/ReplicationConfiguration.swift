@@ -11,7 +11,8 @@ package struct ReplicationConfiguration: Sendable, Equatable {
   /// Records kept in memory while peers still need them; older ones are read from the log.
   package var memoryBytesMax = 8 << 20
   package var readBytesMax = 1 << 20
-  /// A commit point waits so long for a record to ride on.
+  /// A commit point waits so long for a record to ride on: an account that is written to needs no messages for it alone;
+  /// readers of a standby who ask for a position wait for it, and a hand-over does.
   package var commitDelay = Interval.milliseconds(2)
   /// A peer that does not follow the epoch yet is asked again after so long.
   package var retryAfter = Interval.milliseconds(40)

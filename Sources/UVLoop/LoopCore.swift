@@ -7,6 +7,10 @@ final class LoopCore {
   let metrics: LoopMetrics
   let slowLimit: UInt64
   private(set) var isStopping = false
+  /// 1 while a callback runs.
+  private var depth = 0
+  private var isTailing = false
+  private var tails: [() -> Void] = []
   /// libuv asks for memory right before it reads and reports right after, so all sockets of the loop share one buffer.
   /// 64 KiB holds every datagram.
   let buffer = UnsafeMutableRawBufferPointer.allocate(byteCount: 64 << 10, alignment: 16)
@@ -23,12 +27,38 @@ final class LoopCore {
     buffer.deallocate()
   }
 
-  /// Runs a callback and measures it.
+  /// Runs a callback, then what it left for its end.
   func call(_ body: () -> Void) {
+    guard depth == 0 else { return measure(body) }
+    depth = 1
+    measure(body)
+    if !tails.isEmpty { measure(runTails) }
+    depth = 0
+  }
+
+  func measure(_ body: () -> Void) {
     let start = uv_hrtime()
     body()
     metrics.note(callback: uv_hrtime() - start, limit: slowLimit)
   }
+
+  private func runTails() {
+    isTailing = true
+    var next = 0
+    while next < tails.count {
+      let tail = tails[next]
+      next += 1
+      tail()
+    }
+    tails.removeAll(keepingCapacity: true)
+    isTailing = false
+  }
+
+  /// At the end of the callback that runs, else at once.
+  func later(_ body: @escaping () -> Void) { if depth > 0 { tails.append(body) } else { body() } }
+
+  /// A callback runs that has not come to its end: what is left for it need not wake the loop.
+  var isCalling: Bool { depth > 0 && !isTailing }
 
   /// Runs what is ready, waits for it when `waiting`; false when no handle is left.
   func turn(waiting: Bool) -> Bool { uv_run(raw, waiting ? UV_RUN_ONCE : UV_RUN_NOWAIT) != 0 }

@@ -16,6 +16,7 @@ internal import Threads
 package final class UVLoop: SerialExecutor {
   private enum Work {
     case job(UnownedJob)
+    case taskJob(UnownedJob, UVTaskExecutor)
     case call(@Sendable () -> Void)
   }
 
@@ -68,6 +69,8 @@ package final class UVLoop: SerialExecutor {
 
   package func enqueue(_ job: consuming ExecutorJob) { add(.job(UnownedJob(job))) }
 
+  func enqueue(_ job: consuming ExecutorJob, of executor: UVTaskExecutor) { add(.taskJob(UnownedJob(job), executor)) }
+
   package func checkIsolated() { assertCurrent() }
 
   func assertCurrent() { precondition(isCurrent, "a handle is used on its loop only") }
@@ -98,13 +101,23 @@ package final class UVLoop: SerialExecutor {
     let runHere = inbox.with { state in
       state.work.append(work)
       guard state.phase == .ended else {
-        if state.work.count == 1 { state.wake?.send() }
+        if state.work.count == 1 { announce(state) }
         return false
       }
       defer { state.lateRunner = true }
       return !state.lateRunner
     }
     if runHere { runLate() }
+  }
+
+  /// What a callback brings about itself is done at its end, once: what follows from that waits for the next turn, so
+  /// that sockets are not starved.
+  private func announce(_ state: Inbox) {
+    if isCurrent, let core = state.core, core.isCalling, state.phase == .running {
+      core.later { self.runWork() }
+    } else {
+      state.wake?.send()
+    }
   }
 
   private func runLate() {
@@ -128,17 +141,21 @@ package final class UVLoop: SerialExecutor {
       return state.work
     }
     guard !batch.isEmpty else { return }
-    let limits = inbox.with { $0.core }
+    let core = inbox.with { $0.core }
+    if let core { core.call { run(batch, core.measure) } } else { run(batch) { $0() } }
+    metrics.note(jobs: batch.count)
+  }
+
+  private func run(_ batch: [Work], _ measured: (() -> Void) -> Void) {
     for work in batch {
-      let step = {
+      measured {
         switch work {
         case .job(let job): job.runSynchronously(on: self.asUnownedSerialExecutor())
+        case .taskJob(let job, let executor): job.runSynchronously(on: executor.asUnownedTaskExecutor())
         case .call(let body): body()
         }
       }
-      if let limits { limits.call(step) } else { step() }
     }
-    metrics.note(jobs: batch.count)
   }
 
   private func run(_ slowLimit: Duration, _ probeInterval: Duration) {

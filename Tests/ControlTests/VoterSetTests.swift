@@ -39,4 +39,24 @@ struct VoterSetTests {
       }
     }
   }
+
+  @Test("a record's write sets are those of its voters, and of those before while they change")
+  func records() {
+    let nodes = (1...5).map { node(UInt8($0)) }
+    var subsets: [Set<NodeID>] = [[]]
+    for node in nodes { subsets += subsets.map { $0.union([node]) } }
+    for goal in SurvivalGoal.allCases {
+      for before in SurvivalGoal.allCases {
+        let voters = set(goal, ["eu", "us", "us"])
+        let previous = VoterSet(goal: before, voters: nodes.dropFirst(2).map { Voter(node: $0, region: "ap") })
+        var record = OwnershipRecord(account: AccountID(bits: 1), voters: voters)
+        for nodes in subsets { #expect(record.isWriteSet(nodes) == voters.isWriteSet(nodes)) }
+        record.previous = previous.voters.map(OwnershipRecord.Replica.init)
+        record.previousGoal = before.rawValue
+        for nodes in subsets {
+          #expect(record.isWriteSet(nodes) == (voters.isWriteSet(nodes) && previous.isWriteSet(nodes)))
+        }
+      }
+    }
+  }
 }

@@ -11,6 +11,7 @@ struct CommandLineTests {
     arguments: [
       "dev", "dev --data D --port 7400 --no-respawn", "node run --config F", "node options --json",
       "account create acme --home eu --survive node --residency eu,us --timezone Europe/Kyiv --json",
+      "account set acme --home eu --survive none --residency eu,us --timezone Europe/Kyiv --json",
       "account list", "account show acme --json", "account delete acme --yes", "key create --account acme --label app",
       "key list --account acme", "key revoke --account acme KM123",
       "key recovery --account acme --recipient age1x --out F",
@@ -69,7 +70,8 @@ struct CommandLineTests {
   @Test(
     "wrong use is refused before anything is done",
     arguments: [
-      "frobnicate", "dev --port 0", "dev --port 65534", "dev --port x", "node run", "account create", "key create",
+      "frobnicate", "dev --port 0", "dev --port 65534", "dev --port x", "node run", "account create",
+      "account set acme", "account set --home eu", "key create",
       "key recovery --account acme --out F", "key recovery --account acme --recipient a --passphrase-file b --out F",
       "import --account acme", "restore --account acme --as new",
       "restore --account acme --latest --snapshot ID --as new",

@@ -98,5 +98,39 @@ extension ClusterTests {
       for edge in edges.dropLast() { await edge.close() }
       await bed.close(Array(nodes.dropLast()))
     }
+
+    @Test("a node that answers with a refusal, or with too much, is not called silent: what it said is shown")
+    func refusing() async throws {
+      let nodes = try await bed.cluster([("a", "eu"), ("b", "us")])
+      let id = try await nodes[0].createAccount(name: "acme", AccountOptions(home: "eu")).id
+      let token = try await nodes[0].createAdminToken(name: "test", scopes: [.all], validFor: .seconds(600)).token
+      try await until("everybody knows account and token") {
+        nodes.allSatisfy { $0.account(id) != nil && $0.authenticate(bearer: token) != nil }
+      }
+      let edge = try await Edge(nodes[0])
+      func refusal(_ said: String, status: UInt16 = 200, times: Int = 1) async throws -> String {
+        nodes[1].takeForwarded { call in
+          try? await call.answer(status: status, [], Array(said.utf8))
+          for _ in 1..<times { try? await call.send(Array(said.utf8)) }
+          await call.finish()
+        }
+        let answer = try await edge.send(.GET, "/v1/accounts/acme/snapshots", token: token)
+        #expect(answer.status == 200 && answer.json["silent"] == nil, "\(answer.text)")
+        let refused = answer.json["refused"] as? [[String: String]] ?? []
+        #expect(refused.map { $0["node"] } == ["b"], "\(answer.text)")
+        return refused.first?["detail"] ?? ""
+      }
+      let full = try await refusal(#"{"status":507,"detail":"the disk is full"}"#, status: 507)
+      #expect(full == "the disk is full (507)")
+      #expect(try await refusal("gone", status: 502).contains("502"))
+      #expect(try await refusal("[]").contains("cannot be read"))
+      #expect(try await refusal(String(repeating: " ", count: 64 << 10), times: 80).contains("longer than 4 MiB"))
+      // And nobody says which snapshot is the newest.
+      let restored = try await edge.send(
+        .POST, "/v1/restores", token: token, #"{"account":"acme","latest":true,"as":"other"}"#)
+      #expect(restored.status == 503 && restored.text.contains("b does not list its archive"), "\(restored.text)")
+      await edge.close()
+      await bed.close(nodes)
+    }
   }
 }

@@ -46,6 +46,8 @@ final class ClusterBed {
     configuration.control.certificate = etcd.path("client.crt")
     configuration.control.key = etcd.path("client.key")
     configuration.timers.requestTimeout = .seconds(20)
+    // A test that wants the schedule runs it.
+    configuration.timers.schedulerInterval = .seconds(3600)
     configuration.fabric.leaveLinger = .milliseconds(100)
     configuration.fabric.reconnectPeriod = .milliseconds(500)
     configuration.fabric.pushPullPeriod = .seconds(2)

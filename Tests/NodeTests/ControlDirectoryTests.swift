@@ -62,6 +62,51 @@ extension ClusterTests {
       await bed.close([a, b])
     }
 
+    @Test("changes that wait for one another share a transaction, and each caller hears what came of its own")
+    func shared() async throws {
+      let (a, b) = try await pair()
+      _ = try await b.createAccount(name: "acme", Self.at("us"))
+      // So long that all have come before the first one is over.
+      store.delayWatches(.milliseconds(300))
+      let before = store.transactions
+      let keys = await withTaskGroup(of: Result<String, NodeError>.self) { group in
+        for n in 0..<40 {
+          group.addTask {
+            do throws(NodeError) {
+              return .success(try await b.createKey(account: n == 20 ? "none" : "acme").token)
+            } catch {
+              return .failure(error)
+            }
+          }
+        }
+        return await group.reduce(into: []) { $0.append($1) }
+      }
+      let tokens = keys.compactMap { try? $0.get() }
+      #expect(Set(tokens).count == 39 && tokens.allSatisfy { b.authenticate(bearer: $0) != nil }, "\(keys)")
+      for case .failure(let error) in keys { #expect(error.code == .notFound, "\(error)") }
+      #expect(store.transactions - before <= 20)
+      store.delayWatches(nil)
+      await bed.close([a, b])
+    }
+
+    @Test("accounts that are made on two nodes at once do not get in each other's way, and names stay unique")
+    func manyAtOnce() async throws {
+      let (a, b) = try await pair()
+      let results = await withTaskGroup(of: Result<AccountRecord, NodeError>.self) { group in
+        for n in 0..<48 {
+          group.addTask { await Self.create(n % 2 == 0 ? a : b, "many-\(n / 3)", n % 2 == 0 ? "eu" : "us") }
+        }
+        return await group.reduce(into: []) { $0.append($1) }
+      }
+      let made = results.compactMap { try? $0.get().name }
+      #expect(made.count == 16 && Set(made).count == 16, "\(results)")
+      for case .failure(let error) in results { #expect(error.code == .exists, "\(error)") }
+      try await untilEqual(a, b)
+      #expect(a.accounts().count == 16)
+      #expect(a.engine.accounts().count + b.engine.accounts().count == 16, "the losers left no shard")
+      await bed.close([a, b])
+    }
+
     @Test("who made a change sees it when the call returns, and the other node soon")
     func visible() async throws {
       let (a, b) = try await pair()
@@ -134,6 +179,33 @@ extension ClusterTests {
       #expect(b.accounts().map(\.name) == ["acme"])
       #expect(try await b.createAccount(name: "other", Self.at("us")).state == .active)
       try await untilEqual(a, b)
+      await bed.close([a, b])
+    }
+
+    @Test("a deletion that the control store broke off is finished by the schedule, without being asked for again")
+    func deletionGoesOn() async throws {
+      let (a, b) = try await pair()
+      let account = try await b.createAccount(name: "acme", Self.at("us"))
+      // Its keys and owners are gone, its record is not yet.
+      store.next(nil, .away, of: "account/\(account.id)")
+      await #expect { try await b.deleteAccount(named: "acme") } throws: { hasCode(.unavailable)($0) }
+      #expect(b.account(account.id)?.state == .deleting)
+      // Who did not make it leaves it to the node that did.
+      try await untilEqual(a, b)
+      await a.runDue()
+      #expect(a.account(account.id)?.state == .deleting)
+      store.setAway(true)
+      await b.runDue()
+      #expect(b.account(account.id)?.state == .deleting, "the store is still away")
+      store.setAway(false)
+      await b.runDue()
+      let deleted = try #require(b.account(account.id))
+      #expect(deleted.state == .deleted && deleted.deletedAt != nil && b.accounts().isEmpty)
+      #expect(!b.engine.accounts().contains(account.id))
+      try await untilEqual(a, b)
+      // And once only.
+      await b.runDue()
+      #expect(b.account(account.id) == deleted)
       await bed.close([a, b])
     }
 

@@ -16,7 +16,11 @@ final class FaultyControlStore: ControlStore {
     var inner: (any ControlStore)?
     /// For the changes to come, in order; nil lets one pass.
     var faults: [Fault?] = []
+    /// Only changes of this key are meant.
+    var faultyKey: String?
     var isAway = false
+    /// Transactions of a test's own making.
+    var transactions = 0
     /// Calls until it is away; nil is never.
     var callsLeft: Int?
     var watchError: ControlStoreError?
@@ -35,7 +39,10 @@ final class FaultyControlStore: ControlStore {
 
   var inner: any ControlStore { state.withLock { $0.inner! } }
 
-  func next(_ faults: Fault?...) { state.withLock { $0.faults = faults } }
+  var transactions: Int { state.withLock { $0.transactions } }
+
+  func next(_ faults: Fault?...) { state.withLock { ($0.faults, $0.faultyKey) = (faults, nil) } }
+  func next(_ faults: Fault?..., of key: String) { state.withLock { ($0.faults, $0.faultyKey) = (faults, key) } }
   func setAway(_ isAway: Bool) { state.withLock { $0.isAway = isAway } }
   func setAway(after calls: Int?) { state.withLock { $0.callsLeft = calls } }
   func delayWatches(_ delay: Duration?) { state.withLock { $0.watchDelay = delay } }
@@ -84,7 +91,12 @@ final class FaultyControlStore: ControlStore {
     try check()
     let inner = inner
     let isOwn = lease == nil && !changes.contains { $0.key.hasPrefix("cluster/") }
-    let fault = isOwn ? state.withLock { $0.faults.isEmpty ? nil : $0.faults.removeFirst() } : nil
+    let fault = state.withLock { s -> Fault? in
+      guard isOwn else { return nil }
+      s.transactions += 1
+      let isMeant = s.faultyKey.map { key in changes.contains { $0.key == key } } ?? true
+      return s.faults.isEmpty || !isMeant ? nil : s.faults.removeFirst()
+    }
     let lost = ControlStoreError(.unknown, "the answer is lost")
     switch fault {
     case nil: return try await inner.transact(if: conditions, then: changes, lease: lease)

@@ -3,13 +3,15 @@
 Writers and readers follow their own clocks and never wait for an answer (open loop); every request is sent once. What
 was asked and what came of it goes to the history, a line when it is over. Commands are JSON objects, answered by one:
 
-    prepare        makes the tables                volley    every writer sends some writes more, now
-    start          begins                          probe     has `node` caught up? a note in the history when it has
-    stop           no more; ends when all is over  primaries who acknowledged last, by account
+    prepare        makes the tables                volley    from now on every writer has writes in flight
+    start          begins                          struck    what the volley was for is there
+    stop           no more; ends when all is over  probe     has `node` caught up? a note in the history when it has
+    primaries      who acknowledged last, by account
     final          reads everything from every node, until each has answered or `seconds` are over
 """
 
 import asyncio
+import collections
 import itertools
 import json
 import os
@@ -26,7 +28,7 @@ from history import FAIL, INFO, OK  # noqa: E402
 
 REQUEST_SECONDS = 5.0
 REPEAT_SECONDS = (0, 0.005, 0.1, 1, 4)
-WAVES, WAVE_SECONDS = 3, 0.006
+WAVE_SECONDS, VOLLEY_SECONDS, VOLLEY_OPEN = 0.001, 1, 4
 PROBE_PAUSE, FINAL_PAUSE = 0.3, 0.5
 FINAL_STALENESS = 3600
 
@@ -50,6 +52,7 @@ class Load:
         }
         self.regions = [client["region"] for client in configuration["clients"]]
         self.running, self.tasks, self.writers = False, set(), []
+        self.open, self.volleys = collections.Counter(), 0
 
     def spawn(self, work):
         task = asyncio.create_task(work)
@@ -96,7 +99,9 @@ class Load:
 
     async def once(self, account, op, asked, process, region):
         op.process, op.invoke = process, time.monotonic_ns()
+        self.open[process] += 1
         await self.ask(account, op, asked, region)
+        self.open[process] -= 1
         self.write(op.line())
 
     async def repeat(self, account, first, asked, process, region, dice):
@@ -165,17 +170,23 @@ class Load:
         return {}
 
     async def volley(self, _):
-        """One write more of every writer now, and in waves for as long as it may take until the fault is there."""
+        """Writes of every writer that has few in flight, now and again and again until the fault is there."""
+        self.volleys += 1
         self.wave()
-        self.spawn(self.waves())
+        self.spawn(self.waves(time.monotonic() + VOLLEY_SECONDS))
+        return {}
+
+    async def struck(self, _):
+        self.volleys -= 1
         return {}
 
     def wave(self):
-        for writer in self.writers if self.running else ():
-            self.issue(*writer, True, reached=True)
+        for process, dice, region in self.writers if self.running else ():
+            if self.open[process] < VOLLEY_OPEN:
+                self.issue(process, dice, region, True, reached=True)
 
-    async def waves(self):
-        for _ in range(WAVES):
+    async def waves(self, until):
+        while self.volleys > 0 and time.monotonic() < until:
             await asyncio.sleep(WAVE_SECONDS)
             self.wave()
 

@@ -258,7 +258,10 @@ class Run:
             time.sleep(planned.after_volley)
             target = ",".join(fault.targets)
             lab.note("begin", planned.kind, target=target, seconds=round(planned.seconds, 3), aim=aimed)
-            fault.begin()
+            try:
+                fault.begin()
+            finally:
+                load.ask("struck")
             time.sleep(planned.seconds)
             fault.end()
             lab.note("end", planned.kind, target=target)

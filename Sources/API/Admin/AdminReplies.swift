@@ -100,8 +100,21 @@ struct SnapshotReply: Codable {
 struct SnapshotsReply: Codable {
   /// Oldest first.
   var snapshots: [SnapshotReply]
-  /// Nodes that did not say what their archives hold.
+  /// Nodes that did not answer, so that nobody knows what their archives hold.
   var silent: [String]?
+  /// Nodes that answered, but not with a list.
+  var refused: [RefusalReply]?
+}
+
+struct RefusalReply: Codable {
+  var node: String
+  /// What it said.
+  var detail: String
+}
+
+/// Of a problem document, what says why.
+struct ProblemReply: Decodable {
+  var detail: String?
 }
 
 struct JobReply: Encodable {

@@ -19,17 +19,13 @@ struct AccountRequests: Service {
   let access: Access
   let registry: StreamRegistry
   let clock: any StoreClock
-  let deadlines: Deadlines
   private let limits: SQLLimits
 
-  init(
-    node: NodeService, access: Access, registry: StreamRegistry, clock: any StoreClock, deadlines: Deadlines
-  ) {
+  init(node: NodeService, access: Access, registry: StreamRegistry, clock: any StoreClock) {
     self.node = node
     self.access = access
     self.registry = registry
     self.clock = clock
-    self.deadlines = deadlines
     limits = SQLLimits(node.configuration)
   }
 

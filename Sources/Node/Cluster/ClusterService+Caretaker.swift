@@ -22,32 +22,33 @@ extension ClusterService {
     var lease: ControlLease?
     var chores = Chores(service: self)
     while !Task.isCancelled {
-      lease = await hold(lease)
-      if lease != nil { await chores.run() }
+      if await hold(&lease) { await chores.run() }
       try? await Task.sleep(for: configuration.fabric.caretakerInterval)
     }
     // The next one need not wait. This task is cancelled; a request of its own would be too.
     if let lease { await Task { [control] in try? await control.store.revoke(lease) }.value }
   }
 
-  /// The lease when this node is the caretaker.
-  private func hold(_ lease: ControlLease?) async -> ControlLease? {
+  /// Whether this node is the caretaker. A lease that was granted is kept in `lease` until the store says that it has
+  /// ended: a request that was cancelled or whose answer was lost may have put it to use, and it must be given back.
+  private func hold(_ lease: inout ControlLease?) async -> Bool {
+    let holder = control.view.with { $0.cluster[Self.caretakerKey]?.value }
     do throws(ControlStoreError) {
-      if let lease {
-        try await control.store.keepAlive(lease)
-        return lease
+      if let known = lease {
+        try await control.store.keepAlive(known)
+        if holder == nodeID.bytes { return true }
       }
+      guard holder == nil else { return false }
       let seconds = max(Int(configuration.fabric.caretakerLease.components.seconds), 1)
-      guard control.view.with({ $0.cluster[Self.caretakerKey] }) == nil else { return nil }
-      let next = try await control.store.grant(seconds: seconds)
-      let outcome = try await control.store.transact(
-        if: [.absent(Self.caretakerKey)], then: [.put(Self.caretakerKey, nodeID.bytes)], lease: next)
-      if outcome.succeeded { return next }
-      try await control.store.revoke(next)
+      if lease == nil { lease = try await control.store.grant(seconds: seconds) }
+      return try await control.store.transact(
+        if: [.absent(Self.caretakerKey)], then: [.put(Self.caretakerKey, nodeID.bytes)], lease: lease
+      ).succeeded
     } catch {
+      if error.code == .leaseExpired { lease = nil }
       logger.info("caretaker's lease", metadata: ["reason": "\(error.message)"])
     }
-    return nil
+    return false
   }
 
   private struct Chores {

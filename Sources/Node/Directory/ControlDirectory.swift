@@ -2,8 +2,9 @@
 //
 // One watch feeds the view, in the store's order. A change is planned on the view, made as a transaction that compares
 // the revisions that the plan rests on, and awaited in the view before it is reported: so who was told of a change sees
-// it, and a revocation has ended before its call returns. When another node was faster, the plan is made again on what
-// that one left. An answer that was lost is looked up before anything is said.
+// it, and a revocation has ended before its call returns. Changes that wait for one another's end share a transaction
+// (`ControlBatch`). When another node was faster, the plans are made again on what that one left, for a good while. An
+// answer that was lost is looked up before anything is said.
 //
 // A watch may fall silent without ending, at a server that has lost its quorum or in a network that drops. So now and
 // then the view is compared with a read, and a watch that stays behind is begun anew.
@@ -11,14 +12,8 @@
 import Base
 import ControlStores
 import Logging
+import OpenSSL
 import Threads
-
-/// What a change would do to the store, if nothing that it rests on has changed.
-struct PlannedChange<T: Sendable>: Sendable {
-  var conditions: [ControlCondition] = []
-  var changes: [ControlChange]
-  var value: T
-}
 
 final class ControlDirectory: Sendable {
   private struct Progress {
@@ -28,10 +23,16 @@ final class ControlDirectory: Sendable {
     var isClosed = false
   }
 
+  private struct Queue {
+    var waiting: [PendingChange] = []
+    /// Somebody makes them.
+    var isServed = false
+  }
+
   let store: any ControlStore
   let view: Lock<ControlView>
   private let progress: Lock<Progress>
-  private let gate = SerialGate()
+  private let queue = Lock(Queue())
   private let tasks = Lock<[Task<Void, Never>]>([])
   /// The watch under way.
   private let watching = Lock<Task<Void, any Error>?>(nil)
@@ -39,7 +40,11 @@ final class ControlDirectory: Sendable {
   private let closeStore: @Sendable () async -> Void
   private let logger = Logger(label: "control")
 
-  private static let attemptsMax = 8
+  private static let barrierAttemptsMax = 8
+  /// How long a change fights with those of other nodes.
+  private static let fightMax = Duration.seconds(15)
+  /// A change that was refused so often is made alone: perhaps it is the one that cannot be made.
+  private static let refusalsMax = 6
   private static let entriesMax = 1 << 22
   private static let seenWithin = Duration.seconds(5)
   /// How often the view is compared with the store, and how long it may be behind then.
@@ -98,37 +103,97 @@ final class ControlDirectory: Sendable {
   func change<T: Sendable>(
     _ plan: @escaping @Sendable (ControlView) throws(NodeError) -> PlannedChange<T>
   ) async throws(NodeError) -> T {
-    do {
-      return try await gate.run { try await self.make(plan) }
-    } catch {
-      throw NodeError(describing: error)
+    let result = await withCheckedContinuation { (continuation: CheckedContinuation<Result<T, NodeError>, Never>) in
+      let change = PendingChange(until: .now + Self.fightMax, continuation, plan)
+      let isFirst = queue.with { queue in
+        queue.waiting.append(change)
+        defer { queue.isServed = true }
+        return !queue.isServed
+      }
+      if isFirst { Task { await self.serve() } }
+    }
+    return try result.get()
+  }
+
+  /// Until nobody waits.
+  private func serve() async {
+    while true {
+      guard let waiting = next() else { return }
+      var batch = ControlBatch(view.with { $0 })
+      let isAlone = waiting[0].refusals >= Self.refusalsMax
+      for change in isAlone ? waiting.prefix(1) : waiting[...] {
+        guard batch.add(change) else { break }
+      }
+      putBack(waiting.dropFirst(batch.members.count), isFresh: isAlone)
+      do throws(NodeError) {
+        if try await make(batch) { batch.tell() } else { await again(batch) }
+      } catch {
+        for change in batch.members { change.refuse(error) }
+      }
     }
   }
 
-  private func make<T: Sendable>(
-    _ plan: @Sendable (ControlView) throws(NodeError) -> PlannedChange<T>
-  ) async throws(NodeError) -> T {
-    for attempt in 0..<Self.attemptsMax {
-      let planned = try plan(view.with { $0 })
-      guard !planned.changes.isEmpty else { return planned.value }
-      let outcome: ControlOutcome
-      do throws(ControlStoreError) {
-        outcome = try await store.transact(if: planned.conditions, then: planned.changes, lease: nil)
-      } catch {
-        guard error.code == .unknown else { throw NodeError(error) }
-        outcome = try await lookUp(planned.changes)
-      }
-      guard outcome.succeeded else {
-        // The store may serve others too, whose changes never come here: so not for long.
-        _ = await reached(outcome.revision, within: .milliseconds(25 << attempt))
-        continue
-      }
-      guard await reached(outcome.revision, within: Self.seenWithin) else {
-        throw NodeError(.unavailable, "the change was made, but this node cannot see it yet: look before trying again")
-      }
-      return planned.value
+  /// All that wait; nil, and nobody serves them any more, when there are none.
+  private func next() -> [PendingChange]? {
+    queue.with { queue in
+      queue.isServed = !queue.waiting.isEmpty
+      defer { queue.waiting = [] }
+      return queue.isServed ? queue.waiting : nil
     }
-    throw NodeError(.unavailable, "other nodes change the same thing all the time: try again in a moment")
+  }
+
+  /// In front of those that came since. After one that went alone they try together once more.
+  private func putBack(_ changes: ArraySlice<PendingChange>, isFresh: Bool = false) {
+    queue.with { queue in
+      queue.waiting.insert(contentsOf: changes, at: 0)
+      guard isFresh else { return }
+      for i in queue.waiting.indices {
+        queue.waiting[i].refusals = min(queue.waiting[i].refusals, Self.refusalsMax - 1)
+      }
+    }
+  }
+
+  /// False when another node was faster.
+  private func make(_ batch: ControlBatch) async throws(NodeError) -> Bool {
+    guard !batch.changes.isEmpty else { return true }
+    let outcome: ControlOutcome
+    do throws(ControlStoreError) {
+      outcome = try await store.transact(if: batch.conditions, then: batch.changes, lease: nil)
+    } catch {
+      guard error.code == .unknown else { throw NodeError(error) }
+      outcome = try await lookUp(batch.changes)
+    }
+    guard outcome.succeeded else {
+      // The store may serve others too, whose changes never come here: so not for long.
+      let refusals = batch.members.map(\.refusals).max() ?? 0
+      _ = await reached(outcome.revision, within: .milliseconds(25 << min(refusals, 5)))
+      return false
+    }
+    guard await reached(outcome.revision, within: Self.seenWithin) else {
+      throw NodeError(.unavailable, "the change was made, but this node cannot see it yet: look before trying again")
+    }
+    return true
+  }
+
+  /// After a moment, which is another one on every node.
+  private func again(_ batch: ControlBatch) async {
+    let now = ContinuousClock.now
+    var left: [PendingChange] = []
+    for var change in batch.members {
+      change.refusals += 1
+      if now < change.deadline {
+        left.append(change)
+      } else {
+        change.refuse(
+          NodeError(.unavailable, "other nodes change the same thing all the time: try again in a moment"))
+      }
+    }
+    let refusals = left.map(\.refusals).max() ?? 0
+    // Whoever is refused alone lets the others go first.
+    if left.count == 1 { queue.with { $0.waiting += left } } else { putBack(left[...]) }
+    var random = SystemRandom()
+    let most = 4 << min(refusals, 5)
+    try? await Task.sleep(for: .milliseconds(Int.random(in: 0...most, using: &random)))
   }
 
   /// Was a transaction made whose answer is lost? It was when what it put is there, and what it deleted is not. A
@@ -168,7 +233,7 @@ final class ControlDirectory: Sendable {
       do throws(ControlStoreError) {
         return try await store.transact(if: [], then: [.put(ControlKeys.barrier, [])], lease: nil)
       } catch {
-        guard error.code == .unknown, attempt < Self.attemptsMax else { throw error }
+        guard error.code == .unknown, attempt < Self.barrierAttemptsMax else { throw error }
         attempt += 1
       }
     }

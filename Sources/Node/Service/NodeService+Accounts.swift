@@ -3,12 +3,13 @@
 // Making one: its record as `creating`, its shard, in a cluster with the record of its owners, then `active`. Deleting
 // one: its record as `deleting` together with the removal of its keys and owners, its shard, which each node removes that
 // has it, then a `deleted` record that names the archive until the retention ends. A start of the node finishes whatever
-// lies between.
+// lies between; a deletion that was broken off goes on with the schedule, too.
 
 package import Base
 import Control
 import ControlStores
 import Formats
+import Logging
 import ShardStore
 import Threads
 
@@ -98,7 +99,38 @@ extension NodeService {
     } catch {
       throw NodeError(describing: error)
     }
-    _ = try await setState(id, .deleted)
+    let now = clock.now
+    try await control.change { view throws(NodeError) in
+      // Somebody else may have finished it meanwhile.
+      guard let account = view[id], account.record.state == .deleting else {
+        return PlannedChange(changes: [], value: ())
+      }
+      var changed = account.record
+      (changed.state, changed.deletedAt) = (.deleted, now)
+      let key = ControlKeys.account(id)
+      return PlannedChange(
+        conditions: [ControlCondition(key, at: account.revision)],
+        changes: [.put(key, try ControlKeys.encode(StoredAccount(changed)))], value: ())
+    }
+  }
+
+  /// Goes on with deletions that were broken off, by a control store that was away for example. Each node does so for
+  /// what it made itself, and for what nodes made that are gone; twice does no harm.
+  func finishDeletions() async {
+    let left = control.view.with { view in
+      view.accounts.values.map(\.record).filter { record in
+        record.state == .deleting
+          && (isHere(record) || (record.primary.flatMap { view[$0]?.record.state } ?? .removed) == .removed)
+      }
+    }
+    for record in left {
+      do throws(NodeError) {
+        try await finishDeletion(record.id)
+      } catch {
+        Logger(label: "accounts").info(
+          "a deletion is not finished yet", metadata: ["account": "\(record.id)", "reason": "\(error.message)"])
+      }
+    }
   }
 
   // MARK: records
@@ -127,12 +159,10 @@ extension NodeService {
   }
 
   func setState(_ id: AccountID, _ state: AccountState) async throws(NodeError) -> AccountRecord {
-    let now = clock.now
-    return try await control.change { view throws(NodeError) in
+    try await control.change { view throws(NodeError) in
       guard let account = view[id] else { throw NodeError(.notFound, "the account is gone") }
       var changed = account.record
       changed.state = state
-      if state == .deleted { changed.deletedAt = now }
       let key = ControlKeys.account(id)
       return PlannedChange(
         conditions: [ControlCondition(key, at: account.revision)],
@@ -159,7 +189,9 @@ extension NodeService {
   private func beginDeletion(_ id: AccountID) async throws(NodeError) {
     try checkMembership()
     try await control.change { view throws(NodeError) in
-      guard let account = view[id] else { return PlannedChange(changes: [], value: ()) }
+      guard let account = view[id], account.record.state != .deleted else {
+        return PlannedChange(changes: [], value: ())
+      }
       var changed = account.record
       changed.state = .deleting
       let key = ControlKeys.account(id)

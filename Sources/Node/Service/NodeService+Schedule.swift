@@ -1,4 +1,4 @@
-// The loop of the nightly snapshots, and the end of archives whose accounts are gone.
+// The loop of the nightly snapshots, and the end of accounts: deletions that were broken off, archives that have expired.
 
 import Backup
 import Base
@@ -23,9 +23,10 @@ extension NodeService {
 
   private static let othersMicroseconds: Int64 = 86_400 * 1_000_000
 
-  /// Starts a snapshot for each account that is due now, and drops what the retention has let go.
+  /// Finishes deletions, starts a snapshot for each account that is due now, and drops what the retention has let go.
   @discardableResult
   package func runDue() async -> [JobID] {
+    await finishDeletions()
     let now = clock.now
     var started: [JobID] = []
     for account in accounts() where account.isActive && leads(account) {

@@ -16,6 +16,8 @@ package protocol ShardEngine: Sendable {
   func hasAccount(_ id: AccountID) -> Bool
   /// What a new reader of this node's replica would see.
   func publishedPosition(_ id: AccountID) async throws -> Position
+  /// The same at once; nil when the account is not open.
+  func publishedIfOpen(_ id: AccountID) -> Position?
 
   /// Begins the epoch as primary.
   func lead(_ id: AccountID, epoch: Epoch) async throws

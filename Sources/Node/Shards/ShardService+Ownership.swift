@@ -157,5 +157,11 @@ extension ShardService {
     logger.error(
       "a replica is damaged and takes no part until it is built anew",
       metadata: ["shard": "\(account)", "reason": "\(why)"])
+    // A disk that fails may get well again; what a machine calls damaged stays so in this life of the node.
+    if isDamaged(account) { table.damage(account) }
+  }
+
+  func isDamaged(_ account: AccountID) -> Bool {
+    replicas[account]?.driver?.machine.isDamaged == true || ownership.machine.isDamaged(account)
   }
 }

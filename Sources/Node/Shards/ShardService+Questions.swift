@@ -3,7 +3,7 @@
 package import Base
 import Control
 package import Formats
-package import Replication
+import Replication
 
 /// Where an account's replicas are and how far each has come, as its primary sees it; elsewhere as the control store does.
 package struct ShardPlacement: Sendable, Equatable {
@@ -45,23 +45,6 @@ extension ShardService {
     await table.wait(account, until: deadline) { $0 != .nobody && $0 != known }
   }
 
-  /// As a standby: every write that was acknowledged before `asOf`, on this node's clock, is at or before `index`, and
-  /// that is published. Nil when nothing is known.
-  package nonisolated func freshness(_ account: AccountID) -> ReplicaFreshness? { table.freshness(account) }
-
-  /// Asks the primary, where what is known is older than `asOf`; nil when no answer came in time.
-  package func freshness(
-    _ account: AccountID, asOf: Instant, until deadline: ContinuousClock.Instant
-  ) async -> ReplicaFreshness? {
-    if let known = table.freshness(account), known.asOf >= asOf { return known }
-    guard let replica = replicas[account], replica.driver != nil else { return nil }
-    step(replica, .refresh)
-    return await table.waitForFreshness(account, asOf: asOf, until: deadline)
-  }
-
-  /// This node's clock, by which freshness is told.
-  package nonisolated var now: Instant { Self.now }
-
   package nonisolated func record(_ account: AccountID) -> OwnershipRecord? { table.record(account) }
   package nonisolated func records() -> [OwnershipRecord] { table.records() }
 
@@ -81,7 +64,7 @@ extension ShardService {
       committed: machine?.committed,
       replicas: record.voters.map { replica($0, .standby) } + record.learners.map { replica($0, .learner) },
       isChanging: !record.previous.isEmpty,
-      isDamagedHere: machine?.isDamaged == true || ownership.machine.isDamaged(account))
+      isDamagedHere: isDamaged(account))
   }
 
   /// One line about a shard, for tests and for whoever asks why nothing moves.
@@ -98,7 +81,7 @@ extension ShardService {
     for (account, replica) in replicas where replica.driver != nil {
       figures.replicas += 1
       if ownership.machine.leadingEpoch(account) != nil { figures.led += 1 }
-      if replica.driver?.machine.isDamaged == true || ownership.machine.isDamaged(account) { figures.damaged += 1 }
+      if isDamaged(account) { figures.damaged += 1 }
     }
     figures.lettersDropped = links.assumeIsolated { $0.dropped }
     return figures

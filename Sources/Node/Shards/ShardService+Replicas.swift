@@ -223,7 +223,7 @@ extension ShardService {
         return step(replica, .cutDone(position))
       } catch {
         alarm(replica.account, "what follows \(position) cannot be cut away: \(error)")
-        if (error as? StoreError)?.code == .damaged { return }
+        if (error as? StoreError)?.code == .damaged { return table.damage(replica.account) }
         try? await Task.sleep(for: .seconds(1))
       }
     }
@@ -243,8 +243,7 @@ struct ShardReplicaPort: ReplicationPort {
 
   mutating func send(_ message: [UInt8], to node: NodeID) { outputs.append(.letter(replica.account, message, node)) }
   mutating func mayVouch(_ account: AccountID, _ epoch: Epoch) -> Bool {
-    let service = service
-    return service.assumeIsolated { $0.ownership.machine.mayServe(account, epoch, at: ShardService.now) }
+    service.table.mayServe(account, epoch, at: ShardService.now)
   }
   mutating func perform(_ effect: ReplicationEffect, _ account: AccountID) { outputs.append(.replica(replica, effect)) }
   mutating func setTimer(_ instant: Instant, _ account: AccountID) { outputs.append(.replicaTimer(replica, instant)) }

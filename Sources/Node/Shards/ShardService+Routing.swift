@@ -21,15 +21,19 @@ extension ShardService: ShardRouting {
   }
 
   package nonisolated func hasReplica(_ id: AccountID) -> Bool {
-    setup.engine.hasAccount(id) && table.record(id)?.names(setup.node) == true
+    setup.engine.hasAccount(id) && table.hasReplica(id)
   }
 
-  /// What is known now. What is old is asked for anew, for whoever comes next: an idle primary says nothing by itself.
+  /// What is known now of what readers see. What is old is asked for anew, for whoever comes next: an idle primary says
+  /// nothing by itself. For them an account that is closed is opened, too.
   package nonisolated func freshAsOf(_ id: AccountID) -> ContinuousClock.Instant? {
     let now = Self.now
-    let freshness = table.freshness(id)
+    let published = setup.engine.publishedIfOpen(id)
+    let freshness = published.flatMap { table.freshness(id, published: $0.index) }
     if freshness.map({ now - $0.asOf > Self.freshnessWanted }) ?? true, table.mayAskFreshness(id, at: now) {
       loop.submit { self.assumeIsolated { $0.refresh(id) } }
+      let engine = setup.engine
+      if published == nil { Task { _ = try? await engine.publishedPosition(id) } }
     }
     return freshness.map { .now - .nanoseconds((now - $0.asOf).nanoseconds) }
   }
@@ -43,7 +47,8 @@ extension ShardService: ShardRouting {
     _ id: AccountID, _ place: LogPlace, until deadline: ContinuousClock.Instant
   ) async -> Bool {
     var pause = Duration.milliseconds(1)
-    while !Task.isCancelled {
+    // A damaged replica gets no further: whoever leads is asked at once.
+    while !Task.isCancelled, !table.isDamaged(id) {
       // A place that somebody was told of is committed: whoever has published that index has published it.
       if let position = try? await setup.engine.publishedPosition(id), position.index >= place.index { return true }
       guard ContinuousClock.now + pause < deadline else { return false }

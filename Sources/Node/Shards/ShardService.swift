@@ -92,6 +92,7 @@ package actor ShardService {
   private var replicaTimer: UVTimer?
   private var replicaWake: Instant?
   private var stallTimer: UVTimer?
+  private var flusher: UVTail?
   private var isStalled = false
   var isOver = false
   private var hasToldFailure = false
@@ -166,6 +167,7 @@ package actor ShardService {
   private func makeTimers() throws(UVError) {
     ownershipTimer = try UVTimer(on: loop) { _ in self.step(.tick) }
     replicaTimer = try UVTimer(on: loop) { _ in self.replicasDue() }
+    flusher = try UVTail(on: loop) { [weak self] in self?.assumeIsolated { $0.flush() } }
     let watch = try UVTimer(on: loop) { late in self.watchStall(Interval(late)) }
     watch.start(after: .milliseconds(100), every: .milliseconds(100))
     stallTimer = watch
@@ -268,6 +270,11 @@ package actor ShardService {
     }
     outputs.removeAll(keepingCapacity: true)
     isDraining = false
+    if let flusher { flusher.schedule() } else { flush() }
+  }
+
+  /// What the steps of one callback have to say leaves together.
+  private func flush() {
     links.assumeIsolated { $0.flush() }
     armReplicaTimer()
   }

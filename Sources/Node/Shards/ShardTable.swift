@@ -27,7 +27,7 @@ final class ShardTable: Sendable {
     var granters: [Granter] = []
     /// No lease that was counted so far ends before.
     var servesUntil = Instant(nanoseconds: .min)
-    var freshness: ReplicaFreshness?
+    var freshness = ShardFreshness()
     /// When a fresher word was last asked for.
     var askedAt = Instant(nanoseconds: 0)
   }
@@ -38,17 +38,12 @@ final class ShardTable: Sendable {
     let continuation: CheckedContinuation<ShardRoute, Never>
   }
 
-  private struct FreshnessWaiter {
-    let number: Int
-    let asOf: Instant
-    let continuation: CheckedContinuation<ReplicaFreshness?, Never>
-  }
-
   private struct State {
     var entries: [AccountID: Entry] = [:]
+    /// Replicas here that take no part any more: found out before their record is read, or long after.
+    var damaged: Set<AccountID> = []
     var leases: [NodeID: Lease] = [:]
     var waiters: [AccountID: [Waiter]] = [:]
-    var freshnessWaiters: [AccountID: [FreshnessWaiter]] = [:]
     var nextWaiter = 0
     var isClosed = false
   }
@@ -67,7 +62,18 @@ final class ShardTable: Sendable {
     }
   }
 
-  func remove(_ account: AccountID) { change(account) { $0[account] = nil } }
+  func remove(_ account: AccountID) {
+    state.with { _ = $0.damaged.remove(account) }
+    change(account) { $0[account] = nil }
+  }
+
+  /// This node's replica answers nothing from now on; who waits for it is told so.
+  func damage(_ account: AccountID) {
+    state.with { state in
+      state.damaged.insert(account)
+      state.entries[account]?.freshness.hear(nil)
+    }
+  }
 
   func serve(_ account: AccountID, _ epoch: Epoch?, _ granters: [Granter] = []) {
     change(account) { entries in
@@ -88,15 +94,9 @@ final class ShardTable: Sendable {
   func lease(_ node: NodeID, _ lease: Lease) { state.with { $0.leases[node] = lease } }
 
   func refresh(_ account: AccountID, _ freshness: ReplicaFreshness?) {
-    let done = state.with { state -> [FreshnessWaiter] in
-      state.entries[account]?.freshness = freshness
-      guard let asOf = freshness?.asOf, let waiters = state.freshnessWaiters[account] else { return [] }
-      let done = waiters.filter { $0.asOf <= asOf }
-      let left = waiters.filter { $0.asOf > asOf }
-      state.freshnessWaiters[account] = left.isEmpty ? nil : left
-      return done
+    state.with { state in
+      if !state.damaged.contains(account) { state.entries[account]?.freshness.hear(freshness) }
     }
-    for waiter in done { waiter.continuation.resume(returning: freshness) }
   }
 
   private func change(_ account: AccountID, _ body: (inout [AccountID: Entry]) -> Void) {
@@ -113,13 +113,12 @@ final class ShardTable: Sendable {
 
   /// Everybody who waits is told what is known now.
   func close() {
-    let (waiters, readers) = state.with { state in
+    let waiters = state.with { state in
       state.isClosed = true
-      defer { (state.waiters, state.freshnessWaiters) = ([:], [:]) }
-      return (state.waiters.values.flatMap { $0 }, state.freshnessWaiters.values.flatMap { $0 })
+      defer { state.waiters = [:] }
+      return state.waiters.values.flatMap { $0 }
     }
     for waiter in waiters { waiter.continuation.resume(returning: .nobody) }
-    for reader in readers { reader.continuation.resume(returning: nil) }
   }
 
   // MARK: anybody reads
@@ -132,6 +131,13 @@ final class ShardTable: Sendable {
     guard let primary = entry.record.primary, primary != node else { return .nobody }
     return .node(primary)
   }
+
+  /// Whether this node is to have a replica of the account, and nothing is known against it.
+  func hasReplica(_ account: AccountID) -> Bool {
+    state.with { !$0.damaged.contains(account) && $0.entries[account]?.record.names(node) == true }
+  }
+
+  func isDamaged(_ account: AccountID) -> Bool { state.with { $0.damaged.contains(account) } }
 
   func record(_ account: AccountID) -> OwnershipRecord? { state.with { $0.entries[account]?.record } }
 
@@ -146,7 +152,10 @@ final class ShardTable: Sendable {
     }
   }
 
-  func freshness(_ account: AccountID) -> ReplicaFreshness? { state.with { $0.entries[account]?.freshness } }
+  /// For readers who see everything up to `published`.
+  func freshness(_ account: AccountID, published: LogIndex) -> ReplicaFreshness? {
+    state.with { $0.entries[account]?.freshness.word(published: published) }
+  }
 
   /// May what was pinned under `epoch` be shown at `now`, which was read after the pin?
   func mayServe(_ account: AccountID, _ epoch: Epoch, at now: Instant) -> Bool {
@@ -215,42 +224,6 @@ final class ShardTable: Sendable {
       return (waiter, route)
     }
     waiter?.continuation.resume(returning: route)
-  }
-
-  /// What a standby may show, when it is as of `asOf` or later; at the deadline nil.
-  func waitForFreshness(
-    _ account: AccountID, asOf: Instant, until deadline: ContinuousClock.Instant
-  ) async -> ReplicaFreshness? {
-    let number = nextNumber()
-    let alarm = Task {
-      try? await Task.sleep(until: deadline, clock: .continuous)
-      self.giveUpFreshness(account, number)
-    }
-    defer { alarm.cancel() }
-    return await withTaskCancellationHandler {
-      await withCheckedContinuation { continuation in
-        let now: ReplicaFreshness?? = state.with { state in
-          if let freshness = state.entries[account]?.freshness, freshness.asOf >= asOf { return .some(freshness) }
-          if state.isClosed || Task.isCancelled { return .some(nil) }
-          state.freshnessWaiters[account, default: []].append(
-            FreshnessWaiter(number: number, asOf: asOf, continuation: continuation))
-          return nil
-        }
-        if let now { continuation.resume(returning: now) }
-      }
-    } onCancel: {
-      giveUpFreshness(account, number)
-    }
-  }
-
-  private func giveUpFreshness(_ account: AccountID, _ number: Int) {
-    let waiter = state.with { state -> FreshnessWaiter? in
-      guard let i = state.freshnessWaiters[account]?.firstIndex(where: { $0.number == number }) else { return nil }
-      let waiter = state.freshnessWaiters[account]!.remove(at: i)
-      if state.freshnessWaiters[account]!.isEmpty { state.freshnessWaiters[account] = nil }
-      return waiter
-    }
-    waiter?.continuation.resume(returning: nil)
   }
 
   private func nextNumber() -> Int {

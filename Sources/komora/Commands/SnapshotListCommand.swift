@@ -13,6 +13,10 @@ struct SnapshotListCommand: AsyncParsableCommand {
     if let silent = answer["silent"]?.list, !silent.isEmpty {
       Terminal.note("\(silent.map(\.shown).joined(separator: ", ")) does not answer: its archive is not shown")
     }
+    for refusal in answer["refused"]?.list ?? [] {
+      let (node, detail) = (refusal["node"]?.shown ?? "", refusal["detail"]?.shown ?? "")
+      Terminal.note("\(node) does not list its archive: \(detail)")
+    }
     Show.list(
       answer, under: "snapshots",
       [

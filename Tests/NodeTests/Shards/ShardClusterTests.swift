@@ -120,9 +120,56 @@ extension ClusterTests {
       await bed.close(nodes)
     }
 
+    @Test("a node whose replica is damaged says so, and reads that it might have answered go to the leader at once")
+    func damagedReplica() async throws {
+      let nodes = try await bed.cluster(Self.three)
+      let id = try await nodes[0].createAccount(name: "acme").id
+      let token = try await nodes[0].createKey(account: "acme").token
+      try await Self.write(nodes, id, "CREATE TABLE t (n INTEGER)")
+      let leader = try await Self.write(nodes, id, "INSERT INTO t VALUES (1)")
+      let follower = try #require(nodes.first { $0.nodeID != leader.nodeID })
+      try await until("the follower has it") { (try? await Self.rows(follower, id, from: .replica).count) == 1 }
+      #expect(follower.routing.hasReplica(id))
+      await follower.close()
+      // Its disk knows of a log that reached farther.
+      let promises = try PromiseStore(path: follower.configuration.paths.data + "/promises.sqlite") { _ in }
+      let promise = try #require(promises.promises.first { $0.account == id })
+      let floor = LogPlace(epoch: promise.epoch, index: 1_000_000)
+      promises.persist(OwnershipPromise(account: id, epoch: promise.epoch, floor: floor))
+      promises.close()
+      let again = try await bed.open(follower.configuration)
+      // Whether it waits already or comes when the damage is known.
+      async let waited = again.routing.waitUntilApplied(id, floor, until: .now + .seconds(3600))
+      try await until("the damage is found") { await again.shardSummary(id).contains("damaged") }
+      #expect(!again.routing.hasReplica(id) && again.routing.freshAsOf(id) == nil)
+      #expect(await waited == false)
+      #expect(await again.routing.waitUntilApplied(id, floor, until: .now + .seconds(3600)) == false)
+      // On a busy machine another node may lead by now.
+      let edge = try await Edge(again)
+      var others: [Edge] = []
+      for node in nodes where node.nodeID != again.nodeID { others.append(try await Edge(node)) }
+      try await until("the node knows the key") { again.authenticate(bearer: token) != nil }
+      let far = "\(floor.epoch).\(floor.index)"
+      try await until("the leader says that it knows of no such position") {
+        try await edge.sql("acme", "SELECT n FROM t", token: token, fields: [("komora-at-least", far)]).status == 412
+      }
+      try await until("the leader answers what might be old") {
+        let old = try await edge.sql("acme", "SELECT n FROM t", token: token, fields: [("komora-staleness", "60s")])
+        return old.status == 200 && old.node != again.configuration.name
+      }
+      #expect(again.metric("komora_standby_reads_total") == 0)
+      for edge in others + [edge] { await edge.close() }
+      await bed.close(nodes.filter { $0.nodeID != again.nodeID } + [again])
+    }
+
     @Test("other wishes for an account move its replicas while it is written; what cannot be is refused")
     func wishes() async throws {
       let nodes = try await bed.cluster(Self.three)
+      // Lines between all nodes are up before the account has peers.
+      let other = try await nodes[0].createAccount(name: "other")
+      for node in nodes {
+        try await Self.write(nodes, other.id, "CREATE TABLE t\(node.configuration.name) (n INTEGER)")
+      }
       let account = try await nodes[0].createAccount(name: "acme", AccountOptions(home: "eu", survive: Survival.none))
       let id = account.id
       #expect(account.survives == .none)
