@@ -29,6 +29,7 @@ package final class Keyring: Sendable {
   let disk: any Disk
   let sealer: KeyringSealer
   let state: Lock<State>
+  private let sharedSync = SharedSync<DiskError>()
 
   package var pageWrap: SecretBytes { keys.pageWrap }
   package var logWrap: SecretBytes { keys.logWrap }
@@ -108,12 +109,15 @@ package final class Keyring: Sendable {
 
   /// Makes every appended key durable. After a failure the keyring refuses everything until it is opened again.
   package func sync() throws(AtRestError) {
-    let (file, fileID, end, synced) = try state.with { (s) throws(AtRestError) in
+    let (fileID, end, synced) = try state.with { (s) throws(AtRestError) in
       try Self.check(s)
-      return (s.file, s.image.header.fileID, s.image.end.offset, s.syncedBytes)
+      return (s.image.header.fileID, s.image.end.offset, s.syncedBytes)
     }
     guard end > synced else { return }
-    do throws(DiskError) { try file.sync() } catch {
+    do throws(DiskError) {
+      // The file of that moment: one that has taken over since holds what was added before.
+      try sharedSync.run { () throws(DiskError) in try state.with { $0.file }.sync() }
+    } catch {
       state.with { $0.failed = true }
       throw AtRestError(error)
     }

@@ -9,7 +9,18 @@ package import OpenSSL
 
 /// One chunk as it goes into a volume.
 package struct SealedChunk: Sendable {
-  package enum Coding: String, Sendable { case stored, zstd }
+  package enum Coding: String, Sendable {
+    case stored, zstd, audio
+
+    var inHeader: ChunkHeader.Coding {
+      switch self {
+      case .stored: .stored
+      case .zstd: .zstd
+      case .audio: .audio
+      }
+    }
+  }
+
   package var coding: Coding
   /// Header, cipher text and tag.
   package var bytes: [UInt8]
@@ -26,15 +37,17 @@ package struct RecordingChunkCoder: Sendable {
     self.level = level
   }
 
-  /// `original` has at most `Limits.recordingChunkBytes`. Blocks for about a millisecond.
+  /// `original` has at most `Limits.recordingChunkBytes`; `audio` is that of its recording when it is one of calls.
+  /// Blocks for about a millisecond.
   package func seal(
-    _ original: RawSpan, number: Int, isLast: Bool, key: SecretBytes, recording: RecordingID
+    _ original: RawSpan, number: Int, isLast: Bool, key: SecretBytes, recording: RecordingID,
+    audio: AudioChunkCoder? = nil
   ) -> SealedChunk {
     precondition(original.byteCount <= Limits.recordingChunkBytes, "a chunk is too long")
-    let smaller = level.flatMap { compressed(original, level: $0) }
+    let (coding, smaller) = coded(original, number: number, audio: audio)
     let count = smaller?.count ?? original.byteCount
     let header = ChunkHeader(
-      coding: smaller == nil ? .stored : .zstd, isLast: isLast, recording: recording, number: UInt32(number),
+      coding: coding.inHeader, isLast: isLast, recording: recording, number: UInt32(number),
       originalBytes: UInt32(original.byteCount), codedBytes: UInt32(count), salt: salt())
     var bytes = header.encode()
     bytes.reserveCapacity(header.frameBytes)
@@ -46,13 +59,14 @@ package struct RecordingChunkCoder: Sendable {
     var frame = span.mutableBytes
     AESGCM(key: key).sealInPlace(
       &frame, text: ChunkHeader.byteCount..<end, tag: end, nonce: nonce.span.bytes, aad: aad.span.bytes)
-    return SealedChunk(coding: smaller == nil ? .stored : .zstd, bytes: bytes)
+    return SealedChunk(coding: coding, bytes: bytes)
   }
 
   package func seal(
-    _ original: [UInt8], number: Int, isLast: Bool, key: SecretBytes, recording: RecordingID
+    _ original: [UInt8], number: Int, isLast: Bool, key: SecretBytes, recording: RecordingID,
+    audio: AudioChunkCoder? = nil
   ) -> SealedChunk {
-    seal(original.span.bytes, number: number, isLast: isLast, key: key, recording: recording)
+    seal(original.span.bytes, number: number, isLast: isLast, key: key, recording: recording, audio: audio)
   }
 
   /// The original bytes of the frame that `frame` is. `.damaged` when it is not chunk `number` of this recording and
@@ -69,12 +83,17 @@ package struct RecordingChunkCoder: Sendable {
       throw AtRestError(.damaged, "a chunk of \(frame.count) bytes whose header says \(header.frameBytes)")
     }
     try Self.check(header.coding)
-    let sealed = Array(frame[ChunkHeader.byteCount...])
-    guard let coded = AESGCM(key: key).open(sealed, nonce: header.nonce, aad: header.binding(account)) else {
+    let sealed = frame.span.bytes.extracting(droppingFirst: ChunkHeader.byteCount)
+    let (nonce, aad) = (header.nonce, header.binding(account))
+    guard let coded = AESGCM(key: key).open(sealed, nonce: nonce.span.bytes, aad: aad.span.bytes) else {
       throw AtRestError(.damaged, "a chunk of a recording does not open", at: ChunkHeader.byteCount)
     }
-    let original =
-      header.coding == .stored ? coded : try Zstd.decompress(coded, limit: Int(header.originalBytes))
+    let original: [UInt8]
+    switch header.coding {
+    case .zstd: original = try Zstd.decompress(coded, limit: Int(header.originalBytes))
+    case .audio: original = try AudioChunkCoder.decode(coded, originalBytes: Int(header.originalBytes))
+    default: original = coded
+    }
     guard original.count == Int(header.originalBytes) else {
       throw AtRestError(.damaged, "a chunk of \(original.count) bytes whose header says \(header.originalBytes)")
     }
@@ -83,10 +102,22 @@ package struct RecordingChunkCoder: Sendable {
 
   private static func check(_ coding: ChunkHeader.Coding) throws(AtRestError) {
     switch coding {
-    case .stored, .zstd: break
-    case .flac: throw AtRestError(.refused, "a chunk coded as FLAC, which this version does not decode", at: 5)
+    case .stored, .zstd, .audio: break
     default: throw AtRestError(.refused, "a chunk of unknown coding \(coding.rawValue)", at: 5)
     }
+  }
+
+  /// The coding that is smallest, and its bytes; none for a chunk that is stored. Audio that saves less than a twentieth
+  /// is not what its header says: text or silence behind the samples, where zstd may do better.
+  private func coded(
+    _ original: RawSpan, number: Int, audio: AudioChunkCoder?
+  ) -> (SealedChunk.Coding, bytes: [UInt8]?) {
+    guard let level else { return (.stored, nil) }
+    let samples = audio?.encode(original, at: number * Limits.recordingChunkBytes)
+    if let samples, samples.count <= original.byteCount - original.byteCount / 20 { return (.audio, samples) }
+    let smaller = compressed(original, level: level)
+    if let samples, samples.count <= smaller?.count ?? original.byteCount { return (.audio, samples) }
+    return (smaller == nil ? .stored : .zstd, smaller)
   }
 
   /// Nil when it is not smaller, or does not come back as it was.

@@ -16,8 +16,8 @@ public struct ChunkHeader: Sendable, Equatable {
 
     public static let stored = Coding(rawValue: 0)
     public static let zstd = Coding(rawValue: 1)
-    /// Reserved for audio; no reader of this version decodes it.
-    public static let flac = Coding(rawValue: 2)
+    /// An audio chunk: see audio-chunk.md.
+    public static let audio = Coding(rawValue: 2)
   }
 
   public var coding: Coding
