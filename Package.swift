@@ -40,6 +40,7 @@ let package = Package(
     .systemLibrary(name: "COpenSSL", pkgConfig: "openssl", providers: [.apt(["libssl-dev"])]),
     .systemLibrary(name: "CSQLite", pkgConfig: "sqlite3", providers: [.apt(["libsqlite3-dev"])]),
     .systemLibrary(name: "CArgon2", pkgConfig: "libargon2", providers: [.apt(["libargon2-dev"])]),
+    .systemLibrary(name: "CFLAC", pkgConfig: "flac", providers: [.apt(["libflac-dev"])]),
     .systemLibrary(name: "CLibuv", pkgConfig: "libuv", providers: [.apt(["libuv1-dev"])]),
 
     .target(name: "Base", swiftSettings: strict),
@@ -57,7 +58,7 @@ let package = Package(
       swiftSettings: house),
     .target(name: "SQLite", dependencies: ["CSQLite", "Base", "Threads"], swiftSettings: house),
     .target(
-      name: "AtRest", dependencies: ["CZstd", "CArgon2", "OpenSSL", "Base", "Formats", "Disk", "Threads"],
+      name: "AtRest", dependencies: ["CZstd", "CArgon2", "CFLAC", "OpenSSL", "Base", "Formats", "Disk", "Threads"],
       swiftSettings: house),
     .target(
       name: "ShardStore", dependencies: ["Base", "Formats", "Threads", "Disk", "SQLite", "AtRest", "OpenSSL"],
@@ -88,7 +89,7 @@ let package = Package(
       name: "API",
       dependencies: [
         "Base", "Formats", "Threads", "Node", "AtRest", "Backup", "Fabric", "ShardStore", "SQLite", "SigV4", "OpenSSL",
-        product("Hummingbird", "hummingbird"), product("HummingbirdCore", "hummingbird"),
+        "UVLoop", product("Hummingbird", "hummingbird"), product("HummingbirdCore", "hummingbird"),
         product("HummingbirdTLS", "hummingbird"),
         product("HummingbirdHTTP2", "hummingbird"), product("HTTPTypes", "swift-http-types"),
         product("NIOCore", "swift-nio"), product("NIOHTTPTypes", "swift-nio-extras"),
@@ -175,7 +176,9 @@ let package = Package(
       swiftSettings: house),
     .testTarget(
       name: "APITests",
-      dependencies: ["API", "Base", "ShardStore", "SQLite", "Threads", product("HTTPTypes", "swift-http-types")],
+      dependencies: [
+        "SigV4", "API", "Base", "ShardStore", "SQLite", "Threads", product("HTTPTypes", "swift-http-types"),
+      ],
       swiftSettings: house),
     .testTarget(
       name: "KomoraCommandTests",

@@ -49,7 +49,7 @@ package struct APIServer: Service {
         sessionIdle: timers.transactionIdle.wholeNanoseconds, sessionLife: timers.transactionTimeout.wholeNanoseconds),
       clock: clock)
     hrana = HranaService(node: node, access: access, registry: registry, clock: clock, deadlines: deadlines)
-    requests = AccountRequests(node: node, access: access, registry: registry, clock: clock, deadlines: deadlines)
+    requests = AccountRequests(node: node, access: access, registry: registry, clock: clock)
     probes = Probes(node: node, access: access)
   }
 
@@ -103,9 +103,11 @@ package struct APIServer: Service {
 
   // MARK: channels
 
-  private var streamConfiguration: HTTP1Channel.Configuration {
+  private func streamConfiguration(
+    _ handlers: @escaping @Sendable () -> [any RemovableChannelHandler] = { [ContinueHandler()] }
+  ) -> HTTP1Channel.Configuration {
     HTTP1Channel.Configuration(
-      additionalChannelHandlers: [ContinueHandler()],
+      additionalChannelHandlers: handlers(),
       idleTimeout: .nanoseconds(Int64(node.configuration.timers.uploadIdle.wholeNanoseconds)),
       httpDecoderConfiguration: .init(
         maxHeaderFieldSize: 16 << 10, maxHeaderListSize: 32 << 10, maxHeaderFieldCount: 200))
@@ -113,11 +115,12 @@ package struct APIServer: Service {
 
   private func apiServer() throws -> HTTPServerBuilder {
     try .http2Upgrade(
-      tlsConfiguration: tls, configuration: HTTP2ChannelConfiguration(streamConfiguration: streamConfiguration))
+      tlsConfiguration: tls, configuration: HTTP2ChannelConfiguration(streamConfiguration: streamConfiguration()))
   }
 
   private func s3Server() throws -> HTTPServerBuilder {
-    try .tls(.http1(configuration: streamConfiguration), tlsConfiguration: tls)
+    try .tls(
+      .http1(configuration: streamConfiguration { [ContinueHandler(), SmallReads()] }), tlsConfiguration: tls)
   }
 
   /// A client has a twentieth of `time` to answer the end of a connection; an idle one would hold a stop up for 5 s.

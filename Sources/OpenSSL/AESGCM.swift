@@ -86,12 +86,23 @@ package final class AESGCM: Sendable {
 
   /// Nil when key, nonce, associated data or bytes do not belong together.
   package func open(_ sealed: [UInt8], nonce: [UInt8], aad: [UInt8]) -> [UInt8]? {
-    guard sealed.count >= Self.tagBytes else { return nil }
-    var plain = [UInt8](repeating: 0, count: sealed.count - Self.tagBytes)
-    var span = plain.mutableSpan
-    var raw = span.mutableBytes
-    guard open(sealed.span.bytes, nonce: nonce.span.bytes, aad: aad.span.bytes, into: &raw) else { return nil }
-    return plain
+    open(sealed.span.bytes, nonce: nonce.span.bytes, aad: aad.span.bytes)
+  }
+
+  package func open(_ sealed: RawSpan, nonce: RawSpan, aad: RawSpan) -> [UInt8]? {
+    let count = sealed.byteCount - Self.tagBytes
+    guard count >= 0 else { return nil }
+    var isWhole = false
+    // Not zeroed first: a failed call leaves nothing of it.
+    let plain = [UInt8](unsafeUninitializedCapacity: count) { buffer, used in
+      isWhole = sealed.withUnsafeBytes { input in
+        let text = UnsafeRawBufferPointer(rebasing: input.prefix(count))
+        let output = UnsafeMutableRawPointer(buffer.baseAddress)
+        return opening.open(text, to: output, tag: input.baseAddress! + count, nonce: nonce, aad: aad)
+      }
+      used = isWhole ? count : 0
+    }
+    return isWhole ? plain : nil
   }
 
   private static func check(_ text: Range<Int>, _ tag: Int, _ count: Int) {

@@ -7,6 +7,7 @@ import COpenSSL
 
 enum Algorithms {
   static let sha256 = Algorithm(EVP_MD_fetch(nil, "SHA2-256", nil), "SHA-256")
+  static let sha1 = Algorithm(EVP_MD_fetch(nil, "SHA1", nil), "SHA-1")
   static let md5 = Algorithm(EVP_MD_fetch(nil, "MD5", nil), "MD5")
   static let hmac = Algorithm(EVP_MAC_fetch(nil, "HMAC", nil), "HMAC")
   static let aes256gcm = Algorithm(EVP_CIPHER_fetch(nil, "AES-256-GCM", nil), "AES-256-GCM")

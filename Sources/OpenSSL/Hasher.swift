@@ -9,8 +9,24 @@ package final class Hasher: @unchecked Sendable {
     /// For S3's ETag only; it protects nothing.
     case md5
 
-    package var count: Int { self == .sha256 ? 32 : 16 }
-    var handle: OpaquePointer { (self == .sha256 ? Algorithms.sha256 : Algorithms.md5).handle }
+    /// For S3's additional checksums only, as above.
+    case sha1
+
+    package var count: Int {
+      switch self {
+      case .sha256: 32
+      case .sha1: 20
+      case .md5: 16
+      }
+    }
+
+    var handle: OpaquePointer {
+      switch self {
+      case .sha256: Algorithms.sha256.handle
+      case .sha1: Algorithms.sha1.handle
+      case .md5: Algorithms.md5.handle
+      }
+    }
   }
 
   private let algorithm: Algorithm

@@ -43,13 +43,19 @@ extension Engine {
     }
   }
 
+  /// How long an upload in parts may stay open, and a completed one known, in microseconds.
+  private static let uploadKeep: Int64 = 7 * 86_400 * 1_000_000
+
   /// Frees the bytes of recordings that no row names: uploads whose row never came, and those deleted long ago.
   package func collectRecordings(_ id: AccountID, grace: Duration, keepDeleted: Duration) async throws
     -> (recordings: Int, bytes: UInt64)
   {
-    let oldest = clock.unixMicroseconds() - Int64(keepDeleted.nanoseconds / 1_000)
+    let now = clock.unixMicroseconds()
+    let oldest = now - Int64(keepDeleted.nanoseconds / 1_000)
     _ = try await write(id) { connection in
       try connection.execute("DELETE FROM main.komora_deleted WHERE deleted_us < ?", .integer(oldest))
+      // Nobody pays for what a client began and forgot.
+      try MultipartCatalog.expire(connection, before: now - Self.uploadKeep)
     }
     let shard = try await held(id)
     defer { shard.release() }

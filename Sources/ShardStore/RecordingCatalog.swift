@@ -49,6 +49,18 @@ package enum RecordingCatalog {
       .text(contentType), .text(metadata), .integer(time), .blob(recording.chunkNames.flatMap { $0 }))
   }
 
+  /// Replaces what is kept of an object beside its bytes; `time` when that makes it a newer one. False when there is none.
+  package static func describe(
+    _ connection: Connection, key: String, contentType: String, metadata: String, at time: UnixMicroseconds?
+  ) throws(SQLiteError) -> Bool {
+    try !connection.query(
+      """
+      UPDATE main.komora_recordings SET content_type = ?, metadata = ?, created_us = coalesce(?, created_us)
+      WHERE key = ? RETURNING 1
+      """, .text(contentType), .text(metadata), time.map { .integer($0) } ?? .null, .text(key)
+    ).isEmpty
+  }
+
   package static func get(_ connection: Connection, key: String) throws(SQLiteError) -> RecordingRow? {
     try connection.query("SELECT \(columns) FROM main.komora_recordings WHERE key = ?", .text(key)).first.flatMap(row)
   }
@@ -84,10 +96,11 @@ package enum RecordingCatalog {
     return (Int(row[0].integer ?? 0), Int(row[1].integer ?? 0))
   }
 
-  /// Every recording that a row names, or named a short time ago.
+  /// Every recording that a row names, or named a short time ago; parts of uploads too.
   package static func known(_ connection: Connection) throws(SQLiteError) -> Set<RecordingID> {
     let rows = try connection.query("SELECT id FROM main.komora_recordings UNION SELECT id FROM main.komora_deleted")
-    return Set(rows.compactMap { $0[0].blob.flatMap { $0.count == 16 ? RecordingID(bytes: $0) : nil } })
+    let named = Set(rows.compactMap { $0[0].blob.flatMap { $0.count == 16 ? RecordingID(bytes: $0) : nil } })
+    return named.union(try MultipartCatalog.recordings(connection))
   }
 
   private static func row(_ values: [Value]) -> RecordingRow? {

@@ -59,9 +59,19 @@ final class RecordingStore: Sendable {
     }
   }
 
+  /// How the chunks of a recording that begins with `front` are coded as audio; nil when it is not a WAV file of a kind
+  /// that is known. `isWhole` when nothing comes behind it.
+  func audio(front: [UInt8], isWhole: Bool) -> AudioChunkCoder? {
+    AudioChunkCoder(front: front, fileBytes: isWhole ? front.count : nil)
+  }
+
   /// The frame of one chunk.
-  func seal(_ chunk: [UInt8], number: Int, isLast: Bool, key: SecretBytes, recording: RecordingID) -> [UInt8] {
-    let sealed = coder.seal(chunk, number: number, isLast: isLast, key: key, recording: recording).bytes
+  func seal(
+    _ chunk: [UInt8], number: Int, isLast: Bool, key: SecretBytes, recording: RecordingID, audio: AudioChunkCoder?
+  ) -> [UInt8] {
+    let sealed = coder.seal(
+      chunk, number: number, isLast: isLast, key: key, recording: recording, audio: audio
+    ).bytes
     guard plain else { return sealed }
     let header = ChunkHeader(
       coding: .stored, isLast: isLast, recording: recording, number: UInt32(number),
@@ -69,18 +79,23 @@ final class RecordingStore: Sendable {
     return header.encode() + chunk + [UInt8](repeating: 0, count: ChunkHeader.tagBytes)
   }
 
-  /// Chunk `number` as it was recorded.
-  func chunk(_ number: Int, at place: VolumeSet.Place, of id: RecordingID) throws(StoreError) -> [UInt8] {
-    let frame = try volumes.read(place)
-    if plain { return Array(frame.dropFirst(ChunkHeader.byteCount).dropLast(ChunkHeader.tagBytes)) }
+  /// The key of a recording. `.wrongKey` when it was erased.
+  func key(of id: RecordingID) throws(StoreError) -> SecretBytes {
     do {
-      guard let key = try keyring.recordingKey(id) else {
-        throw StoreError(.wrongKey, "recording \(id) has no key any more: it was erased")
-      }
+      if let key = try keyring.recordingKey(id) { return key }
+    } catch { throw StoreError(error, "the keyring") }
+    throw StoreError(.wrongKey, "recording \(id) has no key any more: it was erased")
+  }
+
+  /// Chunk `number` as it was recorded.
+  func chunk(
+    _ number: Int, at place: VolumeSet.Place, of id: RecordingID, key: SecretBytes
+  ) throws(StoreError) -> [UInt8] {
+    if plain { return Array(try volumes.read(place).dropFirst(ChunkHeader.byteCount).dropLast(ChunkHeader.tagBytes)) }
+    let frame = try volumes.readUnchecked(place)
+    do {
       return try coder.open(frame, number: number, isLast: place.isLast, key: key, recording: id)
-    } catch let error as AtRestError {
-      throw StoreError(error, "\(volumes.path(place.volume)) at byte \(place.offset)")
-    } catch { throw error as! StoreError }
+    } catch { throw StoreError(error, "\(volumes.path(place.volume)) at byte \(place.offset)") }
   }
 
   /// Frees what no row names. `grace` protects uploads whose row is still to come.

@@ -73,10 +73,12 @@ package final class RestoreBuilder: @unchecked Sendable {
     let key = try recordings.begin(recording, now: 0)
     var number = 0
     var pending = try next() ?? []
+    var audio: AudioChunkCoder?
     while true {
       let following = try next()
+      if number == 0 { audio = recordings.audio(front: pending, isWhole: following == nil) }
       let sealed = recordings.seal(
-        pending, number: number, isLast: following == nil, key: key, recording: recording)
+        pending, number: number, isLast: following == nil, key: key, recording: recording, audio: audio)
       volumes.insert(try recordings.volumes.append(sealed, try ChunkHeader(front: sealed[...])))
       number += 1
       guard let following else { return }

@@ -18,9 +18,12 @@ package struct StoredRecording: Sendable {
 
 package final class Upload: Sendable {
   private struct State {
+    /// Of the chunk that is being filled, at most the whole of it.
     var buffer: [UInt8] = []
     var bytes = 0
     var number = 0
+    /// Known from the first chunk on, for recordings of calls.
+    var audio: AudioChunkCoder?
     var names: [[UInt8]] = []
     var volumes: Set<UInt32> = []
     var done = false
@@ -55,15 +58,23 @@ package final class Upload: Sendable {
       guard s.bytes <= Limits.recordingBytesMax else {
         throw StoreError(.tooLarge, "a recording has at most \(Limits.recordingBytesMax >> 30) GiB")
       }
-      s.buffer.append(contentsOf: bytes)
-      // The last chunk is marked as such, so a full buffer waits until more comes.
-      var start = 0
-      while s.buffer.count - start > Limits.recordingChunkBytes {
-        let chunk = Array(s.buffer[start..<(start + Limits.recordingChunkBytes)])
-        try write(chunk, isLast: false, &s)
-        start += Limits.recordingChunkBytes
+      var rest = bytes[...]
+      while !rest.isEmpty {
+        // The last chunk is marked as such, so a full buffer waits until more comes.
+        if s.buffer.count == Limits.recordingChunkBytes {
+          try write(s.buffer, isLast: false, &s)
+          s.buffer.removeAll(keepingCapacity: true)
+        }
+        if s.buffer.isEmpty, rest.count == bytes.count, bytes.count <= Limits.recordingChunkBytes {
+          // Pieces of a chunk's size are never copied.
+          s.buffer = bytes
+          rest = []
+        } else {
+          let taken = rest.prefix(Limits.recordingChunkBytes - s.buffer.count)
+          s.buffer.append(contentsOf: taken)
+          rest = rest.dropFirst(taken.count)
+        }
       }
-      if start > 0 { s.buffer.removeFirst(start) }
     }
   }
 
@@ -82,7 +93,9 @@ package final class Upload: Sendable {
 
   private func write(_ chunk: [UInt8], isLast: Bool, _ s: inout State) throws(StoreError) {
     let recordings = shard.recordings
-    let sealed = recordings.seal(chunk, number: s.number, isLast: isLast, key: key, recording: id)
+    if s.number == 0 { s.audio = recordings.audio(front: chunk, isWhole: isLast) }
+    let sealed = recordings.seal(
+      chunk, number: s.number, isLast: isLast, key: key, recording: id, audio: s.audio)
     let header: ChunkHeader
     do { header = try ChunkHeader(front: sealed[...]) } catch { throw StoreError(error, in: "a chunk just made") }
     s.volumes.insert(try recordings.volumes.append(sealed, header))
@@ -108,6 +121,8 @@ package final class RecordingReader: Sendable {
   package let size: Int
   private let shard: Shard
   private let places: [VolumeSet.Place]
+  /// Who has begun to read ends with the key with which it began.
+  private let key = Lock<SecretBytes?>(nil)
 
   init(_ shard: Shard, id: RecordingID, places: [VolumeSet.Place]) {
     self.shard = shard
@@ -129,7 +144,13 @@ package final class RecordingReader: Sendable {
   package func readNow(offset: Int, count: Int) throws(StoreError) -> [UInt8] {
     guard offset >= 0, offset < size, count > 0 else { return [] }
     let number = offset / Limits.recordingChunkBytes
-    let chunk = try shard.recordings.chunk(number, at: places[number], of: id)
+    let key = try key.with { known throws(StoreError) -> SecretBytes in
+      if let known { return known }
+      let found = try shard.recordings.key(of: id)
+      known = found
+      return found
+    }
+    let chunk = try shard.recordings.chunk(number, at: places[number], of: id, key: key)
     let start = offset - number * Limits.recordingChunkBytes
     guard start < chunk.count else { throw StoreError(.damaged, "recording \(id): chunk \(number) is too short") }
     if start == 0, count >= chunk.count { return chunk }

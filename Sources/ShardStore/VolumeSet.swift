@@ -20,6 +20,7 @@ final class VolumeSet: Sendable {
 
   struct Volume {
     var file: any DiskFile
+    let sharedSync = SharedSync<DiskError>()
     var end: UInt64
     /// Bytes of entries that some recording needs.
     var live: UInt64 = 0
@@ -112,8 +113,10 @@ final class VolumeSet: Sendable {
 
   /// Makes everything appended to `numbers` durable. After a failure those volumes take no more chunks.
   func sync(_ numbers: Set<UInt32>) throws(StoreError) {
-    let files = state.with { s in numbers.compactMap { s.volumes[$0]?.file } }
-    do { for file in files { try file.sync() } } catch {
+    let volumes = state.with { s in numbers.compactMap { s.volumes[$0] } }
+    do throws(DiskError) {
+      for volume in volumes { try volume.sharedSync.run { () throws(DiskError) in try volume.file.sync() } }
+    } catch {
       state.with { s in if let current = s.current, numbers.contains(current) { s.current = nil } }
       throw StoreError(error)
     }
@@ -141,11 +144,21 @@ final class VolumeSet: Sendable {
     }
   }
 
-  /// The frame at `place`, checked against its checksum.
-  func read(_ place: Place) throws(StoreError) -> [UInt8] {
+  /// The frame at `place` as it lies there: for who opens it, which proves more than its checksum.
+  func readUnchecked(_ place: Place) throws(StoreError) -> [UInt8] {
+    try storing { [file = try file(place)] in try file.read(place.frameBytes, at: place.offset) }
+  }
+
+  private func file(_ place: Place) throws(StoreError) -> any DiskFile {
     guard let file = state.with({ $0.volumes[place.volume]?.file }) else {
       throw StoreError(.notFound, "volume \(place.volume) is gone")
     }
+    return file
+  }
+
+  /// The frame at `place`, checked against its checksum.
+  func read(_ place: Place) throws(StoreError) -> [UInt8] {
+    let file = try file(place)
     let bytes = try storing { try file.read(place.frameBytes + VolumeEntry.checksumBytes, at: place.offset) }
     do { return try VolumeEntry.decode(bytes) } catch {
       throw StoreError(.damaged, "\(path(place.volume)) is damaged at byte \(place.offset): \(error.message)")

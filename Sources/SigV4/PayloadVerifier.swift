@@ -15,8 +15,11 @@ package struct PayloadVerifier {
   /// Bytes of payload that have passed.
   package private(set) var count = 0
 
-  /// The body of `request`, whose head was verified. Refuses checksums that are unknown or more than one.
-  package init(_ verified: VerifiedSignature, _ request: SignedRequest) throws(SigV4Error) {
+  /// The body of `request`, whose head was verified. Refuses checksums that are unknown or more than one. Where a
+  /// checksum in the head is of something else than the body (`isOfBody` false), the caller checks it.
+  package init(
+    _ verified: VerifiedSignature, _ request: SignedRequest, checksumIsOfBody isOfBody: Bool = true
+  ) throws(SigV4Error) {
     var trailing = [String]()
     switch verified.payload {
     case .whole(let hash): (wholeHash, hasher) = (hash, Hasher(.sha256))
@@ -29,7 +32,7 @@ package struct PayloadVerifier {
     }
     if decoder == nil, let text = request["content-length"] { left = Int(text) }
     let known = Self.notChecksums
-    let fields = request.fields.keys.filter { $0.hasPrefix("x-amz-checksum-") && !known.contains($0) }
+    let fields = request.fields.keys.filter { isOfBody && $0.hasPrefix("x-amz-checksum-") && !known.contains($0) }
     guard trailing.allSatisfy({ $0.hasPrefix("x-amz-checksum-") }) else {
       throw SigV4Error(.unsupported, "Only a checksum may trail a body.")
     }

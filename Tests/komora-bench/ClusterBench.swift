@@ -27,7 +27,9 @@ struct ClusterBench {
     let latencies = try await withThrowingTaskGroup(of: [Double].self) { group in
       for number in 0..<clients {
         let account = accounts[number % accounts.count]
-        group.addTask { try await Self.write(number, to: account, over: client, from: start, until: end) }
+        group.addTask(executorPreference: client.taskExecutor) {
+          try await Self.write(number, to: account, over: client, from: start, until: end)
+        }
       }
       var all: [Double] = []
       for try await part in group { all += part }

@@ -1,4 +1,4 @@
-// Takes a reply's body into memory. For replies that are small: those under `/v1`.
+// Takes a reply's body into memory, up to a bound. For replies that are small: those under `/v1`.
 
 import HTTPTypes
 import Hummingbird
@@ -6,8 +6,19 @@ import NIOCore
 import Threads
 
 final class BodyCollector: ResponseBodyWriter, Sendable {
-  let bytes = Lock(ByteBuffer())
+  struct TooLarge: Error {}
 
-  func write(_ buffer: ByteBuffer) async throws { bytes.with { _ = $0.writeImmutableBuffer(buffer) } }
+  let bytes = Lock(ByteBuffer())
+  private let bytesMax: Int
+
+  init(bytesMax: Int) { self.bytesMax = bytesMax }
+
+  func write(_ buffer: ByteBuffer) async throws {
+    try bytes.with { bytes in
+      guard bytes.readableBytes + buffer.readableBytes <= bytesMax else { throw TooLarge() }
+      _ = bytes.writeImmutableBuffer(buffer)
+    }
+  }
+
   func finish(_ trailingHeaders: HTTPFields?) async throws {}
 }

@@ -9,5 +9,8 @@ extension HTTPField.Name {
   static let komoraStaleness = Self("Komora-Staleness")!
   static let komoraDeadline = Self("Komora-Deadline")!
   static let idempotencyKey = Self("Idempotency-Key")!
+  static let amazonChecksumType = Self("x-amz-checksum-type")!
+  static let amazonTaggingCount = Self("x-amz-tagging-count")!
+  static let amazonPartsCount = Self("x-amz-mp-parts-count")!
   static let amazonRequestID = Self("x-amz-request-id")!
 }

@@ -11,38 +11,29 @@ package struct DeleteDocument: Equatable, Sendable {
 
   /// Reads a document of 1 to 1,000 keys.
   package init(xml: [UInt8]) throws(S3Error) {
-    let malformed = S3Error(.badRequest, "MalformedXML", "The document is not a valid Delete document.")
-    var path: [String] = []
-    var text = ""
-    do {
-      var reader = try XMLReader(xml)
-      while let event = try reader.next() {
-        switch event {
-        case .start(let name):
-          path.append(name)
-          text = ""
-          guard Self.known.contains(path) else {
-            // Versions and conditions of single objects would change what is deleted.
-            throw path.starts(with: ["Delete", "Object"]) ? S3Error.notImplemented : malformed
-          }
-        case .text(let more): text += more
-        case .end:
-          switch path {
-          case ["Delete", "Object", "Key"]: keys.append(text)
-          case ["Delete", "Quiet"]: isQuiet = text == "true"
-          default: break
-          }
-          objects += path == ["Delete", "Object"] ? 1 : 0
-          path.removeLast()
-        }
+    var objects = 0
+    var keys: [String] = []
+    var isQuiet = false
+    // Versions and conditions of single objects would change what is deleted.
+    try XMLDocument.read(
+      xml, name: "Delete", known: Self.known,
+      unknown: {
+        $0.starts(with: ["Delete", "Object"])
+          ? S3Error.notImplemented("The element \($0.last!) of an object to delete") : nil
       }
-    } catch let error as S3Error { throw error } catch { throw malformed }
+    ) { path, text in
+      switch path {
+      case ["Delete", "Object", "Key"]: keys.append(text)
+      case ["Delete", "Quiet"]: isQuiet = text == "true"
+      case ["Delete", "Object"]: objects += 1
+      default: break
+      }
+    }
     guard (1...Self.keysMax).contains(keys.count), keys.count == objects,
       keys.allSatisfy({ (1...S3Request.keyBytesMax).contains($0.utf8.count) })
-    else { throw malformed }
+    else { throw XMLDocument.malformed("Delete") }
+    (self.keys, self.isQuiet) = (keys, isQuiet)
   }
-
-  private var objects = 0
 
   private static let known: Set<[String]> = [
     ["Delete"], ["Delete", "Object"], ["Delete", "Object", "Key"], ["Delete", "Quiet"],

@@ -15,6 +15,14 @@ package struct ObjectConditions: Sendable {
     unmodifiedSince = fields[.ifUnmodifiedSince]
   }
 
+  /// Of the source of a copy, whose fields have names of their own.
+  package init(copySource field: (String) -> String?) {
+    match = field("x-amz-copy-source-if-match")
+    noneMatch = field("x-amz-copy-source-if-none-match")
+    modifiedSince = field("x-amz-copy-source-if-modified-since")
+    unmodifiedSince = field("x-amz-copy-source-if-unmodified-since")
+  }
+
   /// For a read: throws the reply that takes the object's place. `etag` has its quotes; times are in seconds.
   package func checkRead(etag: String, modified: Int64) throws(S3Error) {
     if let match {

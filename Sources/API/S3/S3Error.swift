@@ -16,9 +16,14 @@ package struct S3Error: Error, Sendable, Equatable {
   }
 
   static let accessDenied = S3Error(.forbidden, "AccessDenied", "Access Denied")
+  static let noSuchUpload = S3Error(
+    .notFound, "NoSuchUpload", "The upload does not exist: it was never begun, was aborted, or is completed.")
   static let noSuchKey = S3Error(.notFound, "NoSuchKey", "The specified key does not exist.")
-  static let notImplemented = S3Error(
-    .notImplemented, "NotImplemented", "A header or parameter asks for something that is not implemented.")
+  /// Says by name what it is that is not done here.
+  static func notImplemented(_ what: String) -> S3Error {
+    S3Error(.notImplemented, "NotImplemented", "\(what) is not implemented.")
+  }
+
   static let notModified = S3Error(.notModified, "NotModified", "Not Modified")
   static let preconditionFailed = S3Error(
     .preconditionFailed, "PreconditionFailed", "At least one of the preconditions did not hold.")

@@ -36,14 +36,54 @@ extension S3Service {
     return xml(document)
   }
 
+  /// Nothing is kept under older versions: an empty answer says so.
+  func versioning(_ request: S3Request) throws -> Response {
+    try request.allowOnly(["versioning"])
+    var document = XMLText()
+    document.element("VersioningConfiguration", namespace: XMLText.s3Namespace) { _ in }
+    return xml(document)
+  }
+
+  private static let canonicalUser: StaticString =
+    #" xmlns:xsi="http://www.w3.org/2001/XMLSchema-instance" xsi:type="CanonicalUser""#
+
+  /// Whoever has a key of the account may do everything in its bucket, and nobody else anything.
+  func accessControl(_ request: S3Request) throws -> Response {
+    try request.allowOnly(["acl"])
+    let account = request.account
+    var document = XMLText()
+    document.element("AccessControlPolicy", namespace: XMLText.s3Namespace) { xml in
+      xml.element("Owner") { xml in
+        xml.element("ID", "\(account.id)")
+        xml.element("DisplayName", account.name)
+      }
+      xml.element("AccessControlList") { xml in
+        xml.element("Grant") { xml in
+          xml.element("Grantee", attributes: Self.canonicalUser) { xml in
+            xml.element("ID", "\(account.id)")
+            xml.element("DisplayName", account.name)
+          }
+          xml.element("Permission", "FULL_CONTROL")
+        }
+      }
+    }
+    return xml(document)
+  }
+
+  func objectAccessControl(_ request: S3Request) async throws -> Response {
+    _ = try await row(request)
+    return try accessControl(request)
+  }
+
   /// ListObjectsV2, and the older form that pages by a marker.
   func list(_ request: S3Request) async throws -> Response {
     let target = request.target
     let isSecond = target.value("list-type") == "2"
     let common: Set<String> = ["list-type", "prefix", "delimiter", "max-keys", "encoding-type"]
     try request.allowOnly(common.union(isSecond ? ["continuation-token", "start-after", "fetch-owner"] : ["marker"]))
-    guard isSecond || target.value("list-type") == nil else { throw S3Error.notImplemented }
+    guard isSecond || target.value("list-type") == nil else { throw S3Error.notImplemented("This list-type") }
     let query = try Self.query(target, isSecond: isSecond)
+    let shown = try Self.shown(request)
     let serving = request.serving
     let answer = try await node.engine.read(
       request.account.id, from: serving.source, confirm: serving.confirm
@@ -53,7 +93,7 @@ extension S3Service {
       }
     }
     let document = Self.document(
-      answer.value, query, of: request.account.name, target, isSecond: isSecond)
+      answer.value, query, of: request.account.name, target, shown: shown, isSecond: isSecond)
     var response = xml(document)
     response.headers[.komoraPosition] = "\(answer.position)"
     return response
@@ -70,13 +110,7 @@ extension S3Service {
     guard query.prefix.utf8.count <= S3Request.keyBytesMax, query.delimiter.utf8.count <= S3Request.keyBytesMax else {
       throw S3Error.invalidArgument("The prefix or delimiter is too long.")
     }
-    if let text = target.value("max-keys") {
-      guard let count = Int(text), count >= 0 else { throw S3Error.invalidArgument("max-keys must be a number.") }
-      query.keysMax = min(count, 1000)
-    }
-    guard [nil, "", "url"].contains(target.value("encoding-type")) else {
-      throw S3Error.invalidArgument("encoding-type must be url.")
-    }
+    query.keysMax = min(try number(target, "max-keys") ?? 1000, 1000)
     if let token = target.value("continuation-token") {
       guard let start = ObjectListing.Start(token: token) else {
         throw S3Error.invalidArgument("The continuation token is not one of ours.")
@@ -89,17 +123,16 @@ extension S3Service {
   }
 
   private static func document(
-    _ listing: ObjectListing, _ query: ObjectListing.Query, of bucket: String, _ target: RequestTarget, isSecond: Bool
+    _ listing: ObjectListing, _ query: ObjectListing.Query, of bucket: String, _ target: RequestTarget,
+    shown: (String) -> String, isSecond: Bool
   ) -> XMLText {
-    let encodes = target.value("encoding-type") == "url"
-    func shown(_ key: String) -> String { encodes ? URIEncoding.encode(key, keepSlash: true) : key }
     var document = XMLText()
     document.element("ListBucketResult", namespace: XMLText.s3Namespace) { xml in
       xml.element("Name", bucket)
       xml.element("Prefix", shown(query.prefix))
       if !query.delimiter.isEmpty { xml.element("Delimiter", shown(query.delimiter)) }
       xml.element("MaxKeys", String(query.keysMax))
-      if encodes { xml.element("EncodingType", "url") }
+      if target.value("encoding-type") == "url" { xml.element("EncodingType", "url") }
       xml.element("IsTruncated", listing.next == nil ? "false" : "true")
       if isSecond {
         xml.element("KeyCount", String(listing.count))
@@ -128,6 +161,6 @@ extension S3Service {
 }
 
 extension RecordingRow {
-  /// MD5 in quotes, as S3 defines it for an object that came in one piece.
-  var etag: String { "\"\(md5.hex)\"" }
+  /// In quotes: the MD5, or what S3 makes of the MD5s of an object's parts.
+  var etag: String { "\"\(ObjectMetadata.etag(json: metadata, md5: md5))\"" }
 }

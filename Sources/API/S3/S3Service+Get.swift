@@ -18,36 +18,78 @@ extension S3Service {
   ]
 
   func get(_ request: S3Request) async throws -> Response {
-    try request.allowOnly(Set(Self.overrides.keys))
+    try request.allowOnly(Set(Self.overrides.keys).union(["partNumber"]))
     try request.refuseUnknownReads()
-    let (account, key) = (request.account.id, request.key)
-    let answer = try await node.engine.read(account, from: request.serving.source, confirm: request.serving.confirm) {
-      try RecordingCatalog.get($0, key: key)
-    }
-    guard let row = answer.value else { throw S3Error.noSuchKey }
+    let (row, position) = try await row(request)
     try ObjectConditions(request.request.headers).checkRead(etag: row.etag, modified: row.createdAt / 1_000_000)
 
-    var fields = try Self.fields(of: row, request)
-    fields[.komoraPosition] = "\(answer.position)"
-    let range: ByteRange
+    let metadata = ObjectMetadata(json: row.metadata)
+    var fields = try Self.fields(of: row, metadata, request)
+    fields[.komoraPosition] = "\(position)"
+    var range = ByteRange(start: 0, end: row.bytes)
     var status = HTTPResponse.Status.ok
-    switch ByteRange.parse(request.request.headers[.range], size: row.bytes) {
-    case .whole: range = ByteRange(start: 0, end: row.bytes)
-    case .unsatisfiable:
-      throw S3Error(.rangeNotSatisfiable, "InvalidRange", "The requested range is not satisfiable.")
-    case .part(let part):
+    if let part = try Self.part(request, metadata, size: row.bytes) {
       (range, status) = (part, .partialContent)
-      fields[.contentRange] = "bytes \(part.start)-\(part.end - 1)/\(row.bytes)"
+      if !metadata.parts.isEmpty { fields[.amazonPartsCount] = String(metadata.parts.count) }
+    } else {
+      switch ByteRange.parse(request.request.headers[.range], size: row.bytes) {
+      case .whole:
+        // Of all bytes: with a part of them a client would take it for the part's.
+        if request.signed["x-amz-checksum-mode"]?.lowercased() == "enabled" {
+          fields.append(contentsOf: Self.checksumFields(metadata.checksum))
+        }
+      case .unsatisfiable:
+        throw S3Error(.rangeNotSatisfiable, "InvalidRange", "The requested range is not satisfiable.")
+      case .part(let part): (range, status) = (part, .partialContent)
+      }
+    }
+    if status == .partialContent, range.count > 0 {
+      fields[.contentRange] = "bytes \(range.start)-\(range.end - 1)/\(row.bytes)"
     }
     fields[.contentLength] = String(range.count)
     guard !request.isHead, range.count > 0 else { return Response(status: status, headers: fields) }
-    let reader = try await node.engine.recording(account, row.id)
-    let first = try await reader.read(offset: range.start, count: range.count)
+    let asked = range
+    let reader = try await node.engine.recording(request.account.id, row.id)
+    let first = try await reader.read(offset: asked.start, count: asked.count)
     return Response(
       status: status, headers: fields,
-      body: ResponseBody(contentLength: range.count) { writer in
-        try await Self.send(reader, range, first: first, to: &writer)
+      body: ResponseBody(contentLength: asked.count) { writer in
+        try await Self.send(reader, asked, first: first, to: &writer)
       })
+  }
+
+  /// The row of the object that the path names.
+  func row(_ request: S3Request) async throws -> (row: RecordingRow, position: Position) {
+    let key = request.key
+    let answer = try await node.engine.read(
+      request.account.id, from: request.serving.source, confirm: request.serving.confirm
+    ) {
+      try RecordingCatalog.get($0, key: key)
+    }
+    guard let row = answer.value else { throw S3Error.noSuchKey }
+    return (row, answer.position)
+  }
+
+  /// Where part `partNumber` lies; an object that came in one piece is its own part 1.
+  private static func part(_ request: S3Request, _ metadata: ObjectMetadata, size: Int) throws(S3Error) -> ByteRange? {
+    guard let text = request.target.value("partNumber") else { return nil }
+    guard request.request.headers[.range] == nil else {
+      throw S3Error.invalidArgument("A range and a part number cannot be asked for together.")
+    }
+    guard let number = Int(text), (1...MultipartLimits.partNumberMax).contains(number) else {
+      throw S3Error.invalidArgument("partNumber must lie between 1 and \(MultipartLimits.partNumberMax).")
+    }
+    let parts = metadata.parts.isEmpty ? [size] : metadata.parts
+    guard number <= parts.count else {
+      throw S3Error(.rangeNotSatisfiable, "InvalidPartNumber", "The object has \(parts.count) parts.")
+    }
+    let start = parts[..<(number - 1)].reduce(0, +)
+    return ByteRange(start: start, end: start + parts[number - 1])
+  }
+
+  static func checksumFields(_ checksum: ObjectChecksum?) -> HTTPFields {
+    guard let checksum, let name = HTTPField.Name(checksum.algorithm.field) else { return [:] }
+    return [name: checksum.value, .amazonChecksumType: checksum.scope.rawValue]
   }
 
   /// One chunk at a time, as fast as the client takes them. The first one was read before the head was sent, so that
@@ -67,14 +109,14 @@ extension S3Service {
     try await writer.finish(nil)
   }
 
-  private static func fields(of row: RecordingRow, _ request: S3Request) throws -> HTTPFields {
+  private static func fields(of row: RecordingRow, _ metadata: ObjectMetadata, _ request: S3Request) throws
+    -> HTTPFields
+  {
     var fields: HTTPFields = [
       .contentType: row.contentType, .eTag: row.etag, .lastModified: HTTPDate.text(row.createdAt / 1_000_000),
       .acceptRanges: "bytes",
     ]
-    for (name, value) in ObjectMetadata(json: row.metadata).values {
-      if let name = HTTPField.Name("x-amz-meta-" + name) { fields[name] = value }
-    }
+    for field in metadata.replyFields { fields[field.name] = field.value }
     for item in request.target.query {
       guard let name = overrides[item.name] else { continue }
       // A line break here would let a link that somebody was given write fields of its own.
@@ -90,7 +132,7 @@ extension S3Service {
 extension S3Request {
   func refuseUnknownReads() throws(S3Error) {
     for name in ["x-amz-server-side-encryption-customer-algorithm", "x-amz-copy-source"] where signed[name] != nil {
-      throw .notImplemented
+      throw .notImplemented("The field \(name)")
     }
   }
 }

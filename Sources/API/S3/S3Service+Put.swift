@@ -17,28 +17,36 @@ extension S3Service {
     try request.allowOnly([])
     try request.refuseUnknownWishes()
     try Self.refuseReadOnly(request.key)
-    let metadata = try ObjectMetadata(request.signed)
+    var metadata = try ObjectMetadata(request.signed)
+    let type = try Self.contentType(request)
+    let conditions = ObjectConditions(request.request.headers)
+    return try await receive(request, before: { try await checkNow(conditions, request) }) { stored, checksum in
+      metadata.checksum = checksum
+      let position = try await commit(stored, request, conditions, type: type, metadata: metadata.json)
+      return [.eTag: "\"\(stored.md5.hex)\"", .komoraPosition: "\(position)"]
+    }
+  }
+
+  /// Takes a body into a recording of its own, verified and durable, and has it committed; the recording is given up
+  /// when anything fails. The reply tells the checksum that was verified.
+  func receive(
+    _ request: S3Request, before: () async throws -> Void,
+    commit: (StoredRecording, ObjectChecksum?) async throws -> HTTPFields
+  ) async throws -> Response {
     let expectedMD5 = try Self.contentMD5(request)
-    let type = request.signed["content-type"] ?? "binary/octet-stream"
-    guard type.utf8.count <= 256 else { throw S3Error.invalidArgument("The content type is too long.") }
     var verifier = try PayloadVerifier(request.verified, request.signed)
     try checkLength(verifier.remaining)
-    let conditions = ObjectConditions(request.request.headers)
-    try await checkNow(conditions, request)
-
+    try await before()
     let upload = try await node.engine.upload(request.account.id)
     do {
       try await receive(request, &verifier, into: upload)
-      let checksum = try verifier.finish()
+      let checksum = try verifier.finish().map { ObjectChecksum($0.algorithm, $0.value) }
       let stored = try await upload.finish()
       guard expectedMD5 == nil || expectedMD5 == stored.md5 else {
         throw S3Error(.badRequest, "BadDigest", "The Content-MD5 is not that of the body.")
       }
-      let position = try await commit(stored, request, conditions, type: type, metadata: metadata.json)
-      var fields: HTTPFields = [.eTag: "\"\(stored.md5.hex)\"", .komoraPosition: "\(position)"]
-      if let checksum, let name = HTTPField.Name(checksum.algorithm.field) {
-        fields[name] = Base64.encode(checksum.value)
-      }
+      var fields = try await commit(stored, checksum)
+      fields.append(contentsOf: Self.checksumFields(checksum))
       return Response(status: .ok, headers: fields)
     } catch {
       upload.cancel()
@@ -46,23 +54,43 @@ extension S3Service {
     }
   }
 
+  static func contentType(_ request: S3Request) throws(S3Error) -> String {
+    let type = request.signed["content-type"] ?? "binary/octet-stream"
+    guard type.utf8.count <= 256 else { throw S3Error.invalidArgument("The content type is too long.") }
+    return type
+  }
+
   private func receive(_ request: S3Request, _ verifier: inout PayloadVerifier, into upload: Upload) async throws {
     try await request.context.askForBody()
     var piece = [UInt8]()
     piece.reserveCapacity(Self.pieceBytes)
     for try await buffer in request.request.body {
-      try verifier.push(Array(buffer.readableBytesView)[...]) { piece.append(contentsOf: $0) }
+      var rest = try payload(of: buffer, &verifier)
       guard verifier.count <= node.configuration.limits.recordingBytes else { throw Self.tooLarge }
-      if piece.count >= Self.pieceBytes {
+      // Pieces end where chunks do: then the engine takes them as they are.
+      while !rest.isEmpty {
+        let taken = rest.prefix(Self.pieceBytes - piece.count)
+        piece.append(contentsOf: taken)
+        rest = rest.dropFirst(taken.count)
+        guard piece.count == Self.pieceBytes else { break }
         try await upload.append(piece)
-        piece.removeAll(keepingCapacity: true)
+        piece = []
+        piece.reserveCapacity(Self.pieceBytes)
       }
     }
     if !piece.isEmpty { try await upload.append(piece) }
   }
 
+  private func payload(of buffer: ByteBuffer, _ verifier: inout PayloadVerifier) throws -> ArraySlice<UInt8> {
+    var payload: ArraySlice<UInt8> = []
+    try verifier.push(Array(buffer.readableBytesView)[...]) { part in
+      if payload.isEmpty { payload = part } else { payload.append(contentsOf: part) }
+    }
+    return payload
+  }
+
   /// The row, if the conditions still hold.
-  private func commit(
+  func commit(
     _ stored: StoredRecording, _ request: S3Request, _ conditions: ObjectConditions, type: String, metadata: String
   ) async throws -> Position {
     let key = request.key
@@ -75,7 +103,7 @@ extension S3Service {
   }
 
   /// Before the body is sent, so that a put that cannot succeed costs nothing. The commit looks again.
-  private func checkNow(_ conditions: ObjectConditions, _ request: S3Request) async throws {
+  func checkNow(_ conditions: ObjectConditions, _ request: S3Request) async throws {
     guard request.signed["if-match"] != nil || request.signed["if-none-match"] != nil else { return }
     let key = request.key
     let answer = try await node.engine.read(
@@ -93,7 +121,7 @@ extension S3Service {
     guard length <= node.configuration.limits.recordingBytes else { throw Self.tooLarge }
   }
 
-  private static let tooLarge = S3Error(
+  static let tooLarge = S3Error(
     .badRequest, "EntityTooLarge", "The object is larger than the node accepts.")
 
   /// Exports appear here and are made by the service.

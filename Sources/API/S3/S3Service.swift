@@ -61,7 +61,7 @@ struct S3Service: HTTPResponder {
   private func answer(_ request: Request, _ context: APIContext) async throws -> Response {
     let checked = try check(request, context)
     guard !checked.bucket.isEmpty else {
-      guard request.method == .get else { throw S3Error.notImplemented }
+      guard request.method == .get else { throw S3Error.notImplemented("\(request.method.rawValue) of the service") }
       return try listBuckets(checked)
     }
     guard checked.bucket == checked.account.name, checked.account.isActive else { throw S3Error.accessDenied }
@@ -104,14 +104,21 @@ struct S3Service: HTTPResponder {
   }
 
   private func bucket(_ request: S3Request) async throws -> Response {
+    let target = request.target
     switch request.request.method {
-    case .get where request.target.value("location") != nil: return try location(request)
+    case .get where target.value("location") != nil: return try location(request)
+    case .get where target.value("uploads") != nil: return try await listUploads(request)
+    case .get where target.value("versioning") != nil: return try versioning(request)
+    case .get where target.value("acl") != nil: return try accessControl(request)
     case .get: return try await list(request)
     case .head:
       try request.allowOnly([])
       return Response(status: .ok)
-    case .post where request.target.value("delete") != nil: return try await deleteMany(request)
-    default: throw S3Error.notImplemented
+    case .put:
+      try request.allowOnly([])
+      throw S3Error(.conflict, "BucketAlreadyOwnedByYou", "The bucket is there: every account has the one of its name.")
+    case .post where target.value("delete") != nil: return try await deleteMany(request)
+    default: throw S3Error.notImplemented(request.operation)
     }
   }
 
@@ -119,11 +126,23 @@ struct S3Service: HTTPResponder {
     guard request.key.utf8.count <= S3Request.keyBytesMax else {
       throw S3Error(.badRequest, "KeyTooLongError", "A key has at most \(S3Request.keyBytesMax) bytes.")
     }
-    switch request.request.method {
+    let (target, method) = (request.target, request.request.method)
+    let (isOfUpload, isOfTags) = (target.value("uploadId") != nil, target.value("tagging") != nil)
+    switch method {
+    case .get where isOfUpload: return try await listParts(request)
+    case .get where isOfTags: return try await tags(request)
+    case .get where target.value("acl") != nil: return try await objectAccessControl(request)
     case .get, .head: return try await get(request)
+    case .put where isOfUpload: return try await putPart(request)
+    case .put where isOfTags: return try await putTags(request)
+    case .put where request.signed["x-amz-copy-source"] != nil: return try await copy(request)
     case .put: return try await put(request)
+    case .delete where isOfUpload: return try await abortUpload(request)
+    case .delete where isOfTags: return try await deleteTags(request)
     case .delete: return try await delete(request)
-    default: throw S3Error.notImplemented
+    case .post where isOfUpload: return try await completeUpload(request)
+    case .post where target.value("uploads") != nil: return try await beginUpload(request)
+    default: throw S3Error.notImplemented(request.operation)
     }
   }
 

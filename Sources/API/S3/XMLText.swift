@@ -6,10 +6,13 @@ package struct XMLText: Sendable {
 
   package init() { bytes = Array(#"<?xml version="1.0" encoding="UTF-8"?>"#.utf8) + [10] }
 
-  /// An element with content; `name` is ours.
-  package mutating func element(_ name: StaticString, namespace: String? = nil, _ content: (inout XMLText) -> Void) {
+  /// An element with content; `name` and `attributes` (as they stand in the document, a blank in front) are ours.
+  package mutating func element(
+    _ name: StaticString, namespace: String? = nil, attributes: StaticString = "", _ content: (inout XMLText) -> Void
+  ) {
     bytes.append(UInt8(ascii: "<"))
     name.withUTF8Buffer { bytes.append(contentsOf: $0) }
+    attributes.withUTF8Buffer { bytes.append(contentsOf: $0) }
     if let namespace {
       bytes.append(contentsOf: #" xmlns=""#.utf8)
       append(escaped: namespace)

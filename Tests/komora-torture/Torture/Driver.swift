@@ -13,7 +13,7 @@ final class Driver: Sendable {
   typealias Tell = @Sendable (String) -> Void
   let engine: Engine
   private let jobs: Lock<[@Sendable () -> Void]>
-  private let tell: Tell
+  let tell: Tell
 
   init(_ configuration: EngineConfiguration, disk: any Disk, kek: any KeyEncryption, tell: @escaping Tell) throws {
     let jobs = Lock<[@Sendable () -> Void]>([])
@@ -115,17 +115,11 @@ final class Driver: Sendable {
   }
 
   func putRow(_ account: Int, number: Int, stored: StoredRecording) throws {
-    let outcome = Lock<Result<Void, any Error>?>(nil)
-    engine.submit(
-      Content.account(account),
-      {
-        try RecordingCatalog.put(
-          $0, key: Content.recordingKey(number), stored, contentType: Content.recordingType(account), metadata: "{}",
-          at: 1)
-      }
-    ) { result in outcome.with { $0 = result.map { _ in } } }
-    pump()
-    try outcome.with { $0 }?.get()
+    try commit(account) {
+      try RecordingCatalog.put(
+        $0, key: Content.recordingKey(number), stored, contentType: Content.recordingType(account), metadata: "{}",
+        at: 1)
+    }
     tell("recording \(account) \(number) \(stored.bytes)")
   }
 

@@ -15,6 +15,9 @@ struct Ledger: Sendable {
   var answers: [Int: Answers] = [:]
   /// Bytes of each acknowledged recording, by account and number.
   var recordings: [Int: [Int: Int]] = [:]
+  /// Bytes of each acknowledged part of the upload in parts, and those whose replacement was not answered.
+  var parts: [Int: Int] = [:]
+  var askedParts: Set<Int> = []
   /// Those that were asked to be deleted, answered or not.
   var deletedRecordings: [Int: Set<Int>] = [:]
   var rotating = false
@@ -42,6 +45,10 @@ struct Ledger: Sendable {
     case "tx": answers[numbers[0], default: Answers()].acknowledged[numbers[1]] = numbers[2]
     case "denied": answers[numbers[0], default: Answers()].denied.insert(numbers[1])
     case "recording": recordings[numbers[0], default: [:]][numbers[1]] = numbers[2]
+    case "parting": askedParts.insert(numbers[0])
+    case "part":
+      parts[numbers[0]] = numbers[1]
+      askedParts.remove(numbers[0])
     case "unrecording": deletedRecordings[numbers[0], default: []].insert(numbers[1])
     case "rotating": rotating = true
     case "rotated": rotated = true

@@ -108,6 +108,9 @@ struct Recovery {
       problems.append("account \(account): transaction \(tx) was said not to be applied, and is there")
     }
     try checkRecordings(account, found, driver)
+    guard account == 1, !ledger.parts.isEmpty else { return }
+    problems += try PartsStory.problems(
+      told: ledger.parts, asked: ledger.askedParts, isThere: found.recordings[PartsStory.number] != nil, driver)
   }
 
   private mutating func checkRecordings(_ account: Int, _ found: Found, _ driver: Driver) throws {

@@ -11,7 +11,7 @@ import ShardStore
 import Simulator
 
 package enum Scenario: String, CaseIterable, Sendable {
-  case commit, checkpoint, roll, upload, create, remove, rotate, recovery, close, collect, snapshot, restore
+  case commit, checkpoint, roll, upload, parts, create, remove, rotate, recovery, close, collect, snapshot, restore
 
   /// Classes of places that must have been visited, else the story does not tell what its name says.
   var required: [String] {
@@ -20,6 +20,7 @@ package enum Scenario: String, CaseIterable, Sendable {
     case .checkpoint: ["write kpgs", "sync kpgs", "write krdo", "sync krdo", "rename keys", "write klog"]
     case .roll: ["create kseg", "write kseg", "sync kseg", "syncDirectory segments", "write klog", "sync klog"]
     case .upload: ["write kvol", "sync kvol", "create kvol", "write keyring", "sync keyring", "write klog"]
+    case .parts: ["write kvol", "sync kvol", "create kvol", "write keyring", "sync keyring", "write klog", "sync klog"]
     case .create:
       ["makeDirectory account", "create kpgs", "rename account", "syncDirectory accounts", "sync keyring", "sync krdo"]
     case .remove: ["rename account", "syncDirectory accounts", "remove kseg", "removeDirectory account"]
@@ -117,6 +118,7 @@ package enum Scenario: String, CaseIterable, Sendable {
         driver.split()
       }
     case .upload: attempt { try Self.interleavedUploads(driver) }
+    case .parts: attempt { try PartsStory.run(driver) }
     case .create:
       for account in 4...5 {
         attempt { try driver.create(account) }
