@@ -3,6 +3,7 @@
 A turn is a callable that measures once and gives at least commits_per_second, p50_ms and p99_ms.
 """
 
+import contextlib
 import os
 import statistics
 import subprocess
@@ -26,6 +27,8 @@ class Case:
     p99: float | None = None
     # {figure of Komora's: the greatest median that will do}
     most: dict = field(default_factory=dict)
+    # What is done so many times a second.
+    what: str = "commits"
     rows: dict = field(default_factory=dict)
 
     def median(self, who, figure):
@@ -36,12 +39,22 @@ class Case:
         peers = [who for who in self.rows if who != "komora"]
         return max(peers, key=lambda who: self.median(who, "commits_per_second"), default=None)
 
+    def line(self, who):
+        """What the report says about one of them."""
+        extra = "  ".join(
+            f"{figure} {self.median(who, figure):.1f}"
+            for figure in self.rows[who][0]
+            if figure not in ("commits_per_second", "p50_ms", "p99_ms", "commits")
+        )
+        rate, p50, p99 = (self.median(who, figure) for figure in ("commits_per_second", "p50_ms", "p99_ms"))
+        return f"{rate:10.{0 if rate >= 100 else 1}f} {p50:8.3f} {p99:8.3f}  {extra}"
+
     def verdicts(self):
         """(text, figure, goal, reached) for everything that has a goal, and the ratio in any case."""
         peer = self.best_peer
         if peer is not None:
             figure = self.median("komora", "commits_per_second") / self.median(peer, "commits_per_second")
-            yield f"commits/s against {peer}", figure, self.ratio, self.ratio is None or figure >= self.ratio
+            yield f"{self.what}/s against {peer}", figure, self.ratio, self.ratio is None or figure >= self.ratio
             if self.p99 is not None:
                 figure = self.median("komora", "p99_ms") / self.median(peer, "p99_ms")
                 yield f"p99 against {peer}", figure, self.p99, figure <= self.p99
@@ -57,6 +70,20 @@ def run(*command, text=None, **options):
         said = (result.stderr or result.stdout).strip()[-2000:]
         sys.exit(f"bench: {' '.join(map(str, command))[:300]} ended with {result.returncode}: {said}")
     return result.stdout
+
+
+def cpu_seconds(pid):
+    """What a process and everything that it started have burnt so far."""
+    total, pids = 0, [pid]
+    with contextlib.suppress(FileNotFoundError):
+        for one in pids:
+            with open(f"/proc/{one}/stat") as f:
+                fields = f.read().rpartition(")")[2].split()
+            total += int(fields[11]) + int(fields[12])
+            for thread in os.listdir(f"/proc/{one}/task"):
+                with open(f"/proc/{one}/task/{thread}/children") as f:
+                    pids += map(int, f.read().split())
+    return total / os.sysconf("SC_CLK_TCK")
 
 
 def probe(folder):
@@ -89,15 +116,7 @@ def measure(cases, repetitions, folder):
 def report(case):
     """Prints a case; gives the goals that were missed."""
     for who in case.turns:
-        extra = "  ".join(
-            f"{figure} {case.median(who, figure):.1f}"
-            for figure in case.rows[who][0]
-            if figure not in ("commits_per_second", "p50_ms", "p99_ms", "commits")
-        )
-        print(
-            f"{case.name:44} {who:18} {case.median(who, 'commits_per_second'):10.0f} "
-            f"{case.median(who, 'p50_ms'):8.3f} {case.median(who, 'p99_ms'):8.3f}  {extra}"
-        )
+        print(f"{case.name:44} {who:18} {case.line(who)}")
     missed = []
     for text, figure, goal, reached in case.verdicts():
         sign = "" if goal is None else f", goal {goal:g}: {'reached' if reached else 'MISSED'}"

@@ -12,7 +12,7 @@ import socket
 import subprocess
 import time
 
-from bench_cases import Case, Unable, run
+from bench_cases import Case, Unable, cpu_seconds, run
 from bench_postgres import Postgres
 
 TABLE = "CREATE TABLE IF NOT EXISTS t (id INTEGER PRIMARY KEY, tenant INTEGER, v TEXT)"
@@ -103,17 +103,7 @@ class Cluster:
 
     def cpu_seconds(self):
         """Of the nodes and their etcd, so far."""
-        total, ticks = 0, os.sysconf("SC_CLK_TCK")
-        with contextlib.suppress(FileNotFoundError):
-            pids = [self.process.pid]
-            for pid in pids:
-                with open(f"/proc/{pid}/stat") as f:
-                    fields = f.read().rpartition(")")[2].split()
-                total += int(fields[11]) + int(fields[12])
-                for thread in os.listdir(f"/proc/{pid}/task"):
-                    with open(f"/proc/{pid}/task/{thread}/children") as f:
-                        pids += map(int, f.read().split())
-        return total / ticks
+        return cpu_seconds(self.process.pid)
 
     def idle_share(self):
         before, began = self.cpu_seconds(), time.monotonic()

@@ -12,7 +12,8 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
+
+#include "load_clock.h"
 
 enum { ROW_BYTES = 1024, COUNT_MAX = 1 << 20 };
 
@@ -29,12 +30,6 @@ struct writer {
   long count;
   float *milliseconds;
 };
-
-static double now(void) {
-  struct timespec t;
-  clock_gettime(CLOCK_MONOTONIC, &t);
-  return t.tv_sec + t.tv_nsec / 1e9;
-}
 
 static void must(int code, sqlite3 *db, const char *what) {
   if (code == SQLITE_OK || code == SQLITE_DONE || code == SQLITE_ROW) return;
@@ -79,11 +74,6 @@ static void *work(void *argument) {
     sqlite3_close(db);
   }
   return NULL;
-}
-
-static int ascending(const void *a, const void *b) {
-  float x = *(const float *)a, y = *(const float *)b;
-  return (x > y) - (x < y);
 }
 
 int main(int count, char **arguments) {
