@@ -23,6 +23,29 @@ extension Engine {
     throw StoreError(.busy, "the account is opening and closing; try again")
   }
 
+  /// As `read`, for an object: `body` finds what is wanted of which recording, and its first bytes come on the same way.
+  /// `.damaged` when a part of the recording is missing.
+  package func readObject<T: Sendable>(
+    _ id: AccountID, from source: ReadSource = .primary, confirm: (@Sendable () -> Bool)? = nil,
+    _ body: @escaping @Sendable (Connection) throws -> (T, RecordingWish?)
+  ) async throws -> Answer<FoundObject<T>> {
+    for attempt in 0..<3 {
+      let shard = try await held(id)
+      defer { shard.release() }
+      do {
+        let (found, position) = try await shard.onReader {
+          let ((value, wish), position) = try shard.readNow(from: source, confirm: confirm, body)
+          guard let wish else { return (FoundObject(value: value), position) }
+          let reader = try self.recordingNow(shard, wish.recording)
+          let first = try reader.readNow(offset: wish.offset, count: wish.count)
+          return (FoundObject(value: value, reader: reader, first: first), position)
+        }
+        return Answer(value: found, position: position, replayed: false)
+      } catch let error as StoreError where error.code == .closed && attempt < 2 { continue }
+    }
+    throw StoreError(.busy, "the account is opening and closing; try again")
+  }
+
   /// Runs `body` in a savepoint on the account's single writer, together with other requests, and returns when its effect
   /// is durable. `body` may run more than once.
   package func write<T: Sendable>(_ id: AccountID, _ body: @escaping @Sendable (Connection) throws -> T) async throws
@@ -100,6 +123,18 @@ extension Engine {
     return try await shard.onReader { [clock] in
       let (recording, key) = try shard.recordings.begin(now: clock.monotonicNanoseconds())
       return Upload(shard, id: recording, key: key)
+    }
+  }
+
+  /// A recording that is there as a whole already, of any size: durable when it returns.
+  package func store(_ id: AccountID, _ bytes: [UInt8]) async throws -> StoredRecording {
+    let shard = try await held(id)
+    defer { shard.release() }
+    return try await shard.onReader { [clock] in
+      let (recording, key) = try shard.recordings.begin(now: clock.monotonicNanoseconds())
+      let upload = Upload(shard, id: recording, key: key)
+      try upload.appendNow(bytes)
+      return try upload.finishNow()
     }
   }
 

@@ -57,6 +57,8 @@ final class ClusterBed {
     configuration.fabric.caretakerInterval = .milliseconds(20)
     configuration.fabric.caretakerLease = caretakerLease
     configuration.limits.writersCount = 1
+    // The disk of whoever runs the tests is none of their business.
+    configuration.limits.diskFillPermille = 1000
     return configuration
   }
 

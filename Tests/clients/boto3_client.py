@@ -247,6 +247,10 @@ def continues(checks):
     checks.true(second.startswith("HTTP/1.1 200"), f"then the put succeeds: {second[:60]!r}")
     first, _ = raw([f"PUT {path.replace('Expires=60', 'Expires=61')} HTTP/1.1"] + fields)
     checks.true(first.startswith("HTTP/1.1 403") and "connection: close" in first.lower(), f"a refused body is not sent: {first[:60]!r}")
+    # Without the interim answer botocore would read the final one as that of its next request.
+    first, second = raw([f"PUT {path} HTTP/1.1", f"Host: {host}", "Content-Length: 0", "Expect: 100-continue", "Connection: close"])
+    checks.true(first.startswith("HTTP/1.1 100"), f"an interim answer comes for an empty body too: {first[:60]!r}")
+    checks.true("\netag:" in (first + second).lower(), f"and then its ETag: {(first + second)[:160]!r}")
     for name, lines in {
         "two hosts": [f"GET {path} HTTP/1.1", f"Host: {host}", "Host: evil.example"],
         "two ranges": [f"GET {path} HTTP/1.1", f"Host: {host}", "Range: bytes=0-1", "Range: bytes=2-3"],

@@ -25,9 +25,13 @@ final class ContinueHandler: ChannelDuplexHandler, RemovableChannelHandler {
     switch unwrapInboundIn(data) {
     case .head(let head):
       isAwaited = head.headerFields[.expect]?.lowercased() == "100-continue"
-    case .body, .end:
+    case .body:
       // It did not wait.
       isAwaited = false
+    case .end:
+      // Of an empty body nothing comes, whether the client waits or not: botocore does, and takes a final reply that
+      // comes first for the one of its next request on the connection.
+      break
     }
     context.fireChannelRead(data)
   }

@@ -13,10 +13,7 @@ extension S3Service {
     let account = request.account
     var document = XMLText()
     document.element("ListAllMyBucketsResult", namespace: XMLText.s3Namespace) { xml in
-      xml.element("Owner") { xml in
-        xml.element("ID", "\(account.id)")
-        xml.element("DisplayName", account.name)
-      }
+      xml.element("Owner") { Self.identify(account, in: &$0) }
       xml.element("Buckets") { xml in
         guard account.isActive else { return }
         xml.element("Bucket") { xml in
@@ -26,6 +23,11 @@ extension S3Service {
       }
     }
     return xml(document)
+  }
+
+  private static func identify(_ account: AccountRecord, in xml: inout XMLText) {
+    xml.element("ID", "\(account.id)")
+    xml.element("DisplayName", account.name)
   }
 
   func location(_ request: S3Request) throws -> Response {
@@ -53,16 +55,10 @@ extension S3Service {
     let account = request.account
     var document = XMLText()
     document.element("AccessControlPolicy", namespace: XMLText.s3Namespace) { xml in
-      xml.element("Owner") { xml in
-        xml.element("ID", "\(account.id)")
-        xml.element("DisplayName", account.name)
-      }
+      xml.element("Owner") { Self.identify(account, in: &$0) }
       xml.element("AccessControlList") { xml in
         xml.element("Grant") { xml in
-          xml.element("Grantee", attributes: Self.canonicalUser) { xml in
-            xml.element("ID", "\(account.id)")
-            xml.element("DisplayName", account.name)
-          }
+          xml.element("Grantee", attributes: Self.canonicalUser) { Self.identify(account, in: &$0) }
           xml.element("Permission", "FULL_CONTROL")
         }
       }

@@ -4,6 +4,7 @@
 import Base
 import HTTPTypes
 import Hummingbird
+import Logging
 import Node
 import OpenSSL
 import ShardStore
@@ -75,6 +76,7 @@ extension S3Service {
     _ request: S3Request, _ id: UploadID, _ upload: MultipartUpload, _ parts: [UploadedPart],
     _ conditions: ObjectConditions
   ) async throws -> (XMLText, HTTPFields) {
+    try await checkWhole(parts, request)
     var metadata = ObjectMetadata(json: upload.metadata)
     let algorithm = metadata.fields.removeValue(forKey: "checksum-algorithm").flatMap {
       PayloadChecksum.Algorithm(rawValue: $0)
@@ -102,6 +104,19 @@ extension S3Service {
     }
     let document = completed(request, etag: kept.etag ?? "", kept.checksum)
     return (document, [.komoraPosition: "\(answer.position)"])
+  }
+
+  /// Parts are in no backup: an account that was restored has their rows, and not their bytes.
+  private func checkWhole(_ parts: [UploadedPart], _ request: S3Request) async throws {
+    for part in parts {
+      do {
+        _ = try await node.engine.recording(request.account.id, part.id)
+      } catch let error as StoreError where error.code == .damaged {
+        request.context.logger.error("a part is lost", metadata: ["part": "\(part.number)", "error": "\(error)"])
+        throw S3Error(
+          .badRequest, "InvalidPart", "Part \(part.number) is not there any more: upload it again.")
+      }
+    }
   }
 
   /// Of the parts' checksums; nil when a part has none of the upload's algorithm.

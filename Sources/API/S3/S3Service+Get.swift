@@ -17,45 +17,62 @@ extension S3Service {
     "response-content-disposition": .contentDisposition, "response-content-encoding": .contentEncoding,
   ]
 
+  /// What a get says of an object, and which of its bytes it sends.
+  private struct View: Sendable {
+    var status = HTTPResponse.Status.ok
+    var fields: HTTPFields
+    var range: ByteRange
+  }
+
   func get(_ request: S3Request) async throws -> Response {
     try request.allowOnly(Set(Self.overrides.keys).union(["partNumber"]))
     try request.refuseUnknownReads()
-    let (row, position) = try await row(request)
-    try ObjectConditions(request.request.headers).checkRead(etag: row.etag, modified: row.createdAt / 1_000_000)
+    let key = request.key
+    let answer = try await node.engine.readObject(
+      request.account.id, from: request.serving.source, confirm: request.serving.confirm
+    ) { connection in
+      guard let row = try RecordingCatalog.get(connection, key: key) else { throw S3Error.noSuchKey }
+      let view = try Self.view(of: row, request)
+      guard !request.isHead, view.range.count > 0 else { return (view, nil) }
+      return (view, RecordingWish(row.id, offset: view.range.start, count: view.range.count))
+    }
+    let view = answer.value.value
+    var fields = view.fields
+    fields[.komoraPosition] = "\(answer.position)"
+    guard let reader = answer.value.reader else { return Response(status: view.status, headers: fields) }
+    let (range, first) = (view.range, answer.value.first)
+    return Response(
+      status: view.status, headers: fields,
+      body: ResponseBody(contentLength: range.count) { writer in
+        try await Self.send(reader, range, first: first, to: &writer)
+      })
+  }
 
+  private static func view(of row: RecordingRow, _ request: S3Request) throws -> View {
+    try ObjectConditions(request.request.headers).checkRead(etag: row.etag, modified: row.createdAt / 1_000_000)
     let metadata = ObjectMetadata(json: row.metadata)
-    var fields = try Self.fields(of: row, metadata, request)
-    fields[.komoraPosition] = "\(position)"
-    var range = ByteRange(start: 0, end: row.bytes)
-    var status = HTTPResponse.Status.ok
-    if let part = try Self.part(request, metadata, size: row.bytes) {
-      (range, status) = (part, .partialContent)
-      if !metadata.parts.isEmpty { fields[.amazonPartsCount] = String(metadata.parts.count) }
+    var view = View(
+      fields: try fields(of: row, metadata, request), range: ByteRange(start: 0, end: row.bytes))
+    if let part = try part(request, metadata, size: row.bytes) {
+      (view.range, view.status) = (part, .partialContent)
+      if !metadata.parts.isEmpty { view.fields[.amazonPartsCount] = String(metadata.parts.count) }
     } else {
       switch ByteRange.parse(request.request.headers[.range], size: row.bytes) {
       case .whole:
         // Of all bytes: with a part of them a client would take it for the part's.
         if request.signed["x-amz-checksum-mode"]?.lowercased() == "enabled" {
-          fields.append(contentsOf: Self.checksumFields(metadata.checksum))
+          view.fields.append(contentsOf: checksumFields(metadata.checksum))
         }
       case .unsatisfiable:
         throw S3Error(.rangeNotSatisfiable, "InvalidRange", "The requested range is not satisfiable.")
-      case .part(let part): (range, status) = (part, .partialContent)
+      case .part(let part): (view.range, view.status) = (part, .partialContent)
       }
     }
-    if status == .partialContent, range.count > 0 {
-      fields[.contentRange] = "bytes \(range.start)-\(range.end - 1)/\(row.bytes)"
+    if view.status == .partialContent, view.range.count > 0 {
+      view.fields[.contentRange] = "bytes \(view.range.start)-\(view.range.end - 1)/\(row.bytes)"
     }
-    fields[.contentLength] = String(range.count)
-    guard !request.isHead, range.count > 0 else { return Response(status: status, headers: fields) }
-    let asked = range
-    let reader = try await node.engine.recording(request.account.id, row.id)
-    let first = try await reader.read(offset: asked.start, count: asked.count)
-    return Response(
-      status: status, headers: fields,
-      body: ResponseBody(contentLength: asked.count) { writer in
-        try await Self.send(reader, asked, first: first, to: &writer)
-      })
+    view.fields[.contentLength] = String(view.range.count)
+    return view
   }
 
   /// The row of the object that the path names.

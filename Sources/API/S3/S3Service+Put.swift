@@ -27,8 +27,8 @@ extension S3Service {
     }
   }
 
-  /// Takes a body into a recording of its own, verified and durable, and has it committed; the recording is given up
-  /// when anything fails. The reply tells the checksum that was verified.
+  /// Takes a body into a recording of its own, verified and durable, and has it committed. What is not committed is
+  /// collected later. The reply tells the checksum that was verified.
   func receive(
     _ request: S3Request, before: () async throws -> Void,
     commit: (StoredRecording, ObjectChecksum?) async throws -> HTTPFields
@@ -37,21 +37,13 @@ extension S3Service {
     var verifier = try PayloadVerifier(request.verified, request.signed)
     try checkLength(verifier.remaining)
     try await before()
-    let upload = try await node.engine.upload(request.account.id)
-    do {
-      try await receive(request, &verifier, into: upload)
-      let checksum = try verifier.finish().map { ObjectChecksum($0.algorithm, $0.value) }
-      let stored = try await upload.finish()
-      guard expectedMD5 == nil || expectedMD5 == stored.md5 else {
-        throw S3Error(.badRequest, "BadDigest", "The Content-MD5 is not that of the body.")
-      }
-      var fields = try await commit(stored, checksum)
-      fields.append(contentsOf: Self.checksumFields(checksum))
-      return Response(status: .ok, headers: fields)
-    } catch {
-      upload.cancel()
-      throw error
+    let (stored, checksum) = try await receive(request, &verifier)
+    guard expectedMD5 == nil || expectedMD5 == stored.md5 else {
+      throw S3Error(.badRequest, "BadDigest", "The Content-MD5 is not that of the body.")
     }
+    var fields = try await commit(stored, checksum)
+    fields.append(contentsOf: Self.checksumFields(checksum))
+    return Response(status: .ok, headers: fields)
   }
 
   static func contentType(_ request: S3Request) throws(S3Error) -> String {
@@ -60,25 +52,40 @@ extension S3Service {
     return type
   }
 
-  private func receive(_ request: S3Request, _ verifier: inout PayloadVerifier, into upload: Upload) async throws {
-    try await request.context.askForBody()
-    var piece = [UInt8]()
-    piece.reserveCapacity(Self.pieceBytes)
-    for try await buffer in request.request.body {
-      var rest = try payload(of: buffer, &verifier)
-      guard verifier.count <= node.configuration.limits.recordingBytes else { throw Self.tooLarge }
-      // Pieces end where chunks do: then the engine takes them as they are.
-      while !rest.isEmpty {
-        let taken = rest.prefix(Self.pieceBytes - piece.count)
-        piece.append(contentsOf: taken)
-        rest = rest.dropFirst(taken.count)
-        guard piece.count == Self.pieceBytes else { break }
-        try await upload.append(piece)
-        piece = []
-        piece.reserveCapacity(Self.pieceBytes)
+  /// The body, verified and durable. What fits one piece goes to the engine as a whole, the rest while it comes.
+  private func receive(
+    _ request: S3Request, _ verifier: inout PayloadVerifier
+  ) async throws -> (StoredRecording, ObjectChecksum?) {
+    let account = request.account.id
+    var upload: Upload?
+    do {
+      try await request.context.askForBody()
+      var piece = [UInt8]()
+      piece.reserveCapacity(min(verifier.remaining ?? Self.pieceBytes, Self.pieceBytes))
+      for try await buffer in request.request.body {
+        var rest = try payload(of: buffer, &verifier)
+        guard verifier.count <= node.configuration.limits.recordingBytes else { throw Self.tooLarge }
+        // Pieces end where chunks do: then the engine takes them as they are.
+        while !rest.isEmpty {
+          let taken = rest.prefix(Self.pieceBytes - piece.count)
+          piece.append(contentsOf: taken)
+          rest = rest.dropFirst(taken.count)
+          let isMore = upload != nil || !rest.isEmpty || verifier.remaining != 0
+          guard piece.count == Self.pieceBytes, isMore else { continue }
+          if upload == nil { upload = try await node.engine.upload(account) }
+          try await upload?.append(piece)
+          piece = []
+          piece.reserveCapacity(Self.pieceBytes)
+        }
       }
+      let checksum = try verifier.finish().map { ObjectChecksum($0.algorithm, $0.value) }
+      guard let upload else { return (try await node.engine.store(account, piece), checksum) }
+      if !piece.isEmpty { try await upload.append(piece) }
+      return (try await upload.finish(), checksum)
+    } catch {
+      upload?.cancel()
+      throw error
     }
-    if !piece.isEmpty { try await upload.append(piece) }
   }
 
   private func payload(of buffer: ByteBuffer, _ verifier: inout PayloadVerifier) throws -> ArraySlice<UInt8> {

@@ -31,7 +31,7 @@ extension S3Service {
       xml.element("PartNumberMarker", String(after))
       if let last = parts.last { xml.element("NextPartNumberMarker", String(last.number)) }
       xml.element("MaxParts", String(limit))
-      xml.element("IsTruncated", found.count > limit ? "true" : "false")
+      xml.element("IsTruncated", limit > 0 && found.count > limit ? "true" : "false")
       if let algorithm = ObjectMetadata(json: upload.metadata).fields["checksum-algorithm"] {
         xml.element("ChecksumAlgorithm", algorithm.uppercased())
       }
@@ -69,7 +69,7 @@ extension S3Service {
       try MultipartCatalog.list($0, prefix: prefix, after: keyMarker, after, limit: limit + 1)
     }
     let uploads = answer.value.prefix(limit)
-    let isTruncated = answer.value.count > limit
+    let isTruncated = limit > 0 && answer.value.count > limit
     let shown = try Self.shown(request)
     var document = XMLText()
     document.element("ListMultipartUploadsResult", namespace: XMLText.s3Namespace) { xml in

@@ -3,7 +3,7 @@
 package import Base
 
 package struct PlacementPolicy: Sendable, Equatable {
-  /// A fuller node takes nothing new.
+  /// In thousandths of its disk. A fuller node takes nothing new.
   package var diskFillPermilleMax = 900
   /// A node that is dead for longer counts as gone for good. Long enough for a reboot or an upgrade gone wrong, since
   /// copying everything elsewhere is dear and the goal holds meanwhile.

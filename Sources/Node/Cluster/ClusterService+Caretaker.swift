@@ -35,8 +35,14 @@ extension ClusterService {
     let holder = control.view.with { $0.cluster[Self.caretakerKey]?.value }
     do throws(ControlStoreError) {
       if let known = lease {
+        if let holder, holder != nodeID.bytes {
+          // Another one was quicker: a lease that holds nothing is not kept alive.
+          lease = nil
+          try await control.store.revoke(known)
+          return false
+        }
         try await control.store.keepAlive(known)
-        if holder == nodeID.bytes { return true }
+        if holder != nil { return true }
       }
       guard holder == nil else { return false }
       let seconds = max(Int(configuration.fabric.caretakerLease.components.seconds), 1)

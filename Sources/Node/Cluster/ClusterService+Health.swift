@@ -33,10 +33,12 @@ extension ClusterService {
     try ContinuousClock().measure { try RealDisk().replaceFile(path, [0x6b]) }
   }
 
+  /// As `df` has it: what is used, of what is used or may be. Blocks that are kept back for root count as neither.
   private static func diskFillPermille(_ path: String) -> Int {
     var facts = statvfs()
     guard statvfs(path, &facts) == 0, facts.f_blocks > 0 else { return 0 }
-    return Int((facts.f_blocks - facts.f_bavail) * 1000 / facts.f_blocks)
+    let used = facts.f_blocks - facts.f_bfree
+    return Int(used * 1000 / max(used + facts.f_bavail, 1))
   }
 
   private func publishCounters() async {

@@ -76,6 +76,12 @@ extension ClusterService {
 
   // MARK: placement's picture
 
+  var placementPolicy: PlacementPolicy {
+    var policy = PlacementPolicy()
+    policy.diskFillPermilleMax = configuration.limits.diskFillPermille
+    return policy
+  }
+
   func placementNodes() async -> [PlacementNode] {
     let members = Dictionary(uniqueKeysWithValues: await membership.members.map { ($0.node, $0) })
     return await nodesNow().map { node in
@@ -104,7 +110,7 @@ extension ClusterService {
         .invalid, "the cluster has no region named \(home): choose of \(regions.sorted().joined(separator: ", "))")
     }
     do throws(PlacementError) {
-      return try Placement(nodes: nodes).choose(AccountID(from: &random), rules)
+      return try Placement(nodes: nodes, policy: placementPolicy).choose(AccountID(from: &random), rules)
     } catch {
       throw NodeError(.refused, error.message)
     }

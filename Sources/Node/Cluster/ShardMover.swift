@@ -45,7 +45,7 @@ struct ShardMover {
     let known = Set(accounts.map(\.id))
     pending = pending.filter { known.contains($0.key) }
     for i in accounts.indices { accounts[i].pending = pending[accounts[i].id] }
-    var placement = Placement(nodes: nodes)
+    var placement = Placement(nodes: nodes, policy: service.placementPolicy)
     plan(&placement, &accounts, isNice: rounds % Self.niceRounds == Self.niceRounds - 1)
     rounds += 1
     var work: [Work] = []

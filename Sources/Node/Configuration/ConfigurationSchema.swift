@@ -97,5 +97,7 @@ package enum ConfigurationSchema {
     .init("limits.open_accounts_count", .count(1...100_000), "2000", "accounts open at a time; others open on demand"),
     .init("limits.writers_count", .count(1...1_024), "4", "threads that run SQL"),
     .init("limits.temporary_bytes", .size, "1GiB", "temporary files of one account's statements"),
+    .init(
+      "limits.disk_fill_permille", .count(1...1_000), "900", "a fuller node gets no new replicas; alike on all nodes"),
   ]
 }

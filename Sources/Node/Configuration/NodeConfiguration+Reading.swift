@@ -90,6 +90,7 @@ extension NodeConfiguration {
     limits.openAccountsCount = values.number("limits.open_accounts_count")
     limits.writersCount = values.number("limits.writers_count")
     limits.temporaryBytes = values.number("limits.temporary_bytes")
+    limits.diskFillPermille = values.number("limits.disk_fill_permille")
   }
 
   private func checkRelations(_ source: String) throws(ConfigurationError) {

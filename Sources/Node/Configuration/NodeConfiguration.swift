@@ -113,6 +113,7 @@ package struct NodeConfiguration: Sendable, Equatable {
     package var openAccountsCount = 2000
     package var writersCount = 4
     package var temporaryBytes = 1 << 30
+    package var diskFillPermille = 900
 
     package init() {}
   }

@@ -99,7 +99,7 @@ extension NodeService {
     let record = try await cluster.setDraining(name, isDraining)
     let accounts = cluster.placedAccounts().filter { $0.hasReplica(on: record.id) }
     guard isDraining else { return DrainReport(node: record, accountsCount: accounts.count, moves: [], stays: []) }
-    var placement = Placement(nodes: await cluster.placementNodes())
+    var placement = Placement(nodes: await cluster.placementNodes(), policy: cluster.placementPolicy)
     let plan = placement.drain(record.id, accounts)
     let (names, nodes) = control.view.with { view in
       (view.accounts.mapValues(\.record.name), view.nodes.mapValues(\.record.name))
