@@ -120,7 +120,7 @@ package struct APIServer: Service {
 
   private func s3Server() throws -> HTTPServerBuilder {
     try .tls(
-      .http1(configuration: streamConfiguration { [ContinueHandler(), SmallReads()] }), tlsConfiguration: tls)
+      .http1(configuration: streamConfiguration { [ContinueHandler(), SmallBuffers()] }), tlsConfiguration: tls)
   }
 
   /// A client has a twentieth of `time` to answer the end of a connection; an idle one would hold a stop up for 5 s.

@@ -50,7 +50,7 @@ package struct RecordingChunkCoder: Sendable {
       coding: coding.inHeader, isLast: isLast, recording: recording, number: UInt32(number),
       originalBytes: UInt32(original.byteCount), codedBytes: UInt32(count), salt: salt())
     var bytes = header.encode()
-    bytes.reserveCapacity(header.frameBytes)
+    bytes.reserveCapacity(header.frameBytes + VolumeEntry.checksumBytes)
     if let smaller { bytes += smaller } else { original.withUnsafeBytes { bytes.append(contentsOf: $0) } }
     bytes.append(contentsOf: repeatElement(0, count: ChunkHeader.tagBytes))
     let (nonce, aad) = (header.nonce, header.binding(account))

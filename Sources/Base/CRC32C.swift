@@ -1,35 +1,52 @@
 // CRC-32C (Castagnoli, RFC 3720 appendix B.4): finds flipped bits in blocks whose content is sealed anyway.
 //
-// Sliced by eight, since every byte of the commit log passes through it. It is no protection against an adversary; the
+// Every byte of the commit log and of the volumes passes through it, so it is sliced by eight, and three lanes of a long
+// input run side by side: a lane waits for its tables most of the time. It is no protection against an adversary; the
 // seal and the chain are.
 
 public enum CRC32C {
-  private static let tables: [[UInt32]] = {
-    var t = [[UInt32]](repeating: [UInt32](repeating: 0, count: 256), count: 8)
+  /// Of each of the three lanes.
+  private static let laneBytes = 1024
+  private static let slicesCount = 8
+
+  /// Eight tables of slices, then four that move a checksum over `laneBytes` zero bytes: one for each of its bytes.
+  private static let tables: [UInt32] = {
+    var t = [UInt32](repeating: 0, count: (slicesCount + 4) * 256)
     for i in 0..<256 {
       var c = UInt32(i)
       for _ in 0..<8 { c = c & 1 == 1 ? (c >> 1) ^ 0x82F6_3B78 : c >> 1 }
-      t[0][i] = c
+      t[i] = c
     }
-    for i in 0..<256 { for k in 1..<8 { t[k][i] = (t[k - 1][i] >> 8) ^ t[0][Int(t[k - 1][i] & 255)] } }
+    for i in 256..<(slicesCount * 256) { t[i] = (t[i - 256] >> 8) ^ t[Int(t[i - 256] & 255)] }
+    // The move is linear: that of a byte is the sum of those of its bits.
+    let bits = (0..<32).map { bit in
+      (0..<laneBytes).reduce(UInt32(1) << UInt32(bit)) { c, _ in (c >> 8) ^ t[Int(c & 255)] }
+    }
+    for i in 0..<1024 {
+      let (byte, value) = (i / 256, i % 256)
+      t[slicesCount * 256 + i] = (0..<8).reduce(0) { value >> $1 & 1 == 1 ? $0 ^ bits[8 * byte + $1] : $0 }
+    }
     return t
   }()
-  private static let flat: [UInt32] = tables.flatMap { $0 }
 
   /// The checksum of `bytes`, or of what gave `seed` followed by `bytes`.
   public static func checksum(_ bytes: RawSpan, seed: UInt32 = 0) -> UInt32 {
-    unsafe flat.withUnsafeBufferPointer { table in
+    unsafe tables.withUnsafeBufferPointer { table in
       var crc = ~seed
       var i = 0
       let count = bytes.byteCount
+      while i + 3 * laneBytes <= count {
+        var (first, second, third) = (crc, UInt32(0), UInt32(0))
+        for offset in stride(from: i, to: i + laneBytes, by: 8) {
+          first = unsafe step(first, bytes, offset, table)
+          second = unsafe step(second, bytes, offset + laneBytes, table)
+          third = unsafe step(third, bytes, offset + 2 * laneBytes, table)
+        }
+        crc = unsafe moved(moved(first, table) ^ second, table) ^ third
+        i += 3 * laneBytes
+      }
       while i + 8 <= count {
-        let word = unsafe bytes.unsafeLoadUnaligned(fromByteOffset: i, as: UInt64.self).littleEndian
-        let low = UInt32(truncatingIfNeeded: word) ^ crc
-        let high = UInt32(truncatingIfNeeded: word >> 32)
-        crc = unsafe table[1792 + Int(low & 255)] ^ table[1536 + Int((low >> 8) & 255)]
-        crc ^= unsafe table[1280 + Int((low >> 16) & 255)] ^ table[1024 + Int(low >> 24)]
-        crc ^= unsafe table[768 + Int(high & 255)] ^ table[512 + Int((high >> 8) & 255)]
-        crc ^= unsafe table[256 + Int((high >> 16) & 255)] ^ table[Int(high >> 24)]
+        crc = unsafe step(crc, bytes, i, table)
         i += 8
       }
       while i < count {
@@ -42,4 +59,25 @@ public enum CRC32C {
   }
 
   public static func checksum(_ bytes: [UInt8]) -> UInt32 { unsafe checksum(bytes.span.bytes) }
+
+  /// `crc` followed by the eight bytes at `offset`.
+  @inline(__always)
+  private static func step(
+    _ crc: UInt32, _ bytes: RawSpan, _ offset: Int, _ table: UnsafeBufferPointer<UInt32>
+  ) -> UInt32 {
+    let word = unsafe bytes.unsafeLoadUnaligned(fromByteOffset: offset, as: UInt64.self).littleEndian
+    let low = UInt32(truncatingIfNeeded: word) ^ crc
+    let high = UInt32(truncatingIfNeeded: word >> 32)
+    var next = unsafe table[1792 + Int(low & 255)] ^ table[1536 + Int((low >> 8) & 255)]
+    next ^= unsafe table[1280 + Int((low >> 16) & 255)] ^ table[1024 + Int(low >> 24)]
+    next ^= unsafe table[768 + Int(high & 255)] ^ table[512 + Int((high >> 8) & 255)]
+    return unsafe next ^ table[256 + Int((high >> 16) & 255)] ^ table[Int(high >> 24)]
+  }
+
+  /// `crc` followed by `laneBytes` zero bytes.
+  @inline(__always)
+  private static func moved(_ crc: UInt32, _ table: UnsafeBufferPointer<UInt32>) -> UInt32 {
+    let low = unsafe table[2048 + Int(crc & 255)] ^ table[2304 + Int((crc >> 8) & 255)]
+    return unsafe low ^ table[2560 + Int((crc >> 16) & 255)] ^ table[2816 + Int(crc >> 24)]
+  }
 }

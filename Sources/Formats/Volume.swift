@@ -49,11 +49,11 @@ public struct VolumeHeader: Sendable, Equatable {
 public enum VolumeEntry {
   public static let checksumBytes = 4
 
-  public static func encode(_ frame: [UInt8]) -> [UInt8] {
-    var w = ByteWriter(capacity: frame.count + checksumBytes)
-    w.put(raw: frame)
-    w.put(CRC32C.checksum(frame))
-    return w.bytes
+  /// Nothing is copied when `frame` has room for the checksum.
+  public static func encode(_ frame: consuming [UInt8]) -> [UInt8] {
+    let checksum = CRC32C.checksum(frame)
+    for shift in stride(from: UInt32(0), to: 32, by: 8) { frame.append(UInt8(truncatingIfNeeded: checksum >> shift)) }
+    return frame
   }
 
   /// The frame of a whole entry.

@@ -54,7 +54,8 @@ final class VolumeSet: Sendable {
   func path(_ number: UInt32) -> String { "\(directory)/\(VolumeHeader.fileName(number))" }
 
   /// Appends one frame; durable after `sync` of the volume that it names.
-  func append(_ frame: [UInt8], _ header: ChunkHeader) throws(StoreError) -> UInt32 {
+  func append(_ frame: consuming [UInt8], _ header: ChunkHeader) throws(StoreError) -> UInt32 {
+    let frameBytes = frame.count
     let entry = VolumeEntry.encode(frame)
     return try state.with { s throws(StoreError) in
       try scan(&s)
@@ -64,7 +65,7 @@ final class VolumeSet: Sendable {
       s.volumes[number]!.end = offset + UInt64(entry.count)
       s.volumes[number]!.live += UInt64(entry.count)
       s.places[header.recording, default: [:]][header.number] = Place(
-        volume: number, offset: offset, frameBytes: frame.count, originalBytes: Int(header.originalBytes),
+        volume: number, offset: offset, frameBytes: frameBytes, originalBytes: Int(header.originalBytes),
         isLast: header.isLast)
       return number
     }

@@ -56,15 +56,29 @@ package struct PayloadVerifier {
     var parts = [ArraySlice<UInt8>]()
     if decoder != nil { try decoder?.push(bytes) { parts.append($0) } } else { parts = [bytes] }
     for part in parts where !part.isEmpty {
-      unsafe hasher?.update(part.span.bytes)
-      unsafe checksum?.update(part.span.bytes)
-      count += part.count
-      if let l = left {
-        guard part.count <= l else { throw SigV4Error(.wrongLength, "The body is longer than its announced length.") }
-        left = l - part.count
-      }
+      unsafe try take(part.span.bytes)
       emit(part)
     }
+  }
+
+  /// Whether the body has a form of its own around the payload; where it has none, `pass` spares a copy.
+  package var isChunked: Bool { decoder != nil }
+
+  /// As `push`, of a body that is the payload as it stands.
+  package mutating func pass(_ bytes: RawSpan) throws(SigV4Error) {
+    precondition(decoder == nil, "a chunked body is not its payload")
+    try take(bytes)
+  }
+
+  private mutating func take(_ payload: RawSpan) throws(SigV4Error) {
+    hasher?.update(payload)
+    checksum?.update(payload)
+    count += payload.byteCount
+    guard let l = left else { return }
+    guard payload.byteCount <= l else {
+      throw SigV4Error(.wrongLength, "The body is longer than its announced length.")
+    }
+    left = l - payload.byteCount
   }
 
   /// The body has ended. Returns the checksum that was verified, if the client sent one.

@@ -7,7 +7,8 @@ public final class WorkPool: Sendable {
   public typealias Job = @Sendable () -> Void
 
   private struct State {
-    var jobs: [Job] = []
+    /// Those before `next` have been taken, and are gone: a job may hold much.
+    var jobs: [Job?] = []
     var next = 0
     var stopping = false
     var isEmpty: Bool { next == jobs.count }
@@ -15,6 +16,7 @@ public final class WorkPool: Sendable {
     mutating func take() -> Job? {
       guard !isEmpty else { return nil }
       let job = jobs[next]
+      jobs[next] = nil
       next += 1
       if next > 1024, next * 2 > jobs.count {
         jobs.removeFirst(next)

@@ -61,6 +61,30 @@ struct WorkPoolTests {
     #expect(pool.run {} == false)
   }
 
+  @Test("what a job held is gone when it has run, however many wait behind it")
+  func letsGo() {
+    final class Load: Sendable {}
+    let pool = WorkPool(name: "test", threads: 1)
+    let gate = Lock((ran: false, open: false))
+    weak var held: Load?
+    do {
+      let load = Load()
+      held = load
+      pool.run { withExtendedLifetime(load) {} }
+    }
+    pool.run {
+      gate.with { $0.ran = true }
+      gate.wake()
+      gate.wait(until: { $0.open }, { _ in })
+    }
+    pool.run {}
+    gate.wait(until: { $0.ran }, { _ in })
+    #expect(held == nil)
+    gate.with { $0.open = true }
+    gate.wake()
+    pool.stop()
+  }
+
   @Test("perform gives what its body gives or throws, and refuses after stop")
   func perform() async throws {
     struct Refused: Error {}

@@ -75,6 +75,10 @@ struct APIContext: RequestContext {
     forwarded == nil && channel != nil && channel?.parent?.parent == nil
   }
 
+  /// Returns when the channel has dealt with all that was written: only then does its writability, for which a writer
+  /// waits, tell what is on its way. Without it a reader of the disk would be chunks ahead of its client.
+  func settle() async { _ = try? await channel?.eventLoop.submit {}.get() }
+
   /// Tells a client that waits with its body to send it.
   func askForBody() async throws {
     if let forwarded { return try await forwarded.askForBody() }

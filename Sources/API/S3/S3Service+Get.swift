@@ -44,7 +44,7 @@ extension S3Service {
     return Response(
       status: view.status, headers: fields,
       body: ResponseBody(contentLength: range.count) { writer in
-        try await Self.send(reader, range, first: first, to: &writer)
+        try await Self.send(reader, range, first: first, to: &writer, request.context)
       })
   }
 
@@ -112,7 +112,8 @@ extension S3Service {
   /// One chunk at a time, as fast as the client takes them. The first one was read before the head was sent, so that
   /// most damage shows as an error instead of a broken body.
   private static func send(
-    _ reader: RecordingReader, _ range: ByteRange, first: [UInt8], to writer: inout any ResponseBodyWriter
+    _ reader: RecordingReader, _ range: ByteRange, first: [UInt8], to writer: inout any ResponseBodyWriter,
+    _ context: APIContext
   ) async throws {
     var offset = range.start
     var bytes = first
@@ -122,6 +123,7 @@ extension S3Service {
       offset += bytes.count
       guard offset < range.end else { break }
       bytes = try await reader.read(offset: offset, count: range.end - offset)
+      await context.settle()
     }
     try await writer.finish(nil)
   }

@@ -10,9 +10,6 @@ import ShardStore
 import SigV4
 
 extension S3Service {
-  /// Bytes that are gathered before they go to the engine: one chunk of a recording.
-  private static let pieceBytes = Limits.recordingChunkBytes
-
   func put(_ request: S3Request) async throws -> Response {
     try request.allowOnly([])
     try request.refuseUnknownWishes()
@@ -52,43 +49,33 @@ extension S3Service {
     return type
   }
 
-  /// The body, verified and durable. What fits one piece goes to the engine as a whole, the rest while it comes.
   private func receive(
     _ request: S3Request, _ verifier: inout PayloadVerifier
   ) async throws -> (StoredRecording, ObjectChecksum?) {
-    let account = request.account.id
-    var upload: Upload?
+    var intake = ObjectIntake(node.engine, request.account.id, expected: verifier.remaining)
     do {
       try await request.context.askForBody()
-      var piece = [UInt8]()
-      piece.reserveCapacity(min(verifier.remaining ?? Self.pieceBytes, Self.pieceBytes))
       for try await buffer in request.request.body {
-        var rest = try payload(of: buffer, &verifier)
-        guard verifier.count <= node.configuration.limits.recordingBytes else { throw Self.tooLarge }
-        // Pieces end where chunks do: then the engine takes them as they are.
-        while !rest.isEmpty {
-          let taken = rest.prefix(Self.pieceBytes - piece.count)
-          piece.append(contentsOf: taken)
-          rest = rest.dropFirst(taken.count)
-          let isMore = upload != nil || !rest.isEmpty || verifier.remaining != 0
-          guard piece.count == Self.pieceBytes, isMore else { continue }
-          if upload == nil { upload = try await node.engine.upload(account) }
-          try await upload?.append(piece)
-          piece = []
-          piece.reserveCapacity(Self.pieceBytes)
+        if verifier.isChunked {
+          let payload = try Self.payload(of: buffer, &verifier)
+          try await intake.take(payload, isLast: verifier.remaining == 0)
+        } else {
+          try verifier.pass(buffer.readableBytesSpan)
+          try await intake.take(buffer.readableBytesView, isLast: verifier.remaining == 0)
         }
+        guard verifier.count <= node.configuration.limits.recordingBytes else { throw Self.tooLarge }
       }
       let checksum = try verifier.finish().map { ObjectChecksum($0.algorithm, $0.value) }
-      guard let upload else { return (try await node.engine.store(account, piece), checksum) }
-      if !piece.isEmpty { try await upload.append(piece) }
-      return (try await upload.finish(), checksum)
+      return (try await intake.finish(), checksum)
     } catch {
-      upload?.cancel()
+      intake.cancel()
       throw error
     }
   }
 
-  private func payload(of buffer: ByteBuffer, _ verifier: inout PayloadVerifier) throws -> ArraySlice<UInt8> {
+  private static func payload(
+    of buffer: ByteBuffer, _ verifier: inout PayloadVerifier
+  ) throws(SigV4Error) -> ArraySlice<UInt8> {
     var payload: ArraySlice<UInt8> = []
     try verifier.push(Array(buffer.readableBytesView)[...]) { part in
       if payload.isEmpty { payload = part } else { payload.append(contentsOf: part) }
