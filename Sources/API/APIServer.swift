@@ -114,13 +114,17 @@ package struct APIServer: Service {
   }
 
   private func apiServer() throws -> HTTPServerBuilder {
-    try .http2Upgrade(
-      tlsConfiguration: tls, configuration: HTTP2ChannelConfiguration(streamConfiguration: streamConfiguration()))
+    let (tls, configuration) = (tls, HTTP2ChannelConfiguration(streamConfiguration: streamConfiguration()))
+    return HTTPServerBuilder {
+      OnLoopChannel(try HTTP2UpgradeChannel(tlsConfiguration: tls, configuration: configuration, responder: $0))
+    }
   }
 
   private func s3Server() throws -> HTTPServerBuilder {
-    try .tls(
-      .http1(configuration: streamConfiguration { [ContinueHandler(), SmallBuffers()] }), tlsConfiguration: tls)
+    let (tls, configuration) = (tls, streamConfiguration { [ContinueHandler(), SmallBuffers()] })
+    return HTTPServerBuilder {
+      OnLoopChannel(try TLSChannel(HTTP1Channel(responder: $0, configuration: configuration), tlsConfiguration: tls))
+    }
   }
 
   /// A client has a twentieth of `time` to answer the end of a connection; an idle one would hold a stop up for 5 s.
