@@ -60,7 +60,7 @@ package struct APIServer: Service {
     let api = application(responder, at: node.configuration.listen.api, server: try apiServer()) { channel in
       await bound.note(api: channel.localAddress?.port, s3: nil)
     }
-    let objects = S3Service(node: node, clock: clock, deadlines: deadlines)
+    let objects = S3Service(node: node, clock: clock, deadlines: deadlines, figures: RequestFigures(node.metrics))
     let s3 = application(objects, at: node.configuration.listen.s3, server: try s3Server()) { channel in
       await bound.note(api: nil, s3: channel.localAddress?.port)
     }
@@ -78,7 +78,7 @@ package struct APIServer: Service {
 
   private func router() -> RouterResponder<APIContext> {
     let router = Router(context: APIContext.self)
-    router.add(middleware: RequestAccounting(metrics: node.metrics, clock: clock) { node.isLeaving })
+    router.add(middleware: RequestAccounting(figures: RequestFigures(node.metrics), clock: clock) { node.isLeaving })
     probes.addRoutes(to: router)
     let anywhere = ShardRouter(node: node)
     hrana.addRoutes(

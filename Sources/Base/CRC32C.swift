@@ -31,31 +31,31 @@ public enum CRC32C {
 
   /// The checksum of `bytes`, or of what gave `seed` followed by `bytes`.
   public static func checksum(_ bytes: RawSpan, seed: UInt32 = 0) -> UInt32 {
-    unsafe tables.withUnsafeBufferPointer { table in
-      var crc = ~seed
-      var i = 0
-      let count = bytes.byteCount
-      while i + 3 * laneBytes <= count {
-        var (first, second, third) = (crc, UInt32(0), UInt32(0))
-        for offset in stride(from: i, to: i + laneBytes, by: 8) {
-          first = unsafe step(first, bytes, offset, table)
-          second = unsafe step(second, bytes, offset + laneBytes, table)
-          third = unsafe step(third, bytes, offset + 2 * laneBytes, table)
-        }
-        crc = unsafe moved(moved(first, table) ^ second, table) ^ third
-        i += 3 * laneBytes
+    let tables = tables
+    let table = tables.span
+    var crc = ~seed
+    var i = 0
+    let count = bytes.byteCount
+    while i + 3 * laneBytes <= count {
+      var (first, second, third) = (crc, UInt32(0), UInt32(0))
+      for offset in stride(from: i, to: i + laneBytes, by: 8) {
+        first = step(first, bytes, offset, table)
+        second = step(second, bytes, offset + laneBytes, table)
+        third = step(third, bytes, offset + 2 * laneBytes, table)
       }
-      while i + 8 <= count {
-        crc = unsafe step(crc, bytes, i, table)
-        i += 8
-      }
-      while i < count {
-        let byte = unsafe bytes.unsafeLoad(fromByteOffset: i, as: UInt8.self)
-        crc = unsafe crc >> 8 ^ table[Int(UInt8(truncatingIfNeeded: crc) ^ byte)]
-        i += 1
-      }
-      return ~crc
+      crc = moved(moved(first, table) ^ second, table) ^ third
+      i += 3 * laneBytes
     }
+    while i + 8 <= count {
+      crc = step(crc, bytes, i, table)
+      i += 8
+    }
+    while i < count {
+      let byte = unsafe bytes.unsafeLoad(fromByteOffset: i, as: UInt8.self)
+      crc = crc >> 8 ^ table[Int(UInt8(truncatingIfNeeded: crc) ^ byte)]
+      i += 1
+    }
+    return ~crc
   }
 
   public static func checksum(_ bytes: [UInt8]) -> UInt32 { unsafe checksum(bytes.span.bytes) }
@@ -63,21 +63,19 @@ public enum CRC32C {
   /// `crc` followed by the eight bytes at `offset`.
   @inline(__always)
   private static func step(
-    _ crc: UInt32, _ bytes: RawSpan, _ offset: Int, _ table: UnsafeBufferPointer<UInt32>
+    _ crc: UInt32, _ bytes: RawSpan, _ offset: Int, _ table: Span<UInt32>
   ) -> UInt32 {
     let word = unsafe bytes.unsafeLoadUnaligned(fromByteOffset: offset, as: UInt64.self).littleEndian
     let low = UInt32(truncatingIfNeeded: word) ^ crc
     let high = UInt32(truncatingIfNeeded: word >> 32)
-    var next = unsafe table[1792 + Int(low & 255)] ^ table[1536 + Int((low >> 8) & 255)]
-    next ^= unsafe table[1280 + Int((low >> 16) & 255)] ^ table[1024 + Int(low >> 24)]
-    next ^= unsafe table[768 + Int(high & 255)] ^ table[512 + Int((high >> 8) & 255)]
-    return unsafe next ^ table[256 + Int((high >> 16) & 255)] ^ table[Int(high >> 24)]
+    func at(_ slice: Int, _ byte: UInt32) -> UInt32 { unsafe table[unchecked: slice * 256 + Int(byte & 255)] }
+    let next = at(7, low) ^ at(6, low >> 8) ^ at(5, low >> 16) ^ at(4, low >> 24)
+    return next ^ at(3, high) ^ at(2, high >> 8) ^ at(1, high >> 16) ^ at(0, high >> 24)
   }
 
   /// `crc` followed by `laneBytes` zero bytes.
   @inline(__always)
-  private static func moved(_ crc: UInt32, _ table: UnsafeBufferPointer<UInt32>) -> UInt32 {
-    let low = unsafe table[2048 + Int(crc & 255)] ^ table[2304 + Int((crc >> 8) & 255)]
-    return unsafe low ^ table[2560 + Int((crc >> 16) & 255)] ^ table[2816 + Int(crc >> 24)]
+  private static func moved(_ crc: UInt32, _ table: Span<UInt32>) -> UInt32 {
+    (0..<4).reduce(0) { $0 ^ table[(slicesCount + $1) * 256 + Int(crc >> UInt32(8 * $1) & 255)] }
   }
 }

@@ -5,8 +5,10 @@ extension Collection<UInt8> {
   public var hex: String {
     var text = [UInt8]()
     text.reserveCapacity(count * 2)
+    func put(_ nibble: UInt8) { text.append(nibble < 10 ? 48 + nibble : 87 + nibble) }
     for byte in self {
-      for nibble in [byte >> 4, byte & 15] { text.append(nibble < 10 ? 48 + nibble : 87 + nibble) }
+      put(byte >> 4)
+      put(byte & 15)
     }
     return String(decoding: text, as: UTF8.self)
   }

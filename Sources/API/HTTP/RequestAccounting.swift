@@ -4,10 +4,11 @@ import Hummingbird
 import Logging
 import Node
 import ShardStore
+import Threads
 
 struct RequestAccounting: RouterMiddleware {
   typealias Context = APIContext
-  let metrics: MetricsRegistry
+  let figures: RequestFigures
   let clock: any StoreClock
   /// The node stops: clients shall go elsewhere.
   let isLeaving: @Sendable () -> Bool
@@ -31,7 +32,7 @@ struct RequestAccounting: RouterMiddleware {
       response = refusal
     }
     if isLeaving(), context.mayEndConnection { response.headers[.connection] = "close" }
-    RequestFigures(metrics).note(
+    figures.note(
       surface: Self.kind(of: request.uri.path), status: response.status.code,
       nanoseconds: clock.monotonicNanoseconds() - began)
     return response
@@ -49,8 +50,15 @@ struct RequestAccounting: RouterMiddleware {
 }
 
 /// The figures of requests that both ports keep.
-struct RequestFigures: Sendable {
+final class RequestFigures: Sendable {
+  private struct Kind: Hashable {
+    let surface: String
+    let status: Int
+  }
+
   private let metrics: MetricsRegistry
+  /// Looked up once: labels are compared as text.
+  private let known = Lock<[Kind: (requests: MetricCounter, seconds: MetricHistogram)]>([:])
 
   init(_ metrics: MetricsRegistry) {
     self.metrics = metrics
@@ -58,7 +66,17 @@ struct RequestFigures: Sendable {
 
   /// `surface` is a word of ours.
   func note(surface: String, status: Int, nanoseconds: UInt64) {
-    metrics.counter("komora_http_requests_total", [("surface", surface), ("status", String(status))]).increment()
-    metrics.histogram("komora_http_request_seconds", [("surface", surface)]).observe(.nanoseconds(nanoseconds))
+    let kind = Kind(surface: surface, status: status)
+    let (requests, seconds) = known.with { known in
+      if let found = known[kind] { return found }
+      let made = (
+        metrics.counter("komora_http_requests_total", [("surface", surface), ("status", String(status))]),
+        metrics.histogram("komora_http_request_seconds", [("surface", surface)])
+      )
+      known[kind] = made
+      return made
+    }
+    requests.increment()
+    seconds.observe(.nanoseconds(nanoseconds))
   }
 }

@@ -10,8 +10,8 @@ package enum HTTPDate {
 
   /// `seconds` since 1970.
   package static func text(_ seconds: Int64) -> String {
-    let digits = Array(SigningTime(seconds: seconds).text)
-    func part(_ range: Range<Int>) -> String { String(digits[range]) }
+    let digits = Array(SigningTime(seconds: seconds).text.utf8)
+    func part(_ range: Range<Int>) -> String { String(decoding: digits[range], as: UTF8.self) }
     let (weekday, month) = (days[Int(seconds / 86_400 % 7)], months[(Int(part(4..<6)) ?? 1) - 1])
     let clock = "\(part(9..<11)):\(part(11..<13)):\(part(13..<15))"
     return "\(weekday), \(part(6..<8)) \(month) \(part(0..<4)) \(clock) GMT"

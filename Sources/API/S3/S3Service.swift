@@ -20,6 +20,7 @@ struct S3Service: HTTPResponder {
   let node: NodeService
   let clock: any StoreClock
   let deadlines: Deadlines
+  let figures: RequestFigures
 
   func respond(to request: Request, context: APIContext) async throws -> Response {
     let began = clock.monotonicNanoseconds()
@@ -42,7 +43,7 @@ struct S3Service: HTTPResponder {
     if response.headers[.komoraNode] == nil { response.headers[.komoraNode] = node.configuration.name }
     if node.isLeaving, context.mayEndConnection { response.headers[.connection] = "close" }
     let status = response.status.code
-    RequestFigures(node.metrics).note(
+    figures.note(
       surface: "s3", status: status, nanoseconds: clock.monotonicNanoseconds() - began)
     return response
   }
