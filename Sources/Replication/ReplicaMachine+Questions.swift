@@ -14,10 +14,11 @@ extension ReplicaMachine {
   /// The epoch whose records may be stored here.
   package var following: Epoch? { follow?.epoch }
 
-  /// As primary: records by which each replica's disk is behind.
+  /// As primary: records by which each replica's disk is behind; none of a replica that has told of nothing yet.
   package var lags: [NodeID: LogIndex] {
     guard lead != nil else { return [:] }
-    return Dictionary(uniqueKeysWithValues: peers.map { ($0.node, log.end.index - min($0.match.index, log.end.index)) })
+    let known = peers.filter { $0.match.index > 0 }
+    return Dictionary(uniqueKeysWithValues: known.map { ($0.node, log.end.index - min($0.match.index, log.end.index)) })
   }
 
   /// One line for status pages and traces.

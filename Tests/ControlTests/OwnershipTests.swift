@@ -293,6 +293,14 @@ struct OwnershipTests {
   func changeOfVoters() throws {
     var scene = serving()
     let set = Scene.voters([1, 4, 5])
+    // Newcomers that have told of nothing may have nothing.
+    let place = LogPlace(epoch: 1, index: 1)
+    for told in [[:], [Scene.id(4): place]] {
+      scene.step(.acknowledged(scene.account, told))
+      scene.step(.changeVoters(scene.account, set, learners: []))
+      #expect(scene.transactions.isEmpty)
+    }
+    scene.step(.acknowledged(scene.account, [Scene.id(5): place]))
     scene.step(.changeVoters(scene.account, set, learners: []))
     let (number, entries) = try #require(scene.transactions.first)
     let record = try #require(entries.first?.record)

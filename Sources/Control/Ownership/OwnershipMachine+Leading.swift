@@ -124,8 +124,11 @@ extension OwnershipMachine {
       learners.count <= OwnershipLimits.learnersMax, set != record.voterSet, shards[i].request == nil, store.isReady
     else { return }
     for voter in set.nodes where !record.voterSet.contains(voter) {
-      let place = shards[i].acknowledged[voter] ?? .start
-      guard place.index + configuration.learnerLagMax >= shards[i].place.index else { return }
+      // Who has acknowledged nothing may have nothing, however short the log: an account that was restored is few
+      // records and many bytes. Were the epoch to end before the newcomers have theirs, nobody could give it to them.
+      guard let place = shards[i].acknowledged[voter],
+        place.index + configuration.learnerLagMax >= shards[i].place.index
+      else { return }
     }
     let next = OwnershipRecord(account: record.account, epoch: epoch + 1, voters: set, learners: learners)
     record.previous = record.voters
