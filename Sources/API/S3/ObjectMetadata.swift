@@ -98,7 +98,7 @@ package struct ObjectMetadata: Sendable, Equatable {
 
   /// The ETag without quotes, of a row's metadata: most objects came in one piece and need no look into it.
   static func etag(json: String, md5: [UInt8]) -> String {
-    guard json.contains("\"\(prefix)etag\"") else { return md5.hex }
+    guard json != "{}", json.contains("\"\(prefix)etag\"") else { return md5.hex }
     return ObjectMetadata(json: json).etag ?? md5.hex
   }
 

@@ -41,6 +41,11 @@ extension S3Service {
     fields[.komoraPosition] = "\(answer.position)"
     guard let reader = answer.value.reader else { return Response(status: view.status, headers: fields) }
     let (range, first) = (view.range, answer.value.first)
+    guard first.count < range.count else {
+      // Head and body in one write.
+      return Response(
+        status: view.status, headers: fields, body: ResponseBody(byteBuffer: ByteBuffer(bytes: first)))
+    }
     return Response(
       status: view.status, headers: fields,
       body: ResponseBody(contentLength: range.count) { writer in
