@@ -18,7 +18,9 @@ extension ReplicaMachine {
     }
     peers = next
     for i in peers.indices where !peers[i].isUp && connected.contains(peers[i].node) { up(i, now) }
-    if record.counts(node) { return }
+    // One of the voters before a change may have been elected in it, and leads on as none when it is over: an epoch that it
+    // left could not be resumed after a hand-over that failed.
+    if record.counts(node) || record.primary == node { return }
     // A learner needs nobody's leave: it counts for nothing.
     guard record.learners.contains(where: { $0.node == node }) else { return leaveEpoch() }
     if follow?.epoch != record.epoch {

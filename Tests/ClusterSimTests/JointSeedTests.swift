@@ -19,7 +19,8 @@ struct JointSeedTests {
   }
 
   /// Seeds that were red once. 3105 and 3907: an empty voter that might not acknowledge yet was only ever asked what it has.
-  @Test("a seed that was red stays green", arguments: [3105, 3907])
+  /// 10039: a primary that was no voter any more led on after a failed hand-over without sending anything.
+  @Test("a seed that was red stays green", arguments: [3105, 3907, 10039])
   func redSeedPasses(seed: UInt64) {
     #expect(JointSimulation.run(seed: seed).violation == nil)
   }

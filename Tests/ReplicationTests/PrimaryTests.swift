@@ -285,6 +285,21 @@ struct PrimaryTests {
     #expect(scene.ack(more.position, from: 2).published == [more.position])
   }
 
+  @Test("a primary that is no voter any more leads on, also after a hand-over that fails")
+  func noVoter() {
+    var scene = Scene()
+    let first = scene.lead(1)
+    scene.ack(first.position, from: 2)
+    scene.ack(first.position, from: 3)
+    scene.step(.configure(Scene.record(1, primary: 1, voters: [2, 3, 4])))
+    scene.step(.stop(1))
+    scene.step(.resume(1))
+    #expect(scene.machine.leading == 1)
+    let more = scene.write([1])[0]
+    scene.ack(more.position, from: 2)
+    #expect(scene.ack(more.position, from: 3).published == [more.position])
+  }
+
   @Test("a failed write ends the epoch for good")
   func failed() {
     var scene = Scene()

@@ -165,7 +165,8 @@ extension ClusterWorld {
     if reaches, source.driver?.machine.leading == epoch, source.state.position.index > replica.state.position.index {
       let tail = Array(source.log.records(from: source.state.position.index + 1) ?? [])
       let base = SimulatedReplica.Base(
-        state: source.state, tail: tail, recordings: source.recordings, source: from, epoch: epoch)
+        state: source.state, tail: tail, recordings: source.recordings, source: from, epoch: epoch,
+        isStale: source.isStale)
       putReplica(
         .baseSynced(number, life: life(number), shard: shard, base),
         at: syncDone(number, after: lastSync[number]) + Int64(random.below(50)) * 1_000_000)
@@ -189,6 +190,10 @@ extension ClusterWorld {
     replica.mainBefore = base.state
     replica.state = base.state
     replica.recordings.formUnion(base.recordings)
+    if base.isStale {
+      replica.isStale = true
+      ownership.owners[number].isBroken = true
+    }
     check { () throws(Violation) in try ownership.checkers.replicas.based(shard, number, base.state.position) }
     noteHeld(number, shard, from: base.state.position.index + 1)
     replicaStep(

@@ -30,6 +30,8 @@ final class SimulatedReplica {
     let recordings: Set<RecordingID>
     let source: Int
     let epoch: Epoch
+    /// A page of the source is older than it should be; whoever takes the base has it as well.
+    let isStale: Bool
 
     var end: Position { tail.last?.position ?? state.position }
   }
