@@ -195,6 +195,27 @@ struct PlacementMovesTests {
     #expect(placement.homecomings([account]).moves.isEmpty)
   }
 
+  @Test("a primary that drains, or is no voter any more, gives its account to a voter that stays")
+  func retreats() {
+    var random = SeededGenerator(seed: 5)
+    var nodes = ["eu", "us", "ap", "ap"].map { PlacementNode(id: NodeID(from: &random), name: $0, region: $0) }
+    let voters = nodes.map { Voter(node: $0.id, region: $0.region) }
+    var account = PlacedAccount(
+      id: AccountID(bits: 9), rules: PlacementRules(homeRegion: "us"), voters: Array(voters[..<3]),
+      primary: voters[0].node)
+    #expect(Placement(nodes: nodes).retreat(of: account) == nil)
+    account.primary = voters[3].node
+    #expect(Placement(nodes: nodes).retreat(of: account) == voters[1].node)
+    account.nextVoters = voters
+    #expect(Placement(nodes: nodes).retreat(of: account) == nil)
+    account.nextVoters = nil
+    account.primary = voters[0].node
+    nodes[0].state = .draining
+    #expect(Placement(nodes: nodes).retreat(of: account) == voters[1].node)
+    for i in nodes.indices { nodes[i].state = .draining }
+    #expect(Placement(nodes: nodes).retreat(of: account) == nil)
+  }
+
   @Test("every step of every move keeps the goal, under the old and the new voters, and the move ends as asked")
   func steps() {
     var seen: [String: Int] = [:]

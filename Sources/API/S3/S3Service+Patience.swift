@@ -7,8 +7,10 @@
 import Base
 import HTTPTypes
 import Hummingbird
+import Logging
 import NIOCore
 import Node
+import OpenSSL
 import SigV4
 import Threads
 
@@ -27,8 +29,9 @@ extension S3Service {
       return response
     }
     let declaration = XMLText().bytes
+    let id = SystemRandom.bytes(8).hex
     return Response(
-      status: .ok, headers: [.contentType: "application/xml"],
+      status: .ok, headers: [.contentType: "application/xml", .amazonRequestID: id],
       body: ResponseBody { writer in
         // A declaration stands at the very beginning or nowhere.
         try await writer.write(ByteBuffer(bytes: declaration))
@@ -40,12 +43,21 @@ extension S3Service {
           let document =
             switch outcome {
             case .success(let (document, _)): document.bytes
-            case .failure(let error): S3Error(thrown: error).body(resource: request.target.rawPath, requestID: "")
+            case .failure(let error): refusal(of: request, error, id)
             }
           try await writer.write(ByteBuffer(bytes: document.dropFirst(declaration.count)))
           return try await writer.finish(nil)
         }
       })
+  }
+
+  /// The head has said 200, so nobody else will say that it failed.
+  private func refusal(of request: S3Request, _ error: any Error, _ id: String) -> [UInt8] {
+    let shown = S3Error(thrown: error)
+    if shown.status.code >= 500, shown.status != .notImplemented {
+      request.context.logger.error("S3 request failed", metadata: ["request": "\(id)", "error": "\(error)"])
+    }
+    return shown.body(resource: request.target.rawPath, requestID: id)
   }
 
   /// Nil when the moment comes first.

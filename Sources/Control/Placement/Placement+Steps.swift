@@ -46,6 +46,19 @@ extension Placement {
     return handOverOrChange(account, to: target, added: added, leaving: Set(move.remove))
   }
 
+  /// Who is to lead an account from now on, when its primary should not: one on a draining node leaves it at least as
+  /// primary, because no other node may hold the replica; and one that was elected among the voters before a change may be
+  /// no voter when that is over. Nil when the primary may stay, nobody can take over, or voters are changing.
+  package func retreat(of account: PlacedAccount) -> NodeID? {
+    guard account.pending == nil, account.nextVoters == nil, let primary = account.primary,
+      isDraining(primary) || !account.voters.contains(where: { $0.node == primary }),
+      let best = self.primary(of: account.id, account.rules, among: account.voters), !isDraining(best)
+    else { return nil }
+    return best
+  }
+
+  private func isDraining(_ node: NodeID) -> Bool { index(of: node).map { nodes[$0].state == .draining } == true }
+
   private func handOverOrChange(
     _ account: PlacedAccount, to target: [Voter], added: [Voter], leaving: Set<NodeID>
   ) -> PlacementStep {

@@ -65,16 +65,9 @@ struct ShardMover {
     if rounds % Self.niceRounds == 0 { await bringHome(accounts, placement) }
   }
 
-  /// What cannot leave a draining node, because no other one may hold it, is led elsewhere at least. So is what a node leads
-  /// that was replaced as a voter while it was being elected.
   private func retreats(_ accounts: [PlacedAccount], _ placement: Placement) -> [Work] {
-    let draining = Set(placement.nodes.filter { $0.state == .draining }.map(\.id))
-    let found = accounts.lazy.filter { $0.pending == nil && $0.nextVoters == nil }.compactMap { account -> Work? in
-      guard let primary = account.primary,
-        draining.contains(primary) || !account.voters.contains(where: { $0.node == primary }),
-        let best = placement.primary(of: account.id, account.rules, among: account.voters), !draining.contains(best)
-      else { return nil }
-      return .step(.handOver(to: best), account)
+    let found = accounts.lazy.compactMap { account in
+      placement.retreat(of: account).map { Work.step(.handOver(to: $0), account) }
     }
     return Array(found.prefix(4 * Self.stepsAtOnce))
   }
