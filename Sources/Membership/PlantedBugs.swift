@@ -28,4 +28,6 @@ package struct PlantedBugs: OptionSet, Sendable {
   package static let ignoreConfirmations = PlantedBugs(rawValue: 1024)
   /// Reports of other members' health are thrown away.
   package static let ignoreHealth = PlantedBugs(rawValue: 2048)
+  /// A death that another tells is believed before the member could object.
+  package static let buryUnheard = PlantedBugs(rawValue: 4096)
 }

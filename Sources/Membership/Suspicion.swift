@@ -9,6 +9,8 @@ import Formats
 struct Suspicion: Sendable {
   let node: NodeID
   let incarnation: Incarnation
+  /// Somebody has judged already: half of the least is enough.
+  var isDeathTold = false
   private(set) var accusers: [NodeID]
   private var start: Instant
   private let wanted: Int
@@ -32,6 +34,7 @@ struct Suspicion: Sendable {
   }
 
   var deadline: Instant {
+    if isDeathTold { return start + least.permille(500) }
     guard wanted > 0 else { return start + least }
     let confirmations = min(accusers.count - 1, wanted)
     let share = Logarithm.binaryPermille(confirmations + 1) * 1000 / Logarithm.binaryPermille(wanted + 1)

@@ -12,8 +12,7 @@ extension SwimMachine {
     case .alive(let peer, let incarnation, let profile, let health):
       live(peer, incarnation, profile, health, now)
     case .suspect(let peer, let incarnation, let accuser): suspect(peer, incarnation, by: accuser, now)
-    case .dead(let peer, let incarnation, let accuser):
-      if settle(peer, incarnation, .dead, now) { tell(.dead(node: peer, incarnation: incarnation, by: accuser), now) }
+    case .dead(let peer, let incarnation, let accuser): bury(peer, incarnation, by: accuser, now)
     case .left(let peer, let incarnation):
       if settle(peer, incarnation, .left, now) { tell(.left(node: peer, incarnation: incarnation), now) }
     case .health(let peer, let incarnation, let health):
@@ -106,6 +105,22 @@ extension SwimMachine {
     } else if random.below(count) < configuration.confirmingProbes {
       wantProbe(of: peer)
     }
+  }
+
+  /// A death that another found. Whoever was cut off while it accused and judged tells it to members that never heard of
+  /// a suspicion, when the cut is over: so it ends a suspicion of our own early, but never before the member could object.
+  private mutating func bury(_ peer: NodeID, _ incarnation: Incarnation, by accuser: NodeID, _ now: Instant) {
+    let isBug = configuration.plantedBugs.contains(.buryUnheard)
+    guard let known = members[peer], known.isReachable, known.isOlder(than: incarnation, .dead), !isBug else {
+      if settle(peer, incarnation, .dead, now) { tell(.dead(node: peer, incarnation: incarnation, by: accuser), now) }
+      return
+    }
+    if known.isOlder(than: incarnation, .suspect) {
+      suspect(peer, incarnation, by: accuser, now)
+      warn(peer, .suspect(node: peer, incarnation: incarnation, by: accuser))
+    }
+    guard let i = suspicions.firstIndex(where: { $0.node == peer }) else { return }
+    suspicions[i].isDeathTold = true
   }
 
   /// The suspect itself hears it first (Lifeguard, buddy system).

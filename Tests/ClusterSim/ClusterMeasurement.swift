@@ -125,4 +125,24 @@ package enum ClusterMeasurement {
     result.stalls = world.members.reduce(0) { $0 + ($1.driver?.machine.counters.stalls ?? 0) }
     return result
   }
+
+  /// Six members in three regions; nothing comes from one region until the others hold it dead, then all is whole again.
+  /// How often a member outside was believed dead outside: those inside heard no answer and accuse everybody.
+  package static func falseDeathsAfterOneWayCut(_ configuration: SwimConfiguration, seed: UInt64) -> Int {
+    let world = calm(6, configuration, regions: 3, seed: seed)
+    let (inside, outside) = ([1, 4], [0, 2, 3, 5])
+    var (falseDeaths, known) = (0, Set<[Int]>())
+    world.onNews = { watcher, news, _ in
+      guard case .dead(let member) = news, let subject = world.number(of: member.node), outside.contains(watcher)
+      else { return }
+      if inside.contains(subject) { known.insert([watcher, subject]) } else { falseDeaths += 1 }
+    }
+    world.cut(inside, outside, 600 * second)
+    while known.count < outside.count * inside.count, world.now < 600 * second {
+      world.run(until: world.now + second / 100)
+    }
+    world.heal()
+    world.run(until: world.now + 30 * second)
+    return falseDeaths
+  }
 }

@@ -74,4 +74,15 @@ import Testing
     #expect(result.stalls > 1000)
     #expect(result.falseDeaths == 0)
   }
+
+  @Test("a region that was heard by nobody makes nobody believe what it believed meanwhile")
+  func oneWayCut() {
+    func falseDeaths(_ bugs: PlantedBugs) -> Int {
+      var configuration = SwimConfiguration.lan
+      configuration.plantedBugs = bugs
+      return (1...60).reduce(0) { $0 + ClusterMeasurement.falseDeathsAfterOneWayCut(configuration, seed: UInt64($1)) }
+    }
+    #expect(falseDeaths([]) == 0)
+    #expect(falseDeaths(.buryUnheard) > 0)
+  }
 }

@@ -52,6 +52,33 @@ import Testing
     #expect(scene.standing(3) == .alive)
   }
 
+  @Test("a death told by another is a suspicion until the member had time to object, and is believed then")
+  func toldDeath() {
+    let death = GossipUpdate.dead(node: Scene.id(3), incarnation: 1, by: Scene.id(4))
+    var scene = Scene(peers: 4)
+    scene.hear(.gossip, [death], from: 2)
+    #expect(scene.standing(3) == .suspect)
+    let warnings = scene.effects.datagrams.filter { $0.to == Scene.id(3) }.flatMap(\.datagram.updates)
+    #expect(warnings == [.suspect(node: Scene.id(3), incarnation: 1, by: Scene.id(4))])
+    var objecting = scene
+    objecting.hear(.gossip, [Scene.alive(3, 2)], from: 3)
+    #expect(objecting.standing(3) == .alive)
+    scene.run(.milliseconds(490), isSilent: { $0 == Scene.id(3) })
+    #expect(scene.standing(3) == .suspect)
+    scene.run(.milliseconds(20), isSilent: { $0 == Scene.id(3) })
+    #expect(scene.standing(3) == .dead)
+  }
+
+  @Test("a death told by another ends a suspicion that has lasted long enough at once")
+  func toldDeathOfSuspect() {
+    var scene = Scene(peers: 4)
+    scene.hear(.gossip, [.suspect(node: Scene.id(3), incarnation: 1, by: Scene.id(4))], from: 2)
+    scene.run(.milliseconds(600), isSilent: { $0 == Scene.id(3) })
+    #expect(scene.standing(3) == .suspect)
+    scene.hear(.gossip, [.dead(node: Scene.id(3), incarnation: 1, by: Scene.id(4))], from: 2)
+    #expect(scene.standing(3) == .dead)
+  }
+
   @Test("a full state that calls this member dead is refuted")
   func mergedOwnDeath() {
     var scene = Scene(peers: 4)
