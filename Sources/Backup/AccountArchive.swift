@@ -92,7 +92,9 @@ package final class AccountArchive: Sendable {
       let writer = SnapshotWriter(
         disk: disk, layout: layout, keys: keys, index: index, packBytesMax: packBytesMax,
         distrusted: order.distrusted)
-      return try await writer.write(source, request)
+      let store = store
+      let base = try await BackupWork.perform { try store.newest(upTo: source.position, keys: keys) }
+      return try await writer.write(source, request, after: base)
     } catch { throw BackupError(anyOf: error) }
   }
 

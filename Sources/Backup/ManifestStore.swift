@@ -66,6 +66,12 @@ package struct ManifestStore: Sendable {
     return SnapshotList(snapshots: snapshots, damaged: damaged)
   }
 
+  /// The newest snapshot under `keys` that is not behind `position`, opened; nil when there is none that can be read.
+  package func newest(upTo position: Position, keys: ArchiveKeys) throws(BackupError) -> Manifest? {
+    let earlier = try list().snapshots.last { $0.publicKey == keys.publicKey && $0.position.index <= position.index }
+    return earlier.flatMap { try? read($0.path, keys: keys) }
+  }
+
   /// What the clear header at `path` says.
   package func info(_ path: String) throws(BackupError) -> SnapshotInfo {
     let (header, signature) = try clearParts(path)

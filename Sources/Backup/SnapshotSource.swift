@@ -3,6 +3,7 @@
 
 package import Base
 import Formats
+package import ShardStore
 
 /// A recording that a row at the pinned position names.
 package struct SourceRecording: Sendable, Equatable {
@@ -26,6 +27,9 @@ package protocol SnapshotSource: Sendable {
   var databasePages: Int { get }
   /// `count` whole pages from page `first`, plain, one after the other.
   func pages(from first: PageNumber, count: Int) async throws -> [UInt8]
+  /// What changed in the database since `position`, in groups of `Limits.snapshotGroupPages` pages; nil when the source cannot
+  /// say, so that everything is to be read.
+  func changes(since position: Position) async throws -> DatabaseChanges?
   /// Every recording at the position, in any order.
   func recordings() async throws -> [SourceRecording]
   /// Chunk `number` as it lies in its volume, sealed under the recording's own key.

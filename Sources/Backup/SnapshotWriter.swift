@@ -15,12 +15,12 @@ package final class SnapshotWriter {
   private let disk: any Disk
   private let layout: ArchiveLayout
   private let keys: ArchiveKeys
-  private let index: ArchiveIndex
-  private let coder: DatabaseChunkCoder
+  let index: ArchiveIndex
+  let coder: DatabaseChunkCoder
   private let packBytesMax: Int
   /// Chunks whose copies in the archive are known to be bad: written again.
-  private let distrusted: Set<ChunkName>
-  private let output: PackOutput
+  let distrusted: Set<ChunkName>
+  let output: PackOutput
 
   package init(
     disk: any Disk, layout: ArchiveLayout, keys: ArchiveKeys, index: ArchiveIndex,
@@ -36,8 +36,11 @@ package final class SnapshotWriter {
     output = PackOutput(disk: disk, layout: layout, index: index, packBytesMax: packBytesMax)
   }
 
-  /// Writes the snapshot and gives its manifest, which was read back.
-  package func write(_ source: any SnapshotSource, _ request: SnapshotRequest) async throws -> StoredManifest {
+  /// Writes the snapshot and gives its manifest, which was read back. What has not changed since `base`, an earlier snapshot
+  /// in this archive, is not read again where the source can say so.
+  package func write(
+    _ source: any SnapshotSource, _ request: SnapshotRequest, after base: Manifest? = nil
+  ) async throws -> StoredManifest {
     precondition(source.account == keys.account && layout.account == keys.account, "keys of another account")
     do {
       let (disk, layout, index, keys) = (disk, layout, index, keys)
@@ -45,11 +48,13 @@ package final class SnapshotWriter {
         try Self.checkOwner(disk, layout, keys)
         try Self.prepare(disk, layout, index)
       }
+      let kept = try await kept(from: base, source)
+      if let base, kept.isEverything, distrusted.isEmpty { return try await seal(base.body, of: source, request) }
       let recordings = try await source.recordings().sorted { $0.id < $1.id }
       let meter = ProgressMeter(
         total: recordings.reduce(Double(source.databasePages * Limits.pageBytes)) { $0 + Double($1.bytes) },
         request.progress)
-      let groups = try await writeDatabase(source, meter)
+      let groups = try await writeDatabase(source, kept, meter)
       try await writeRecordings(recordings, source, meter)
       let body = ManifestBody(
         databaseRoot: ArchiveKeys.databaseRoot(pages: source.databasePages, groups: groups), groups: groups,
@@ -86,48 +91,6 @@ package final class SnapshotWriter {
       }
     }
     try index.refresh()
-  }
-
-  // MARK: database
-
-  /// Groups that are read before a thread of ours takes them over: 1 MiB.
-  private static let batchGroups = 16
-
-  private func writeDatabase(_ source: any SnapshotSource, _ meter: ProgressMeter) async throws -> [ChunkName] {
-    var names: [ChunkName] = []
-    let groupPages = Limits.snapshotGroupPages
-    let groups = (source.databasePages + groupPages - 1) / groupPages
-    names.reserveCapacity(groups)
-    var group = 0
-    while group < groups {
-      let first = group * groupPages
-      let count = min(Self.batchGroups * groupPages, source.databasePages - first)
-      let pages = try await source.pages(from: PageNumber(first + 1), count: count)
-      guard pages.count == count * Limits.pageBytes else {
-        throw BackupError(.failed, "the database gave \(pages.count) bytes for \(count) pages")
-      }
-      let (coder, output, distrusted) = (coder, output, distrusted)
-      names += try await BackupWork.perform { try Self.write(pages, coder, output, distrusted) }
-      group += Self.batchGroups
-      meter.advance(pages.count)
-    }
-    return names
-  }
-
-  private static func write(
-    _ pages: [UInt8], _ coder: DatabaseChunkCoder, _ output: PackOutput, _ distrusted: Set<ChunkName>
-  ) throws(BackupError) -> [ChunkName] {
-    var names: [ChunkName] = []
-    let groupBytes = Limits.snapshotGroupPages * Limits.pageBytes
-    for start in stride(from: 0, to: pages.count, by: groupBytes) {
-      var group = Array(pages[start..<min(start + groupBytes, pages.count)])
-      DatabaseChunkCoder.zeroReserved(&group)
-      let name = coder.keys.name(ofDatabase: group)
-      names.append(name)
-      guard !output.has(name, trusting: !distrusted.contains(name)) else { continue }
-      try output.add(frame: coder.frame(group, name: name), name: name)
-    }
-    return names
   }
 
   // MARK: recordings

@@ -69,6 +69,12 @@ final class AccountLog: Sendable {
   /// The last durable record.
   var end: Position { state.with { $0.unsplit.last?.position ?? $0.cut ?? segments.end } }
 
+  /// The first record that is still there; the next one to come when there is none.
+  var firstIndex: LogIndex {
+    let (first, end) = state.with { ($0.unsplit.first?.header.index, $0.cut ?? segments.end) }
+    return segments.firstIndex ?? first ?? end.index + 1
+  }
+
   var isEmpty: Bool { state.with { $0.unsplit.isEmpty } }
   var unsplitBytes: Int { state.with { $0.unsplit.reduce(0) { $0 + $1.frame.count } } }
 

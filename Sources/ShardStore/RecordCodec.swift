@@ -170,6 +170,9 @@ final class RecordOpener {
     case recordings(RecordingsPayload)
   }
 
+  /// Whether records of `epoch` can be opened by now.
+  func hasKey(of epoch: Epoch) -> Bool { ciphers[epoch] != nil }
+
   func open(_ record: SealedRecord) throws(StoreError) -> Content {
     let header = record.header
     func damaged(_ why: String) -> StoreError {

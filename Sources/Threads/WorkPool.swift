@@ -32,10 +32,11 @@ public final class WorkPool: Sendable {
   private let state = Lock(State())
   private let threads: [Thread]
 
-  public init(name: String, threads count: Int) {
+  /// `niceness`: of its threads, see `Thread`.
+  public init(name: String, threads count: Int, niceness: Int = 0) {
     let state = state
     threads = (0..<count).map { i in
-      Thread(name: "\(name)-\(i)") {
+      Thread(name: "\(name)-\(i)", niceness: niceness) {
         while let job = state.wait(until: { !$0.isEmpty || $0.stopping }, { $0.take() }) { job() }
       }
     }

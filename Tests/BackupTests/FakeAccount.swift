@@ -8,6 +8,7 @@ import Disk
 import Formats
 import OpenSSL
 import SQLite
+import ShardStore
 import Threads
 
 struct FakeAccount: Sendable {
@@ -89,6 +90,8 @@ final class FakeRecordingKeys: RecordingOpener {
 }
 
 extension FakeAccount: SnapshotSource {
+  func changes(since position: Position) async throws -> DatabaseChanges? { nil }
+
   var account: AccountID { id }
   var databasePages: Int { pages.count }
 

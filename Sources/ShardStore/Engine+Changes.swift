@@ -1,0 +1,119 @@
+// Which groups of a database's pages changed between two positions of its log, read from the log itself: a snapshot costs
+// what changed since the last one, also after a restart.
+//
+// Records are opened from the key record of their epoch on, which may lie before the first position: an epoch's first
+// record and every mark carry the key.
+
+import AtRest
+package import Base
+import Formats
+
+/// What a run of records did to a database, in groups of neighbouring pages.
+package struct DatabaseChanges: Sendable, Equatable {
+  /// Groups, from 0, that a record wrote a page of.
+  package var groups: Set<Int> = []
+  /// The fewest pages that the database had after any of the records; nil when none of them held pages.
+  package var fewestPages: Int?
+  package var records = 0
+  package init() {}
+}
+
+extension Engine {
+  /// What changed in `id`'s database after `since` up to `until`, both positions of its log; `groupPages` pages make a group.
+  ///
+  /// Nil when the log cannot say: it no longer reaches back so far, `since` was never a place in it (another history, as
+  /// after a restore), its end is not durable here yet, or the records are longer than `bytesMax`, so that reading the
+  /// database is cheaper. Throws when the log is damaged. Reads on a reader's thread.
+  package func changes(
+    _ id: AccountID, after since: Position, to until: Position, groupPages: Int, bytesMax: Int
+  ) async throws -> DatabaseChanges? {
+    guard since != until else { return DatabaseChanges() }
+    guard since.index < until.index else { return nil }
+    return try await onReader {
+      let shard = try self.openNow(id)
+      let scan = ChangeScan(
+        shard.accountLog,
+        RecordOpener(
+          logWrap: shard.keyring.logWrap, plain: self.configuration.plantedBugs.contains(.sealingOff)))
+      return try scan.run(after: since, to: until, groupPages: groupPages, bytesMax: bytesMax)
+    }
+  }
+}
+
+private struct ChangeScan {
+  private static let pieceBytes = 2 << 20
+  private let log: AccountLog
+  private let opener: RecordOpener
+
+  init(_ log: AccountLog, _ opener: RecordOpener) {
+    self.log = log
+    self.opener = opener
+  }
+
+  func run(
+    after since: Position, to until: Position, groupPages: Int, bytesMax: Int
+  ) throws(StoreError) -> DatabaseChanges? {
+    var changes = DatabaseChanges()
+    var (previous, bytes) = (since, 0)
+    while previous.index < until.index {
+      guard let records = try log.records(from: previous.index + 1, bytesMax: Self.pieceBytes), !records.isEmpty else {
+        return nil
+      }
+      for record in records.prefix(while: { $0.header.index <= until.index }) {
+        guard record.header.index == previous.index + 1, record.header.previous == previous.checksum else { return nil }
+        bytes += record.frame.count
+        guard bytes <= bytesMax else { return nil }
+        if record.header.kind == .pages, !opener.hasKey(of: record.header.epoch) {
+          guard try findKey(of: record.header.epoch, before: record.header.index) else { return nil }
+        }
+        note(try opener.open(record), &changes, groupPages)
+        previous = record.position
+      }
+    }
+    // Equal indexes of different histories have different checksums.
+    return previous.checksum == until.checksum ? changes : nil
+  }
+
+  private func note(_ content: RecordOpener.Content, _ changes: inout DatabaseChanges, _ groupPages: Int) {
+    changes.records += 1
+    guard case .pages(let payload) = content else { return }
+    for change in payload.changes { changes.groups.insert((Int(change.number) - 1) / groupPages) }
+    changes.fewestPages = min(changes.fewestPages ?? .max, Int(payload.databasePages))
+  }
+
+  /// Opens the newest record before `index` that carries the key of `epoch`, looking back further and further.
+  private func findKey(of epoch: Epoch, before index: LogIndex) throws(StoreError) -> Bool {
+    let first = log.firstIndex
+    var (end, stride) = (index, LogIndex(256))
+    while end > first {
+      let start = end - first > stride ? end - stride : first
+      guard let found = try keyRecord(of: epoch, from: start, before: end) else { return false }
+      if let record = found.record {
+        _ = try opener.open(record)
+        return true
+      }
+      if found.isOlder { return false }
+      (end, stride) = (start, stride * 4)
+    }
+    return false
+  }
+
+  /// The last record in a run that carries `epoch`'s key, and whether the run begins in an older epoch; nil when the log does
+  /// not reach back to `start`.
+  private func keyRecord(
+    of epoch: Epoch, from start: LogIndex, before end: LogIndex
+  ) throws(StoreError) -> (record: SealedRecord?, isOlder: Bool)? {
+    var (at, found, isOlder) = (start, SealedRecord?.none, false)
+    while at < end {
+      guard let records = try log.records(from: at, bytesMax: Self.pieceBytes), let last = records.last else {
+        return nil
+      }
+      for record in records where record.header.index < end {
+        if record.header.epoch < epoch { isOlder = true }
+        if record.header.epoch == epoch, record.header.kind == .epoch || record.header.kind == .mark { found = record }
+      }
+      at = last.header.index + 1
+    }
+    return (found, isOlder)
+  }
+}
