@@ -25,11 +25,15 @@ extension NodeService {
     let (backups, metrics, clock) = (backups, metrics, clock)
     return try jobs.start(.snapshot, account: account.name, sharing: true) { reporter in
       let began = clock.now
+      let times = SnapshotTimes()
       do {
-        let info = try await backups.snapshot(account.id, kind) { reporter.report($0, $1) }
+        let info = try await backups.snapshot(account.id, kind) { fraction, step in
+          times.note(fraction)
+          reporter.report(fraction, step)
+        }
         metrics.counter("komora_snapshots_total", [("outcome", "done")]).increment()
         metrics.histogram("komora_snapshot_seconds").observe(.microseconds(clock.now - began))
-        return info.result
+        return info.result.merging(times.result) { $1 }
       } catch {
         metrics.counter("komora_snapshots_total", [("outcome", "failed")]).increment()
         throw NodeError(describing: error)

@@ -14,12 +14,15 @@ struct SnapshotCreateCommand: AsyncParsableCommand {
       let job = try await client.wait(started, "snapshot", json: connection.json)
       // Shown as `snapshot show` does, whatever the job says of it.
       guard let id = job["result"]?["snapshot"]?.text else { return job["result"] ?? .null }
-      return try await client.get("\(account.path)/snapshots/\(id.pathSegment)")
+      var shown = try await client.get("\(account.path)/snapshots/\(id.pathSegment)").object ?? [:]
+      for name in ["stored_seconds", "proven_seconds"] { shown[name] = job["result"]?[name] }
+      return .object(shown)
     }
     if connection.json {
       Terminal.line(result.encoded(pretty: false))
     } else {
-      Show.object(result, SnapshotCommand.members, json: false)
+      let times = [("seconds until stored", "stored_seconds"), ("until proven", "proven_seconds")]
+      Show.object(result, SnapshotCommand.members + times, json: false)
     }
   }
 }
