@@ -26,6 +26,40 @@ package struct SealedChunk: Sendable {
   package var bytes: [UInt8]
 }
 
+/// One chunk out of its seal, still as it was coded.
+package struct CodedChunk: Sendable {
+  fileprivate var coding: ChunkHeader.Coding
+  package var originalBytes: Int
+  fileprivate var bytes: [UInt8]
+
+  /// A chunk that is stored as it is.
+  package init(stored original: [UInt8]) {
+    coding = .stored
+    originalBytes = original.count
+    bytes = original
+  }
+
+  fileprivate init(_ header: ChunkHeader, _ bytes: [UInt8]) {
+    coding = header.coding
+    originalBytes = Int(header.originalBytes)
+    self.bytes = bytes
+  }
+
+  /// The original bytes. `.damaged` when they do not come out as long as they were.
+  package func decoded() throws(AtRestError) -> [UInt8] {
+    let original: [UInt8]
+    switch coding {
+    case .zstd: original = try Zstd.decompress(bytes, limit: originalBytes)
+    case .audio: original = try AudioChunkCoder.decode(bytes, originalBytes: originalBytes)
+    default: original = bytes
+    }
+    guard original.count == originalBytes else {
+      throw AtRestError(.damaged, "a chunk of \(original.count) bytes whose header says \(originalBytes)")
+    }
+    return original
+  }
+}
+
 package struct RecordingChunkCoder: Sendable {
   package var account: AccountID
   /// -1 to 1 of zstd; nil stores everything as it is.
@@ -45,21 +79,36 @@ package struct RecordingChunkCoder: Sendable {
   ) -> SealedChunk {
     precondition(original.byteCount <= Limits.recordingChunkBytes, "a chunk is too long")
     let (coding, smaller) = coded(original, number: number, audio: audio)
-    let count = smaller?.count ?? original.byteCount
     let header = ChunkHeader(
       coding: coding.inHeader, isLast: isLast, recording: recording, number: UInt32(number),
-      originalBytes: UInt32(original.byteCount), codedBytes: UInt32(count), salt: salt())
+      originalBytes: UInt32(original.byteCount), codedBytes: UInt32(smaller?.count ?? original.byteCount), salt: salt())
+    // A span is no value that `??` could take.
+    let bytes = if let smaller { seal(smaller.span.bytes, header, key) } else { seal(original, header, key) }
+    return SealedChunk(coding: coding, bytes: bytes)
+  }
+
+  /// The frame of a chunk that was coded before, for another account, recording or place: nothing is coded again.
+  package func reseal(
+    _ chunk: CodedChunk, number: Int, isLast: Bool, key: SecretBytes, recording: RecordingID
+  ) -> [UInt8] {
+    let header = ChunkHeader(
+      coding: chunk.coding, isLast: isLast, recording: recording, number: UInt32(number),
+      originalBytes: UInt32(chunk.originalBytes), codedBytes: UInt32(chunk.bytes.count), salt: salt())
+    return seal(chunk.bytes.span.bytes, header, key)
+  }
+
+  private func seal(_ coded: RawSpan, _ header: ChunkHeader, _ key: SecretBytes) -> [UInt8] {
     var bytes = header.encode()
     bytes.reserveCapacity(header.frameBytes + VolumeEntry.checksumBytes)
-    if let smaller { bytes += smaller } else { original.withUnsafeBytes { bytes.append(contentsOf: $0) } }
+    coded.withUnsafeBytes { bytes.append(contentsOf: $0) }
     bytes.append(contentsOf: repeatElement(0, count: ChunkHeader.tagBytes))
     let (nonce, aad) = (header.nonce, header.binding(account))
-    let end = ChunkHeader.byteCount + count
+    let end = ChunkHeader.byteCount + coded.byteCount
     var span = bytes.mutableSpan
     var frame = span.mutableBytes
     AESGCM(key: key).sealInPlace(
       &frame, text: ChunkHeader.byteCount..<end, tag: end, nonce: nonce.span.bytes, aad: aad.span.bytes)
-    return SealedChunk(coding: coding, bytes: bytes)
+    return bytes
   }
 
   package func seal(
@@ -74,6 +123,13 @@ package struct RecordingChunkCoder: Sendable {
   package func open(
     _ frame: [UInt8], number: Int, isLast: Bool, key: SecretBytes, recording: RecordingID
   ) throws(AtRestError) -> [UInt8] {
+    try openCoded(frame, number: number, isLast: isLast, key: key, recording: recording).decoded()
+  }
+
+  /// As `open`, up to the coding.
+  package func openCoded(
+    _ frame: [UInt8], number: Int, isLast: Bool, key: SecretBytes, recording: RecordingID
+  ) throws(AtRestError) -> CodedChunk {
     let header: ChunkHeader
     do throws(FormatError) { header = try ChunkHeader(front: frame[...]) } catch { throw AtRestError(error) }
     guard header.recording == recording, header.number == UInt32(number), header.isLast == isLast else {
@@ -88,16 +144,7 @@ package struct RecordingChunkCoder: Sendable {
     guard let coded = AESGCM(key: key).open(sealed, nonce: nonce.span.bytes, aad: aad.span.bytes) else {
       throw AtRestError(.damaged, "a chunk of a recording does not open", at: ChunkHeader.byteCount)
     }
-    let original: [UInt8]
-    switch header.coding {
-    case .zstd: original = try Zstd.decompress(coded, limit: Int(header.originalBytes))
-    case .audio: original = try AudioChunkCoder.decode(coded, originalBytes: Int(header.originalBytes))
-    default: original = coded
-    }
-    guard original.count == Int(header.originalBytes) else {
-      throw AtRestError(.damaged, "a chunk of \(original.count) bytes whose header says \(header.originalBytes)")
-    }
-    return original
+    return CodedChunk(header, coded)
   }
 
   private static func check(_ coding: ChunkHeader.Coding) throws(AtRestError) {

@@ -44,10 +44,13 @@ package final class ArchivedAccountKeys: RecordingOpener {
 
   package func hasKey(_ recording: RecordingID) -> Bool { known.contains(recording) }
 
-  package func open(_ sealed: ArraySlice<UInt8>, number: Int, count: Int, of recording: RecordingID) -> [UInt8]? {
-    guard let key = try? keyring.recordingKey(recording) else { return nil }
-    return try? coder.open(
-      Array(sealed), number: number, isLast: number == count - 1, key: key, recording: recording)
+  package func open(_ sealed: ArraySlice<UInt8>, number: Int, count: Int, of recording: RecordingID) -> OpenedChunk? {
+    guard let key = try? keyring.recordingKey(recording),
+      let coded = try? coder.openCoded(
+        Array(sealed), number: number, isLast: number == count - 1, key: key, recording: recording),
+      let original = try? coded.decoded()
+    else { return nil }
+    return OpenedChunk(original: original, coded: coded)
   }
 
   package func name(ofChunk original: [UInt8]) -> [UInt8] {

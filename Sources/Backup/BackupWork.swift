@@ -4,12 +4,32 @@
 import Threads
 
 enum BackupWork {
-  private static let pool = WorkPool(name: "backup", threads: 2, niceness: 10)
+  private static let niceness = 10
+  private static let pool = WorkPool(name: "backup", threads: 2, niceness: niceness)
 
   /// Without waiting for it.
   static func run(_ body: @escaping @Sendable () -> Void) { pool.run(body) }
 
   static func perform<T: Sendable>(_ body: @escaping @Sendable () throws -> T) async throws -> T {
     try await pool.perform(body)
+  }
+
+  /// Runs `body` for each number below `count`, once, on two threads of its own, which begin with the small ones, and returns
+  /// when both have ended. The first error is thrown; no number is begun after it. Blocks.
+  static func forEach(_ count: Int, _ body: @escaping @Sendable (Int) throws -> Void) throws {
+    let state = Lock((next: 0, failure: (any Error)?.none))
+    let threads = (0..<min(2, count)).map { number in
+      Thread(name: "backup-part-\(number)", niceness: niceness) {
+        while let number = state.with({ s -> Int? in
+          guard s.next < count, s.failure == nil else { return nil }
+          defer { s.next += 1 }
+          return s.next
+        }) {
+          do { try body(number) } catch { state.with { if $0.failure == nil { $0.failure = error } } }
+        }
+      }
+    }
+    for thread in threads { thread.join() }
+    if let failure = state.with({ $0.failure }) { throw failure }
   }
 }

@@ -41,7 +41,10 @@ package final class ReadOnlyPages: PageHost {
       return error.code == .damaged ? .damaged : .failed
     }
     let start = page.startIndex + offset
-    for i in 0..<bytes.byteCount { bytes.storeBytes(of: page[start + i], toByteOffset: i, as: UInt8.self) }
+    let count = bytes.byteCount
+    bytes.withUnsafeMutableBytes { target in
+      page[start..<(start + count)].withUnsafeBytes { target.copyMemory(from: $0) }
+    }
     return .ok
   }
 }

@@ -1,13 +1,26 @@
 // Opens chunks of recordings: what the archive itself cannot, because they lie in it under each recording's own key.
 
+package import AtRest
 package import Base
 import Formats
+
+/// A chunk of a recording out of its seal: as it was recorded, and as it was coded.
+package struct OpenedChunk: Sendable {
+  package var original: [UInt8]
+  package var coded: CodedChunk
+
+  /// `original` must be what `coded` decodes to.
+  package init(original: [UInt8], coded: CodedChunk) {
+    self.original = original
+    self.coded = coded
+  }
+}
 
 package protocol RecordingOpener: Sendable {
   /// False when the recording's key was destroyed: it is erased, here and in every archive.
   func hasKey(_ recording: RecordingID) -> Bool
-  /// The original bytes of chunk `number` of a recording of `count` chunks; nil when the seal does not hold.
-  func open(_ sealed: ArraySlice<UInt8>, number: Int, count: Int, of recording: RecordingID) -> [UInt8]?
+  /// Chunk `number` of a recording of `count` chunks; nil when the seal does not hold or nothing comes out.
+  func open(_ sealed: ArraySlice<UInt8>, number: Int, count: Int, of recording: RecordingID) -> OpenedChunk?
   /// The keyed hash of a chunk's original bytes.
   func name(ofChunk original: [UInt8]) -> [UInt8]
 }

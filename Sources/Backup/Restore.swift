@@ -4,15 +4,16 @@
 // is opened and compared with its name before it is written; recordings are sealed anew, because a seal binds the
 // account.
 
+package import AtRest
 package import Base
 import Formats
 
-/// Where a restored account is built. All calls come from one thread, in this order.
+/// Where a restored account is built: pages from one thread, then recordings from several at the same time, then the end.
 package protocol RestoreTarget: AnyObject, Sendable {
   /// Page `number` from 1; every page once.
   func writePage(_ number: PageNumber, _ bytes: [UInt8]) throws
-  /// A recording under the id it had; `next` gives its original bytes chunk by chunk, nil at the end.
-  func addRecording(_ recording: RecordingID, _ next: () throws -> [UInt8]?) throws
+  /// A recording under the id it had; `next` gives it chunk by chunk, nil at the end.
+  func addRecording(_ recording: RecordingID, _ next: () throws -> CodedChunk?) throws
   /// Makes all of it durable and visible at once.
   func finish() throws
   func cancel()
@@ -64,20 +65,28 @@ package struct Restore: Sendable {
   }
 
   private func writeRecordings(to target: any RestoreTarget, _ meter: ProgressMeter) throws {
-    for recording in reader.manifest.body.recordings where reader.recordings.hasKey(recording.id) {
-      var number = 0
-      var names: [[UInt8]] = []
-      try target.addRecording(recording.id) {
-        guard number < recording.chunks else { return nil }
-        let original = try reader.chunk(number, of: recording)
-        names.append(reader.recordings.name(ofChunk: original))
-        number += 1
-        meter.advance(original.count)
-        return original
-      }
-      guard RecordingRoot.hash(names) == recording.root else {
-        throw BackupError(.damaged, "recording \(recording.id) is not what its row says")
-      }
+    let reader = reader
+    let wanted = reader.manifest.body.recordings.filter { reader.recordings.hasKey($0.id) }
+    try BackupWork.forEach(wanted.count) { i in try Self.write(wanted[i], from: reader, to: target, meter) }
+  }
+
+  /// Each chunk is decoded and its name compared, but goes on as it was coded: under another seal, which binds the account.
+  private static func write(
+    _ recording: ManifestBody.Recording, from reader: SnapshotReader, to target: any RestoreTarget,
+    _ meter: ProgressMeter
+  ) throws {
+    var number = 0
+    var names: [[UInt8]] = []
+    try target.addRecording(recording.id) {
+      guard number < recording.chunks else { return nil }
+      let chunk = try reader.opened(number, of: recording)
+      names.append(reader.recordings.name(ofChunk: chunk.original))
+      number += 1
+      meter.advance(chunk.original.count)
+      return chunk.coded
+    }
+    guard RecordingRoot.hash(names) == recording.root else {
+      throw BackupError(.damaged, "recording \(recording.id) is not what its row says")
     }
   }
 }

@@ -9,6 +9,7 @@ import Base
 import Disk
 package import Formats
 import SQLite
+import Threads
 
 package struct SnapshotProver: Sendable {
   package struct Result: Sendable {
@@ -22,6 +23,14 @@ package struct SnapshotProver: Sendable {
     /// What is wrong with the database beside damaged chunks.
     package var problems: [String] = []
     package var isWhole: Bool { damaged.isEmpty && problems.isEmpty }
+
+    fileprivate mutating func add(_ part: Result) {
+      chunks += part.chunks
+      bytes += part.bytes
+      erased += part.erased
+      damaged.merge(part.damaged) { $1 }
+      problems += part.problems
+    }
   }
 
   private let reader: SnapshotReader
@@ -30,21 +39,20 @@ package struct SnapshotProver: Sendable {
 
   private var manifest: Manifest { reader.manifest }
 
-  /// Blocks for as long as it takes to read the snapshot.
-  package func run(progress: (Double) -> Void = { _ in }) throws(BackupError) -> Result {
-    var result = Result()
-    let steps = Double(manifest.body.groups.count + manifest.body.recordings.count + 1)
-    var step = 0.0
-    for number in manifest.body.groups.indices {
-      try check(group: number, &result)
-      step += 1
-      progress(step / steps)
-    }
-    for recording in manifest.body.recordings {
-      try check(recording, &result)
-      step += 1
-      progress(step / steps)
-    }
+  /// Blocks for as long as it takes to read the snapshot, on two threads.
+  package func run(progress: @escaping @Sendable (Double) -> Void = { _ in }) throws(BackupError) -> Result {
+    let (groups, recordings) = (manifest.body.groups.count, manifest.body.recordings)
+    let meter = ProgressMeter(total: Double(groups + recordings.count + 1), progress)
+    let all = Lock(Result())
+    do {
+      try BackupWork.forEach(groups + recordings.count) { [self] number in
+        var part = Result()
+        if number < groups { try check(group: number, &part) } else { try check(recordings[number - groups], &part) }
+        all.with { [part] in $0.add(part) }
+        meter.advance(1)
+      }
+    } catch { throw BackupError(anyOf: error) }
+    var result = all.with { $0 }
     if result.damaged.isEmpty { try checkIntegrity(&result) }
     return result
   }

@@ -41,7 +41,12 @@ package struct SnapshotReader: Sendable {
 
   /// Chunk `number` as it was recorded.
   package func chunk(_ number: Int, of recording: ManifestBody.Recording) throws(BackupError) -> [UInt8] {
-    try index.read(keys.name(of: recording.id, chunk: number)) { frame -> [UInt8]? in
+    try opened(number, of: recording).original
+  }
+
+  /// The same, with the form in which it was coded.
+  package func opened(_ number: Int, of recording: ManifestBody.Recording) throws(BackupError) -> OpenedChunk {
+    try index.read(keys.name(of: recording.id, chunk: number)) { frame -> OpenedChunk? in
       recordings.open(frame.body, number: number, count: recording.chunks, of: recording.id)
     }
   }

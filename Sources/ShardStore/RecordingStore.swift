@@ -79,6 +79,18 @@ final class RecordingStore: Sendable {
     return header.encode() + chunk + [UInt8](repeating: 0, count: ChunkHeader.tagBytes)
   }
 
+  /// The frame of a chunk that was coded before.
+  func reseal(
+    _ chunk: CodedChunk, number: Int, isLast: Bool, key: SecretBytes, recording: RecordingID
+  ) throws(StoreError) -> [UInt8] {
+    guard plain else {
+      return coder.reseal(chunk, number: number, isLast: isLast, key: key, recording: recording)
+    }
+    let original: [UInt8]
+    do { original = try chunk.decoded() } catch { throw StoreError(error, "a chunk of a recording") }
+    return seal(original, number: number, isLast: isLast, key: key, recording: recording, audio: nil)
+  }
+
   /// The key of a recording. `.wrongKey` when it was erased.
   func key(of id: RecordingID) throws(StoreError) -> SecretBytes {
     do {

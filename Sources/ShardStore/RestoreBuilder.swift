@@ -6,6 +6,7 @@ import Disk
 import Formats
 package import OpenSSL
 import SQLite
+import Threads
 
 extension Engine {
   /// Begins an account with new keys whose log goes on after `base`. Nothing is visible before `finish`.
@@ -26,9 +27,10 @@ extension Engine {
   }
 }
 
-/// One restore. One thread at a time.
+/// One restore. One thread at a time; recordings may come from several.
 package final class RestoreBuilder: @unchecked Sendable {
-  // Invariant: used by one caller at a time; what it shares with the engine locks itself.
+  // Invariant: used by one caller at a time, but for `addRecording`, whose state locks itself, as does what is shared with
+  // the engine.
   package let id: AccountID
   package let keyring: Keyring
   private let engine: Engine
@@ -36,7 +38,7 @@ package final class RestoreBuilder: @unchecked Sendable {
   private let main: MainFile
   private let recordings: RecordingStore
   private var batch: [(PageNumber, [UInt8])] = []
-  private var volumes: Set<UInt32> = []
+  private let volumes = Lock<Set<UInt32>>([])
   private var ended = false
 
   init(
@@ -68,18 +70,18 @@ package final class RestoreBuilder: @unchecked Sendable {
     try main.write(pages)
   }
 
-  /// A recording under the id it had; `next` gives its original bytes chunk by chunk and nil at the end.
-  package func addRecording(_ recording: RecordingID, _ next: () throws -> [UInt8]?) throws {
+  /// A recording under the id it had; `next` gives it chunk by chunk and nil at the end. May be called by several threads at
+  /// the same time.
+  package func addRecording(_ recording: RecordingID, _ next: () throws -> CodedChunk?) throws {
     let key = try recordings.begin(recording, now: 0)
     var number = 0
-    var pending = try next() ?? []
-    var audio: AudioChunkCoder?
+    var pending = try next() ?? CodedChunk(stored: [])
     while true {
       let following = try next()
-      if number == 0 { audio = recordings.audio(front: pending, isWhole: following == nil) }
-      let sealed = recordings.seal(
-        pending, number: number, isLast: following == nil, key: key, recording: recording, audio: audio)
-      volumes.insert(try recordings.volumes.append(sealed, try ChunkHeader(front: sealed[...])))
+      let sealed = try recordings.reseal(
+        pending, number: number, isLast: following == nil, key: key, recording: recording)
+      let volume = try recordings.volumes.append(sealed, try ChunkHeader(front: sealed[...]))
+      volumes.with { _ = $0.insert(volume) }
       number += 1
       guard let following else { return }
       pending = following
@@ -90,7 +92,7 @@ package final class RestoreBuilder: @unchecked Sendable {
   package func finish() throws(StoreError) {
     try writeBatch()
     try main.sync()
-    try recordings.finish(volumes)
+    try recordings.finish(volumes.with { $0 })
     try storing {
       try engine.disk.syncDirectory("\(directory)/\(Shard.volumesName)")
       try engine.disk.syncDirectory(directory)

@@ -32,6 +32,22 @@ struct RecordingChunkTests {
     #expect(plain.seal(text, number: 0, isLast: true, key: key, recording: recording(1)).coding == .stored)
   }
 
+  @Test("a chunk goes under another seal as it was coded, and opens there and nowhere else")
+  func resealing() throws {
+    let (elsewhere, other) = (RecordingChunkCoder(account: AccountID(bits: 5)), SecretBytes.random(32))
+    for original in [text, SystemRandom.bytes(1000), []] {
+      let before = sealed(original)
+      let coded = try coder.openCoded(before.bytes, number: 3, isLast: false, key: key, recording: recording(1))
+      let after = elsewhere.reseal(coded, number: 0, isLast: true, key: other, recording: recording(2))
+      let (old, new) = (try ChunkHeader(front: before.bytes[...]), try ChunkHeader(front: after[...]))
+      #expect(new.coding == old.coding && new.codedBytes == old.codedBytes && new.originalBytes == old.originalBytes)
+      #expect(
+        try elsewhere.open(after, number: 0, isLast: true, key: other, recording: recording(2)) == original)
+      #expect(
+        code { _ = try coder.open(after, number: 0, isLast: true, key: other, recording: recording(2)) } == .damaged)
+    }
+  }
+
   @Test("a frame is never longer than the limit of sealed chunks")
   func length() {
     let frame = sealed(SystemRandom.bytes(Limits.recordingChunkBytes)).bytes

@@ -2,6 +2,7 @@
 //
 // Each copy of it is one position, so a test can keep what a snapshot must give back.
 
+import AtRest
 import Backup
 import Base
 import Disk
@@ -82,10 +83,11 @@ final class FakeRecordingKeys: RecordingOpener {
     return SHA256.hash(original + [UInt8(number)] + id.bytes) + original.map { $0 ^ key }
   }
 
-  func open(_ sealed: ArraySlice<UInt8>, number: Int, count: Int, of id: RecordingID) -> [UInt8]? {
+  func open(_ sealed: ArraySlice<UInt8>, number: Int, count: Int, of id: RecordingID) -> OpenedChunk? {
     guard let key = keys.with({ $0[id] }), sealed.count >= 32 else { return nil }
     let original = sealed.dropFirst(32).map { $0 ^ key }
-    return SHA256.hash(original + [UInt8(number)] + id.bytes) == Array(sealed.prefix(32)) ? original : nil
+    guard SHA256.hash(original + [UInt8(number)] + id.bytes) == Array(sealed.prefix(32)) else { return nil }
+    return OpenedChunk(original: original, coded: CodedChunk(stored: original))
   }
 }
 
