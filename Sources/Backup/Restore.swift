@@ -9,8 +9,10 @@ import Formats
 
 /// Where a restored account is built. All calls come from one thread, in this order.
 package protocol RestoreTarget: AnyObject, Sendable {
-  /// Page `number` from 1; every page once.
+  /// Page `number` from 1; the last image of a page counts.
   func writePage(_ number: PageNumber, _ bytes: [UInt8]) throws
+  /// A page that was written before.
+  func readPage(_ number: PageNumber) throws -> [UInt8]
   /// A recording under the id it had; `next` gives its original bytes chunk by chunk, nil at the end.
   func addRecording(_ recording: RecordingID, _ next: () throws -> [UInt8]?) throws
   /// Makes all of it durable and visible at once.
@@ -42,7 +44,7 @@ package struct Restore: Sendable {
       try reader.checkIntegrity()
       let meter = ProgressMeter(total: Double(plan.bytes), progress)
       try writePages(to: target, meter)
-      try writeRecordings(to: target, meter)
+      try writeRecordings(reader.manifest.body.recordings, to: target, meter)
       try target.finish()
     } catch {
       target.cancel()
@@ -50,7 +52,7 @@ package struct Restore: Sendable {
     }
   }
 
-  private func writePages(to target: any RestoreTarget, _ meter: ProgressMeter) throws {
+  func writePages(to target: any RestoreTarget, _ meter: ProgressMeter) throws {
     let pages = reader.pages
     for group in reader.manifest.body.groups.indices {
       let bytes = try pages.open(group: group)
@@ -63,8 +65,10 @@ package struct Restore: Sendable {
     }
   }
 
-  private func writeRecordings(to target: any RestoreTarget, _ meter: ProgressMeter) throws {
-    for recording in reader.manifest.body.recordings where reader.recordings.hasKey(recording.id) {
+  func writeRecordings(
+    _ recordings: [ManifestBody.Recording], to target: any RestoreTarget, _ meter: ProgressMeter
+  ) throws {
+    for recording in recordings where reader.recordings.hasKey(recording.id) {
       var number = 0
       var names: [[UInt8]] = []
       try target.addRecording(recording.id) {
