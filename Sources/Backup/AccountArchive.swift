@@ -12,10 +12,12 @@ import Threads
 
 package final class AccountArchive: Sendable {
   package let layout: ArchiveLayout
-  private let disk: any Disk
-  private let index: ArchiveIndex
+  let disk: any Disk
+  let index: ArchiveIndex
+  let gate: ArchiveGate
   private let clock: @Sendable () -> UnixMicroseconds
-  private let packBytesMax: Int
+  let packBytesMax: Int
+  let logRunBytes: Int
   private let isWriting = Lock(false)
 
   /// `clock` gives microseconds since 1970; it only dates snapshots.
@@ -24,16 +26,19 @@ package final class AccountArchive: Sendable {
     clock: @escaping @Sendable () -> UnixMicroseconds = {
       SystemClock().unixMicroseconds()
     },
-    packBytesMax: Int = Limits.packBytesDefault
+    packBytesMax: Int = Limits.packBytesDefault, logRunBytes: Int = Limits.archivedLogBytesDefault,
+    gate: ArchiveGate = ArchiveGate()
   ) {
+    self.logRunBytes = logRunBytes
     self.disk = disk
+    self.gate = gate
     self.clock = clock
     self.layout = layout
     self.packBytesMax = packBytesMax
     index = ArchiveIndex(disk: disk, layout: layout)
   }
 
-  private var store: ManifestStore { ManifestStore(disk: disk, layout: layout) }
+  var store: ManifestStore { ManifestStore(disk: disk, layout: layout) }
 
   // MARK: snapshots
 
@@ -91,7 +96,7 @@ package final class AccountArchive: Sendable {
         id: SnapshotID(from: &random), kind: order.kind, createdAt: order.now, progress: order.progress)
       let writer = SnapshotWriter(
         disk: disk, layout: layout, keys: keys, index: index, packBytesMax: packBytesMax,
-        distrusted: order.distrusted)
+        distrusted: order.distrusted, gate: gate)
       let store = store
       let base = try await BackupWork.perform { try store.newest(upTo: source.position, keys: keys) }
       return try await writer.write(source, request, after: base)
@@ -116,14 +121,14 @@ package final class AccountArchive: Sendable {
   /// Puts the keyring's state as it is now beside the archive. To be called when keys of recordings were destroyed, so
   /// that they are gone from the archive too, and when the key-encryption key has changed.
   package func refreshKeyring(from engine: Engine) async throws {
-    let (disk, layout) = (disk, layout)
+    let (disk, layout, gate) = (disk, layout, gate)
     try await BackupWork.perform {
       do {
         let keyring = try engine.keyring(layout.account)
         let keys = ArchiveKeys(account: layout.account, archive: keyring.archive, signing: keyring.keys.signing)
         try SnapshotWriter.checkOwner(disk, layout, keys)
         try disk.makeDurableDirectory(layout.directory)
-        try disk.replaceFile(layout.keyring, keyring.exportState())
+        try gate.keyring.with { _ in try disk.replaceFile(layout.keyring, keyring.exportState()) }
       } catch { throw BackupError(anyOf: error) }
     }
   }
@@ -186,7 +191,7 @@ package final class AccountArchive: Sendable {
   }
 
   /// An erased recording does not come back as a row either. Until this is durable nobody knows the account's name.
-  private func removeErased(_ report: RestoreReport, in engine: Engine) async throws {
+  func removeErased(_ report: RestoreReport, in engine: Engine) async throws {
     let now = clock()
     do {
       _ = try await engine.write(report.account) { connection in

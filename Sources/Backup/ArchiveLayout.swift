@@ -4,6 +4,7 @@
 //                          packs/<pack id>.kpak                     chunks
 //                          manifests/<created µs>-<snapshot>.kman   one snapshot each, written last
 //                          manifests/<created µs>-<snapshot>.kman.proof
+//                          log/<first index>.klrg                   runs of published records
 //
 // A name that ends in ".new" is not finished and belongs to nobody; its writer died.
 
@@ -35,9 +36,12 @@ public struct ArchiveLayout: Sendable, Equatable {
 
   public var packs: String { "\(directory)/packs" }
   public var manifests: String { "\(directory)/manifests" }
+  public var log: String { "\(directory)/log" }
   public var keyring: String { "\(directory)/keyring" }
 
   public func pack(_ id: PackID) -> String { "\(packs)/\(id)\(Self.packSuffix)" }
+
+  public func logRun(first: LogIndex) -> String { "\(log)/\(LogRunHeader.fileName(first: first))" }
 
   public func manifest(_ snapshot: SnapshotID, createdAt: UnixMicroseconds) -> String {
     // Sixteen digits until the year 2286, so that names sort by time.

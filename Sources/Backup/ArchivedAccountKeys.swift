@@ -42,6 +42,9 @@ package final class ArchivedAccountKeys: RecordingOpener {
   /// Names chunks of recordings; a restored account takes it over, since its rows hold such names.
   package var recordingName: SecretBytes { keyring.keys.recordingName }
 
+  /// Wraps the keys of the log's epochs.
+  package var logWrap: SecretBytes { keyring.keys.logWrap }
+
   package func hasKey(_ recording: RecordingID) -> Bool { known.contains(recording) }
 
   package func open(_ sealed: ArraySlice<UInt8>, number: Int, count: Int, of recording: RecordingID) -> OpenedChunk? {

@@ -14,11 +14,11 @@ enum BackupWork {
     try await pool.perform(body)
   }
 
-  /// Runs `body` for each number below `count`, once, on two threads of its own, which begin with the small ones, and returns
-  /// when both have ended. The first error is thrown; no number is begun after it. Blocks.
-  static func forEach(_ count: Int, _ body: @escaping @Sendable (Int) throws -> Void) throws {
+  /// Runs `body` for each number below `count`, once, on `threads` threads of its own, which begin with the small ones, and
+  /// returns when all have ended. The first error is thrown; no number is begun after it. Blocks.
+  static func forEach(_ count: Int, threads: Int = 2, _ body: @escaping @Sendable (Int) throws -> Void) throws {
     let state = Lock((next: 0, failure: (any Error)?.none))
-    let threads = (0..<min(2, count)).map { number in
+    let started = (0..<min(threads, count)).map { number in
       Thread(name: "backup-part-\(number)", niceness: niceness) {
         while let number = state.with({ s -> Int? in
           guard s.next < count, s.failure == nil else { return nil }
@@ -29,7 +29,7 @@ enum BackupWork {
         }
       }
     }
-    for thread in threads { thread.join() }
+    for thread in started { thread.join() }
     if let failure = state.with({ $0.failure }) { throw failure }
   }
 }

@@ -18,13 +18,16 @@ package struct OfflineRestore: Sendable {
   package static let unfinishedSuffix = ".komora-unfinished"
   private let disk: any Disk
   private let reader: SnapshotReader
-  /// The snapshot that will be restored.
+  /// Nil for the newest snapshot as it is.
+  private let moment: MomentReader?
+  /// The snapshot that will be restored, or with which the way to the moment begins.
   package let snapshot: SnapshotInfo
-  package var plan: RestorePlan { RestorePlan(reader) }
+  package var plan: RestorePlan { moment?.restorePlan ?? RestorePlan(reader) }
 
-  /// Opens the snapshot of the greatest position among those made at or before `at`. `archive` is an account's directory or the one above it.
-  /// `.refused` without the keyring's state, and when the snapshot has not reached `expect`; without `expect` the
-  /// caller shows how old the snapshot is and asks.
+  /// Opens the newest snapshot or, with `at`, the newest state that is not after that moment: a snapshot and the archived
+  /// log behind it. `archive` is an account's directory or the one above it.
+  /// `.refused` without the keyring's state, in a gap of the log, and when the state has not reached `expect`; without
+  /// `expect` the caller shows how old the snapshot is and asks.
   package init(
     disk: any Disk, archive: String, recovery: RecoveryFile, at: UnixMicroseconds? = nil,
     expect: ExpectedPosition? = nil
@@ -32,20 +35,32 @@ package struct OfflineRestore: Sendable {
     let layout = try Self.layout(disk, archive, recovery.account)
     let store = ManifestStore(disk: disk, layout: layout)
     let list = try store.list()
-    guard let newest = list.snapshots.last(where: { at == nil || $0.createdAt <= at! }) else {
+    guard let newest = list.snapshots.last else {
       if let damaged = list.damaged.first { throw damaged }
-      throw BackupError(.notFound, "the archive holds no snapshot from that time or before", path: layout.manifests)
-    }
-    if let expect, !expect.isCovered(by: newest.position) {
-      throw BackupError(
-        .refused,
-        "the newest snapshot is of position \(newest.position), before the expected \(expect.epoch).\(expect.index)",
-        path: newest.path)
+      throw BackupError(.notFound, "the archive holds no snapshot", path: layout.manifests)
     }
     self.disk = disk
-    snapshot = newest
-    reader = try SnapshotReader.open(
-      path: newest.path, disk: disk, layout: layout, unlockedBy: .accountKey(recovery.accountKey))
+    guard let at else {
+      try Self.check(expect, newest.position, newest.path)
+      (snapshot, moment) = (newest, nil)
+      reader = try SnapshotReader.open(
+        path: newest.path, disk: disk, layout: layout, unlockedBy: .accountKey(recovery.accountKey))
+      return
+    }
+    let opener = try ArchivedAccountKeys.read(
+      disk: disk, layout: layout, unlockedBy: .accountKey(recovery.accountKey))
+    let moment = try MomentReader.open(at: at, disk: disk, layout: layout, opener)
+    try Self.check(expect, moment.plan.end, layout.directory)
+    self.moment = moment
+    reader = moment.snapshot
+    snapshot = list.snapshots.last { $0.id == moment.plan.snapshot } ?? newest
+  }
+
+  private static func check(_ expect: ExpectedPosition?, _ position: Position, _ path: String) throws(BackupError) {
+    guard let expect, !expect.isCovered(by: position) else { return }
+    throw BackupError(
+      .refused, "the newest state is of position \(position), before the expected \(expect.epoch).\(expect.index)",
+      path: path)
   }
 
   private static func layout(_ disk: any Disk, _ archive: String, _ account: AccountID) throws(BackupError)
@@ -65,27 +80,36 @@ package struct OfflineRestore: Sendable {
     guard try onDisk({ () throws(DiskError) in try disk.info(out) }) == nil else {
       throw BackupError(.exists, "there is something at \(out) already; choose another directory", path: out)
     }
-    let plan = plan
-    guard plan.missingChunks == 0 else {
+    var plan = plan
+    // Of a moment only its own rows say which recordings it needs.
+    guard moment != nil || plan.missingChunks == 0 else {
       throw BackupError(.damaged, "\(plan.missingChunks) chunks of the snapshot are in no pack of the archive")
     }
+    var recordings = reader.manifest.body.recordings
     do {
       try reader.checkIntegrity()
       let building = out + Self.unfinishedSuffix
       if try disk.info(building) != nil { try FileTree.remove(disk, building) }
       try disk.makeDurableDirectory(building)
-      let meter = ProgressMeter(total: Double(plan.bytes), progress)
-      try writeDatabase("\(building)/account.sqlite", meter)
-      try writeRecordings(building, meter)
+      let meter = ProgressMeter(total: Double(plan.bytes + (plan.moment?.logBytes ?? 0)), progress)
+      let database = try writeDatabase("\(building)/account.sqlite", meter)
+      if let moment {
+        try moment.replay(into: database, meter)
+        try database.finish(pages: moment.plan.databasePages)
+        try moment.checkIntegrity(of: database)
+        recordings = try moment.recordings(in: database)
+        _ = plan.take(recordings, reader.recordings)
+      }
+      try writeRecordings(recordings, of: database, building, meter)
       try disk.syncDirectory(building)
       try disk.rename(building, to: out)
       try disk.syncDirectory(parentDirectory(of: out) ?? ".")
     } catch { throw BackupError(anyOf: error) }
-    let erased = reader.manifest.body.recordings.map(\.id).filter { !reader.recordings.hasKey($0) }
+    let erased = recordings.map(\.id).filter { !reader.recordings.hasKey($0) }
     return RestoreReport(plan: plan, account: plan.account, erased: erased)
   }
 
-  private func writeDatabase(_ path: String, _ meter: ProgressMeter) throws {
+  private func writeDatabase(_ path: String, _ meter: ProgressMeter) throws -> PlainDatabase {
     let file = try disk.open(path, .create)
     let pages = reader.pages
     var offset: UInt64 = 0
@@ -96,17 +120,21 @@ package struct OfflineRestore: Sendable {
       meter.advance(bytes.count)
     }
     try file.sync()
+    return PlainDatabase(file: file)
   }
 
-  private func writeRecordings(_ building: String, _ meter: ProgressMeter) throws {
-    let host = reader.pages.host
+  private func writeRecordings(
+    _ recordings: [ManifestBody.Recording], of database: PlainDatabase, _ building: String, _ meter: ProgressMeter
+  ) throws {
+    let host = moment.map { database.host(pages: $0.plan.databasePages) } ?? reader.pages.host
     var paths = SafePath()
     try host.query { connection in try RecordingRows.forEach(in: connection) { paths.note($0.key) } }
-    let listed = Dictionary(uniqueKeysWithValues: reader.manifest.body.recordings.map { ($0.id, $0) })
+    let listed = Dictionary(uniqueKeysWithValues: recordings.map { ($0.id, $0) })
     let list = try LineFile(disk, "\(building)/recordings.jsonl")
     var directories: Set<String> = []
     try disk.makeDirectory("\(building)/recordings")
     directories.insert("\(building)/recordings")
+    var files = PlainRecordings(reader: reader, disk: disk, meter: meter)
     try host.query { connection in
       try RecordingRows.forEach(in: connection) { row in
         guard let recording = listed[row.id] else {
@@ -116,34 +144,16 @@ package struct OfflineRestore: Sendable {
         let erased = !reader.recordings.hasKey(row.id)
         try list.append(Self.line(row, path: erased ? nil : path))
         guard !erased else { return }
-        try writeRecording(recording, row, "\(building)/\(path)", &directories, meter)
+        var directory = parentDirectory(of: "\(building)/\(path)") ?? "."
+        try disk.makeDirectory(directory)
+        while directories.insert(directory).inserted { directory = parentDirectory(of: directory) ?? "." }
+        try files.add(recording, row, "\(building)/\(path)")
       }
     }
+    try files.finish()
     try list.finish()
     // From the deepest up, so that no name depends on one that is not durable.
     for directory in directories.sorted(by: >) { try disk.syncDirectory(directory) }
-  }
-
-  private func writeRecording(
-    _ recording: ManifestBody.Recording, _ row: RecordingRows.Named, _ path: String, _ directories: inout Set<String>,
-    _ meter: ProgressMeter
-  ) throws {
-    var directory = parentDirectory(of: path) ?? "."
-    try disk.makeDirectory(directory)
-    while directories.insert(directory).inserted { directory = parentDirectory(of: directory) ?? "." }
-    let file = try disk.open(path, .create)
-    let md5 = Hasher(.md5)
-    var offset: UInt64 = 0
-    try reader.read(recording) { chunk in
-      try file.write(chunk, at: offset)
-      md5.update(chunk)
-      offset += UInt64(chunk.count)
-      meter.advance(chunk.count)
-    }
-    guard md5.finish() == row.md5, offset == UInt64(clamping: row.bytes) else {
-      throw BackupError(.damaged, "recording \(row.id) is not what its row says", path: path)
-    }
-    try file.sync()
   }
 
   private static func line(_ row: RecordingRows.Named, path: String?) -> String {

@@ -5,6 +5,7 @@ import Base
 import Disk
 import Formats
 import OpenSSL
+import Threads
 
 final class PackOutput: @unchecked Sendable {
   // Invariant: one snapshot owns it and uses it in one job at a time.
@@ -12,13 +13,23 @@ final class PackOutput: @unchecked Sendable {
   private let layout: ArchiveLayout
   private let index: ArchiveIndex
   private let packBytesMax: Int
+  private let gate: ArchiveGate
+  private let failedNames: Int
+  private let directory: String?
   private var open: PackWriter?
   /// Written by this snapshot in packs that are finished.
   private var mine: Set<ChunkName> = []
   private var packs: [PackID] = []
   private var bytes: UInt64 = 0
 
-  init(disk: any Disk, layout: ArchiveLayout, index: ArchiveIndex, packBytesMax: Int) {
+  /// Unfinished packs lie in `directory`, which is the packs' own when it is nil.
+  init(
+    disk: any Disk, layout: ArchiveLayout, index: ArchiveIndex, packBytesMax: Int, gate: ArchiveGate,
+    in directory: String? = nil
+  ) {
+    self.gate = gate
+    self.directory = directory
+    failedNames = gate.failedNames.with { $0 }
     self.disk = disk
     self.layout = layout
     self.index = index
@@ -36,7 +47,7 @@ final class PackOutput: @unchecked Sendable {
     if let pack = open, pack.bytes + frame.count > packBytesMax, pack.chunks > 0 { try close(pack) }
     if open == nil {
       var random = SystemRandom()
-      open = try PackWriter(disk: disk, layout: layout, id: PackID(from: &random))
+      open = try PackWriter(disk: disk, layout: layout, id: PackID(from: &random), in: directory)
     }
     try open!.add(frame: frame, name: name)
   }
@@ -47,7 +58,12 @@ final class PackOutput: @unchecked Sendable {
     do throws(DiskError) { try disk.syncDirectory(layout.packs) } catch {
       // A later sync may say "ok" although these names are lost: nothing may refer to them any more.
       index.forget(packs)
+      gate.failedNames.with { $0 += 1 }
       throw BackupError(error)
+    }
+    guard gate.failedNames.with({ $0 }) == failedNames else {
+      index.forget(packs)
+      throw BackupError(.io, "the names of packs could not be made durable meanwhile; try again", path: layout.packs)
     }
     return bytes
   }

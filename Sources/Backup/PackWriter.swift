@@ -12,6 +12,7 @@ package final class PackWriter {
   package let id: PackID
   private let disk: any Disk
   private let path: String
+  private let unfinished: String
   private let file: any DiskFile
   private let buffer = DiskBuffer(capacity: PackWriter.pieceBytes)
   /// Bytes that are on disk already.
@@ -23,11 +24,14 @@ package final class PackWriter {
   /// A multiple of every block size.
   static let pieceBytes = 1 << 20
 
-  package init(disk: any Disk, layout: ArchiveLayout, id: PackID) throws(BackupError) {
+  /// `directory` is where it lies while it is not finished; below the archive.
+  package init(disk: any Disk, layout: ArchiveLayout, id: PackID, in directory: String? = nil) throws(BackupError) {
     self.id = id
     self.disk = disk
     path = layout.pack(id)
-    let unfinished = path + ArchiveLayout.unfinishedSuffix
+    let unfinished =
+      "\(directory ?? layout.packs)/\(id)\(ArchiveLayout.packSuffix)\(ArchiveLayout.unfinishedSuffix)"
+    self.unfinished = unfinished
     file = try onDisk { () throws(DiskError) in try disk.open(unfinished, .create, direct: true) }
     try append(PackHeader(account: layout.account, pack: id).encode())
   }
@@ -58,7 +62,7 @@ package final class PackWriter {
       }
       try file.truncate(to: UInt64(total))
       try file.sync()
-      try disk.rename(path + ArchiveLayout.unfinishedSuffix, to: path)
+      try disk.rename(unfinished, to: path)
     } catch { throw BackupError(error) }
     isFinished = true
     return entries
@@ -67,7 +71,7 @@ package final class PackWriter {
   /// Forgets what was not finished; it was never part of the archive.
   package func abandon() {
     guard !isFinished else { return }
-    try? disk.remove(path + ArchiveLayout.unfinishedSuffix)
+    try? disk.remove(unfinished)
   }
 
   private func append(_ bytes: [UInt8]) throws(BackupError) {

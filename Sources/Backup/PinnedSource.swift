@@ -67,8 +67,5 @@ package struct PinnedSource: SnapshotSource {
     return try await reader.sealedChunk(number)
   }
 
-  package func keyringState() async throws -> [UInt8] {
-    let keyring = keyring
-    return try await BackupWork.perform { try keyring.exportState() }
-  }
+  package func keyringState() throws -> [UInt8] { try keyring.exportState() }
 }

@@ -10,8 +10,10 @@ import Formats
 
 /// Where a restored account is built: pages from one thread, then recordings from several at the same time, then the end.
 package protocol RestoreTarget: AnyObject, Sendable {
-  /// Page `number` from 1; every page once.
+  /// Page `number` from 1; the last image of a page counts.
   func writePage(_ number: PageNumber, _ bytes: [UInt8]) throws
+  /// A page that was written before.
+  func readPage(_ number: PageNumber) throws -> [UInt8]
   /// A recording under the id it had; `next` gives it chunk by chunk, nil at the end.
   func addRecording(_ recording: RecordingID, _ next: () throws -> CodedChunk?) throws
   /// Makes all of it durable and visible at once.
@@ -43,7 +45,7 @@ package struct Restore: Sendable {
       try reader.checkIntegrity()
       let meter = ProgressMeter(total: Double(plan.bytes), progress)
       try writePages(to: target, meter)
-      try writeRecordings(to: target, meter)
+      try writeRecordings(reader.manifest.body.recordings, to: target, meter)
       try target.finish()
     } catch {
       target.cancel()
@@ -51,7 +53,7 @@ package struct Restore: Sendable {
     }
   }
 
-  private func writePages(to target: any RestoreTarget, _ meter: ProgressMeter) throws {
+  func writePages(to target: any RestoreTarget, _ meter: ProgressMeter) throws {
     let pages = reader.pages
     for group in reader.manifest.body.groups.indices {
       let bytes = try pages.open(group: group)
@@ -64,9 +66,11 @@ package struct Restore: Sendable {
     }
   }
 
-  private func writeRecordings(to target: any RestoreTarget, _ meter: ProgressMeter) throws {
+  func writeRecordings(
+    _ recordings: [ManifestBody.Recording], to target: any RestoreTarget, _ meter: ProgressMeter
+  ) throws {
     let reader = reader
-    let wanted = reader.manifest.body.recordings.filter { reader.recordings.hasKey($0.id) }
+    let wanted = recordings.filter { reader.recordings.hasKey($0.id) }
     try BackupWork.forEach(wanted.count) { i in try Self.write(wanted[i], from: reader, to: target, meter) }
   }
 

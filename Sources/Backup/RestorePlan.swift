@@ -15,6 +15,8 @@ public struct RestorePlan: Sendable, Equatable {
   public var erased: Int
   /// Chunks that no pack of the archive holds. A restore refuses unless it is 0.
   public var missingChunks: Int
+  /// Nil for the snapshot's own position.
+  public var moment: MomentPlan?
 
   public var bytes: UInt64 { databaseBytes + recordingBytes }
 }

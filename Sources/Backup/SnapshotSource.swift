@@ -34,6 +34,6 @@ package protocol SnapshotSource: Sendable {
   func recordings() async throws -> [SourceRecording]
   /// Chunk `number` as it lies in its volume, sealed under the recording's own key.
   func sealedChunk(_ number: Int, of recording: RecordingID) async throws -> [UInt8]
-  /// The keyring's state now, for the archive.
-  func keyringState() async throws -> [UInt8]
+  /// The keyring's state now, for the archive. Blocks.
+  func keyringState() throws -> [UInt8]
 }

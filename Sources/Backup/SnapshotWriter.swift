@@ -21,11 +21,13 @@ package final class SnapshotWriter {
   /// Chunks whose copies in the archive are known to be bad: written again.
   let distrusted: Set<ChunkName>
   let output: PackOutput
+  private let gate: ArchiveGate
 
   package init(
     disk: any Disk, layout: ArchiveLayout, keys: ArchiveKeys, index: ArchiveIndex,
-    packBytesMax: Int = Limits.packBytesDefault, distrusted: Set<ChunkName> = []
+    packBytesMax: Int = Limits.packBytesDefault, distrusted: Set<ChunkName> = [], gate: ArchiveGate = ArchiveGate()
   ) {
+    self.gate = gate
     self.disk = disk
     self.layout = layout
     self.keys = keys
@@ -33,7 +35,7 @@ package final class SnapshotWriter {
     self.packBytesMax = packBytesMax
     self.distrusted = distrusted
     coder = DatabaseChunkCoder(keys: keys)
-    output = PackOutput(disk: disk, layout: layout, index: index, packBytesMax: packBytesMax)
+    output = PackOutput(disk: disk, layout: layout, index: index, packBytesMax: packBytesMax, gate: gate)
   }
 
   /// Writes the snapshot and gives its manifest, which was read back. What has not changed since `base`, an earlier snapshot
@@ -121,8 +123,7 @@ package final class SnapshotWriter {
   private func seal(
     _ body: ManifestBody, of source: any SnapshotSource, _ request: SnapshotRequest
   ) async throws -> StoredManifest {
-    let keyring = try await source.keyringState()
-    let (disk, layout, keys, output) = (disk, layout, keys, output)
+    let (disk, layout, keys, output, gate) = (disk, layout, keys, output, gate)
     let header = ManifestHeader(
       account: source.account, snapshot: request.id, kind: request.kind, createdAt: request.createdAt,
       position: source.position,
@@ -132,7 +133,10 @@ package final class SnapshotWriter {
     return try await BackupWork.perform {
       var header = header
       header.addedBytes = try output.finish()
-      try onDisk { () throws(DiskError) in try disk.replaceFile(layout.keyring, keyring) }
+      try gate.keyring.with { _ in
+        let keyring = try source.keyringState()
+        try onDisk { () throws(DiskError) in try disk.replaceFile(layout.keyring, keyring) }
+      }
       return try ManifestStore(disk: disk, layout: layout).write(header, body, keys: keys)
     }
   }

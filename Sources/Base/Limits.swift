@@ -37,6 +37,10 @@ public enum Limits {
   public static let snapshotGroupPages = 16
   /// A pack of the archive is closed at this size.
   public static let packBytesDefault = 32 << 20
+  /// Records in one file of the archived log, after which the next begins: what a restore holds in memory of it.
+  public static let archivedLogBytesDefault = 4 << 20
+  /// The frames of such a file: the last record may be as long as a record can be.
+  public static let archivedLogBytesMax = 12 << 20
   /// A manifest before it is unsealed: 5 million chunks of 44 bytes.
   public static let manifestBytesMax = 256 << 20
 

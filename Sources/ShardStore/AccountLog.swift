@@ -18,6 +18,8 @@ final class AccountLog: Sendable {
     var partial = 0
     var epoch: Epoch = 0
     var committed: LogIndex = 0
+    /// Of the newest record that was added.
+    var lastTime: UnixMicroseconds = 0
     /// The greatest role that was given to the account in this life: who led keeps leading when the shard opens again.
     var role = ShardRole.standby
   }
@@ -55,6 +57,7 @@ final class AccountLog: Sendable {
         let end = s.unsplit.last?.header.index ?? s.cut?.index ?? segments.end.index
         if record.header.index <= end { cut(to: record, &s) }
         s.unsplit.append(record)
+        s.lastTime = max(s.lastTime, record.header.time)
       }
     }
   }
@@ -69,11 +72,9 @@ final class AccountLog: Sendable {
   /// The last durable record.
   var end: Position { state.with { $0.unsplit.last?.position ?? $0.cut ?? segments.end } }
 
-  /// The first record that is still there; the next one to come when there is none.
-  var firstIndex: LogIndex {
-    let (first, end) = state.with { ($0.unsplit.first?.header.index, $0.cut ?? segments.end) }
-    return segments.firstIndex ?? first ?? end.index + 1
-  }
+  /// No record of the account was made later: times only grow, also when an epoch ends before its records are split and
+  /// the clock is set back.
+  var lastTime: UnixMicroseconds { max(state.with { $0.lastTime }, segments.lastTime) }
 
   var isEmpty: Bool { state.with { $0.unsplit.isEmpty } }
   var unsplitBytes: Int { state.with { $0.unsplit.reduce(0) { $0 + $1.frame.count } } }
@@ -139,6 +140,18 @@ final class AccountLog: Sendable {
       }
       for record in unsplit where record.header.index >= index { if !take(record) { break } }
       return found
+    }
+  }
+
+  /// The newest record before `index` that carries its epoch's key; nil when the log does not reach back to one. Blocks.
+  func keyRecord(before index: LogIndex) throws(StoreError) -> SealedRecord? {
+    try splitting.with { _ throws(StoreError) -> SealedRecord? in
+      let (unsplit, cut) = state.with { ($0.unsplit, $0.cut) }
+      if let found = unsplit.last(where: { $0.header.index < index && $0.header.carriesKey }) { return found }
+      var end = index
+      if let cut { end = min(end, cut.index + 1) }
+      if let first = unsplit.first { end = min(end, first.header.index) }
+      return try segments.keyRecord(before: end)
     }
   }
 }

@@ -81,39 +81,10 @@ private struct ChangeScan {
     changes.fewestPages = min(changes.fewestPages ?? .max, Int(payload.databasePages))
   }
 
-  /// Opens the newest record before `index` that carries the key of `epoch`, looking back further and further.
+  /// Opens the newest record before `index` that carries the key of `epoch`; false when the log has none.
   private func findKey(of epoch: Epoch, before index: LogIndex) throws(StoreError) -> Bool {
-    let first = log.firstIndex
-    var (end, stride) = (index, LogIndex(256))
-    while end > first {
-      let start = end - first > stride ? end - stride : first
-      guard let found = try keyRecord(of: epoch, from: start, before: end) else { return false }
-      if let record = found.record {
-        _ = try opener.open(record)
-        return true
-      }
-      if found.isOlder { return false }
-      (end, stride) = (start, stride * 4)
-    }
-    return false
-  }
-
-  /// The last record in a run that carries `epoch`'s key, and whether the run begins in an older epoch; nil when the log does
-  /// not reach back to `start`.
-  private func keyRecord(
-    of epoch: Epoch, from start: LogIndex, before end: LogIndex
-  ) throws(StoreError) -> (record: SealedRecord?, isOlder: Bool)? {
-    var (at, found, isOlder) = (start, SealedRecord?.none, false)
-    while at < end {
-      guard let records = try log.records(from: at, bytesMax: Self.pieceBytes), let last = records.last else {
-        return nil
-      }
-      for record in records where record.header.index < end {
-        if record.header.epoch < epoch { isOlder = true }
-        if record.header.epoch == epoch, record.header.kind == .epoch || record.header.kind == .mark { found = record }
-      }
-      at = last.header.index + 1
-    }
-    return (found, isOlder)
+    guard let record = try log.keyRecord(before: index), record.header.epoch == epoch else { return false }
+    _ = try opener.open(record)
+    return true
   }
 }

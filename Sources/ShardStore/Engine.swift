@@ -139,6 +139,8 @@ package final class Engine: Sendable {
       // What is published of it is another question: here it is durable again, in a place of the account's own.
       try log.segments.append(tail)
       entry.state.with { $0.log = log }
+      // So that somebody who asks without opening it sees how far it is.
+      if !configuration.isReplicated { entry.show(nil, log) }
     }
     let log = CommitLog(
       disk: disk, configuration: configuration, nextGeneration: recovery.greatestGeneration, free: recovery.files)

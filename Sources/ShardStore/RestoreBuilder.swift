@@ -23,7 +23,7 @@ extension Engine {
     let recordings = try RecordingStore(
       disk: disk, directory: "\(directory)/\(Shard.volumesName)", account: id, keyring: keyring,
       configuration: configuration)
-    return RestoreBuilder(self, id, directory, keyring, main, recordings)
+    return RestoreBuilder(self, id, directory, keyring, main, recordings, pages: UInt32(pageCount))
   }
 }
 
@@ -37,14 +37,16 @@ package final class RestoreBuilder: @unchecked Sendable {
   private let directory: String
   private let main: MainFile
   private let recordings: RecordingStore
+  private let pages: UInt32
   private var batch: [(PageNumber, [UInt8])] = []
   private let volumes = Lock<Set<UInt32>>([])
   private var ended = false
 
   init(
     _ engine: Engine, _ id: AccountID, _ directory: String, _ keyring: Keyring, _ main: MainFile,
-    _ recordings: RecordingStore
+    _ recordings: RecordingStore, pages: UInt32
   ) {
+    self.pages = pages
     self.engine = engine
     self.id = id
     self.directory = directory
@@ -55,13 +57,24 @@ package final class RestoreBuilder: @unchecked Sendable {
 
   deinit { cancel() }
 
-  /// Page `number` from 1, 4096 bytes; every page once.
+  /// Page `number` from 1, 4096 bytes; of a page that is written again the last image counts. Pages behind the database's
+  /// end may be written on the way to a state that does not have them.
   package func writePage(_ number: PageNumber, _ bytes: [UInt8]) throws(StoreError) {
     precondition(bytes.count == Limits.pageBytes)
     var image = bytes
     for i in PageLayout.body..<Limits.pageBytes { image[i] = 0 }
     batch.append((number, image))
     if batch.count >= 256 { try writeBatch() }
+  }
+
+  /// A page that was written before, its reserved bytes zeroed.
+  package func readPage(_ number: PageNumber) throws(StoreError) -> [UInt8] {
+    if let image = batch.last(where: { $0.0 == number })?.1 { return image }
+    switch main.read(number) {
+    case .image(let image): return image
+    case .beyondEnd: throw StoreError(.damaged, "page \(number) of the account that is being built was never written")
+    case .damaged, .failed: throw StoreError(.io, "page \(number) of the account that is being built cannot be read")
+    }
   }
 
   private func writeBatch() throws(StoreError) {
@@ -91,6 +104,7 @@ package final class RestoreBuilder: @unchecked Sendable {
   /// Makes everything durable, checks the database's integrity, and gives the account its place.
   package func finish() throws(StoreError) {
     try writeBatch()
+    try main.truncate(pages: pages)
     try main.sync()
     try recordings.finish(volumes.with { $0 })
     try storing {

@@ -251,6 +251,21 @@ final class SegmentStore: Sendable {
     return previous
   }
 
+  /// The newest record before `index` that carries its epoch's key. Looks from the last file back.
+  func keyRecord(before index: LogIndex) throws(StoreError) -> SealedRecord? {
+    let files = state.with { $0.files }
+    for (i, first) in files.enumerated().reversed() where first < index {
+      let last = i + 1 < files.count ? min(index, files[i + 1]) - 1 : index - 1
+      var found: SealedRecord?
+      try read(from: first, through: last) { record throws(StoreError) in
+        if record.header.carriesKey { found = record }
+        return true
+      }
+      if let found { return found }
+    }
+    return nil
+  }
+
   /// The file's bytes from where reading stopped last time, if that helps, else from its first record: their offset and the
   /// index of the record there. Who catches up reads a file in many pieces.
   private func readFile(_ path: String, first: LogIndex, near index: LogIndex) throws(StoreError) -> (

@@ -94,7 +94,7 @@ extension Shard {
     accountLog.noteEpoch(epoch)
     let sealer = RecordSealer(
       account: id, epoch: epoch, logWrap: keyring.logWrap,
-      after: max(accountLog.segments.lastTime, s.replica!.lastTime),
+      after: max(accountLog.lastTime, s.replica!.lastTime),
       plain: configuration.plantedBugs.contains(.sealingOff))
     s.sealer = sealer
     s.requestTime = nil

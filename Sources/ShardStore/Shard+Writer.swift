@@ -140,7 +140,7 @@ extension Shard {
       s.greatestEpoch += 1
       accountLog.noteEpoch(s.greatestEpoch)
       let sealer = RecordSealer(
-        account: id, epoch: s.greatestEpoch, logWrap: keyring.logWrap, after: accountLog.segments.lastTime,
+        account: id, epoch: s.greatestEpoch, logWrap: keyring.logWrap, after: accountLog.lastTime,
         plain: configuration.plantedBugs.contains(.sealingOff))
       s.sealer = sealer
       s.requestTime = nil

@@ -204,7 +204,8 @@ final class Shard: LogOwner, CommitGate, Sendable {
     var records: [SealedRecord] = []
     let commitIndex = pages.published.index
     let time = environment.clock.unixMicroseconds()
-    var named = configuration.isReplicated ? recordings[...] : []
+    // On a lone node too: whoever archives the record must know which recordings go with it.
+    var named = recordings[...]
     while !named.isEmpty {
       let part = RecordingsPayload(ids: Array(named.prefix(RecordingsPayload.countMax)))
       named = named.dropFirst(part.ids.count)

@@ -113,5 +113,5 @@ extension FakeAccount: SnapshotSource {
     recordingKeys.seal(recordings[recording]![number], number: number, of: recording)
   }
 
-  func keyringState() async throws -> [UInt8] { Array("keyring of \(id)".utf8) }
+  func keyringState() throws -> [UInt8] { Array("keyring of \(id)".utf8) }
 }

@@ -37,13 +37,18 @@ struct TestStore {
   let engine: Engine
   let kek = TestKeyEncryption()
 
-  static func open(_ disk: any Disk, root: String = "/node", logFileBytes: Int = 2 << 20) throws -> TestStore {
+  static func open(
+    _ disk: any Disk, root: String = "/node", logFileBytes: Int = 2 << 20, clock: any StoreClock = SystemClock(),
+    _ change: (inout EngineConfiguration) -> Void = { _ in }
+  ) throws -> TestStore {
     var configuration = EngineConfiguration(directory: root, node: NodeID(bits: 1))
     // Zero-filling a log of the usual size would be most of what a test does.
     configuration.logFileBytes = logFileBytes
     configuration.writerThreads = 1
     configuration.readerThreads = 2
-    return TestStore(disk: disk, engine: try Engine.open(configuration, disk: disk, kek: TestKeyEncryption()))
+    change(&configuration)
+    return TestStore(
+      disk: disk, engine: try Engine.open(configuration, disk: disk, kek: TestKeyEncryption(), clock: clock))
   }
 
   func archive(_ account: AccountID, root: String = "/archive") -> AccountArchive {

@@ -1,0 +1,16 @@
+// The archived log of an account, from the archive's side.
+
+import Base
+package import ShardStore
+
+extension AccountArchive {
+  /// Archives what is published of the account's log and is not archived yet. Does nothing while there is no snapshot.
+  /// May run beside a snapshot; a second call waits for the first.
+  @discardableResult
+  package func archiveLog(of engine: Engine) async throws -> LogArchiveReport {
+    try await LogArchiver(
+      disk: disk, layout: layout, index: index, gate: gate, engine: engine, runBytes: logRunBytes,
+      packBytesMax: packBytesMax
+    ).run()
+  }
+}

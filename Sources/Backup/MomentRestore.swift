@@ -1,0 +1,62 @@
+// Builds an account as it was at a moment: the snapshot's pages, the records behind it, then the recordings that the rows
+// of the result name. Nothing of it is visible before the target's `finish`, as with a snapshot's restore.
+
+import Base
+import Formats
+
+struct MomentRestore: Sendable {
+  let reader: MomentReader
+
+  /// What is there now, and which recordings did not come back because their keys were destroyed. Blocks until the account
+  /// is in its place, or nothing of it is left.
+  func run(into target: any RestoreTarget, progress: @escaping @Sendable (Double) -> Void) throws(BackupError)
+    -> (plan: RestorePlan, erased: [RecordingID])
+  {
+    var plan = reader.restorePlan
+    do {
+      try checkChunks(plan)
+      try reader.snapshot.checkIntegrity()
+      let meter = ProgressMeter(total: Double(plan.bytes + reader.plan.logBytes), progress)
+      let restore = Restore(reader.snapshot)
+      try restore.writePages(to: target, meter)
+      let pages = TargetPages(target: target)
+      try reader.replay(into: pages, meter)
+      let recordings = try reader.recordings(in: pages)
+      let erased = plan.take(recordings, reader.snapshot.recordings)
+      try restore.writeRecordings(recordings, to: target, meter)
+      try target.finish()
+      return (plan, erased)
+    } catch {
+      target.cancel()
+      throw BackupError(anyOf: error)
+    }
+  }
+
+  /// The database's chunks must be there; of the recordings only those that the moment still has.
+  private func checkChunks(_ plan: RestorePlan) throws(BackupError) {
+    let groups = reader.snapshot.manifest.body.groups
+    let missing = groups.count { !reader.snapshot.index.contains($0) }
+    guard missing == 0 else {
+      throw BackupError(.damaged, "\(missing) chunks of the snapshot are in no pack of the archive")
+    }
+  }
+
+  private final class TargetPages: MomentPages {
+    private let target: any RestoreTarget
+    init(target: any RestoreTarget) { self.target = target }
+    func readPage(_ number: PageNumber) throws -> [UInt8] { try target.readPage(number) }
+    func writePage(_ number: PageNumber, _ bytes: [UInt8]) throws { try target.writePage(number, bytes) }
+  }
+}
+
+extension RestorePlan {
+  /// Puts the moment's own recordings in place of the snapshot's; gives those that were erased since.
+  mutating func take(_ recordings: [ManifestBody.Recording], _ keys: any RecordingOpener) -> [RecordingID] {
+    let there = recordings.filter { keys.hasKey($0.id) }
+    self.recordings = there.count
+    recordingBytes = there.reduce(0) { $0 + $1.bytes }
+    erased = recordings.count - there.count
+    missingChunks = 0
+    return recordings.map(\.id).filter { !keys.hasKey($0) }
+  }
+}
