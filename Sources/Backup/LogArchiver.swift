@@ -81,9 +81,7 @@ struct LogArchiver: Sendable {
   private func knownEnd() async throws -> ArchiveGate.LogEnd? {
     if let known = gate.logEnd.with({ $0 }) { return known }
     let end: ArchiveGate.LogEnd?
-    if let last = try await BackupWork.perform({ try self.lastRun() }) {
-      end = last
-    } else {
+    if let last = try await BackupWork.perform({ try self.lastRun() }) { end = last } else {
       end = try await beginning(after: nil)
     }
     gate.logEnd.with { $0 = end }
@@ -164,8 +162,7 @@ struct LogArchiver: Sendable {
     let found = try await engine.keyRecord(account, before: first.header.index)
     guard let found, found.header.epoch == first.header.epoch else {
       throw BackupError(
-        .refused,
-        "the log of account \(account) does not go back to the key of record \(first.position); the next "
+        .refused, "the log of account \(account) does not go back to the key of record \(first.position); the next "
           + "snapshot begins the archived log anew", path: layout.log)
     }
     return found

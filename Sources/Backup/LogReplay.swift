@@ -119,9 +119,7 @@ struct LogReplay: Sendable {
     mutating func apply(_ change: PageChange, _ position: Position) throws {
       var base = PageChange.zeros
       if change.base > 0 {
-        if let waiting = cache[change.number] {
-          base = waiting
-        } else {
+        if let waiting = cache[change.number] { base = waiting } else {
           guard has(change.number) else {
             throw BackupError(.damaged, "record \(position) changes page \(change.number), which was never there")
           }

@@ -1,4 +1,4 @@
-// One hash for a whole recording: SHA-256 over the names of its original chunks in order, with its size in front.
+// One hash for a whole recording: SHA-256 over the keyed hashes of its original chunks in order.
 //
 // It does not depend on how a replica codes or seals the recording.
 

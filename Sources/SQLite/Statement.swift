@@ -3,10 +3,10 @@
 import CSQLite
 
 package final class Statement {
-  private var handle: OpaquePointer?
+  private(set) var handle: OpaquePointer?
   /// Nil while the statement lies in the connection's cache, or the two would keep each other for ever.
   private var owner: Connection?
-  private var connection: Connection {
+  var connection: Connection {
     guard let owner else { preconditionFailure("a statement that was given back is not used") }
     return owner
   }

@@ -9,7 +9,7 @@ import Testing
 struct AudioChunkPageTests {
   private static let tools = ["python3", "zstd", "flac"].allSatisfy { access("/usr/bin/\($0)", X_OK) == 0 }
   private static let decoder = URL(fileURLWithPath: #filePath).deletingLastPathComponent().deletingLastPathComponent()
-    .appendingPathComponent("tools/audio_chunk.py").path
+    .deletingLastPathComponent().appendingPathComponent("scripts/lib/audio_chunk.py").path
 
   @Test("a decoder written from the format page gives the original of every kind", .enabled(if: tools))
   func page() throws {

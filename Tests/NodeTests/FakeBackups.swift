@@ -41,5 +41,11 @@ final class FakeBackups: AccountBackups {
     return [:]
   }
 
+  func diff(
+    _ account: AccountID, _ request: DiffRequest, progress: @escaping Progress
+  ) async throws -> DiffReport {
+    throw NodeError(.io, "the fake compares nothing")
+  }
+
   func removeArchive(of account: AccountID) async throws { state.with { $0.removed.append(account) } }
 }

@@ -130,6 +130,7 @@ struct JobReply: Encodable {
   var progress: Double
   var message: String
   var result: [String: String]
+  var diff: DiffReply?
   var error: Failure?
   var createdAt: String
   var finishedAt: String?
@@ -142,6 +143,7 @@ struct JobReply: Encodable {
     progress = job.progress
     message = job.message
     result = job.result
+    diff = job.diff.map(DiffReply.init)
     error = job.failure.map { Failure(code: $0.code.rawValue, detail: $0.message) }
     createdAt = job.createdAt.rfc3339
     finishedAt = job.finishedAt?.rfc3339

@@ -32,6 +32,7 @@ extension AdminService {
 
   /// What is in archives is found and used where it lies, whoever leads the account now.
   func addBackupRoutes(to router: RouterGroup<APIContext>) {
+    addDiffRoute(to: router)
     router.get("accounts/:account/snapshots") { request, context in
       let name = try archived(request, context)
       return try AdminJSON.response(try await archives(of: name, request, context))
@@ -92,7 +93,7 @@ extension AdminService {
   func addJobRoutes(to router: RouterGroup<APIContext>) {
     router.get("jobs") { request, context in
       try access.administrator(.read, request, context)
-      return try AdminJSON.response(JobsReply(jobs: node.allJobs().map(JobReply.init)))
+      return try AdminJSON.response(JobsReply(jobs: node.allJobs().map { JobReply($0.withoutData) }))
     }
     let anyNode = router.group().add(middleware: JobForwarding(router: anywhere, access: access))
     anyNode.get("jobs/:job") { request, context in
@@ -119,7 +120,7 @@ extension AdminService {
     let principal = try access.principal(request, context)
     let missing = APIError(.notFound, code: "notFound", "there is no such job, or the token does not open it")
     guard let id = JobID(context.parameters.get("job") ?? ""), let job = node.job(id) else { throw missing }
-    guard !principal.allows(.read) else { return job }
+    if principal.allows(.read) { return principal.allows(.backup) ? job : job.withoutData }
     guard case .account(let account, _) = principal, (try? node.account(named: job.account))?.id == account else {
       throw missing
     }
@@ -127,7 +128,7 @@ extension AdminService {
   }
 
   /// The name of an account whose archive may be looked at; the account itself may be deleted already.
-  private func archived(
+  func archived(
     _ request: Request, _ context: APIContext, _ scope: AdminScope = .read
   ) throws(APIError) -> String {
     let principal = try access.principal(request, context)
@@ -135,7 +136,7 @@ extension AdminService {
     return try access.account(scope, ownerToo: true, request, context).name
   }
 
-  private func accepted(_ id: JobID) throws -> Response {
+  func accepted(_ id: JobID) throws -> Response {
     guard let job = node.job(id) else {
       throw APIError(.internalServerError, code: "internal", "the job is gone")
     }

@@ -4,6 +4,7 @@
 // starts a task of its own; `close` cancels all tasks and waits for them. Statuses of finished jobs are kept for a
 // while and then forgotten.
 
+package import Backup
 import Base
 import OpenSSL
 package import ShardStore
@@ -15,6 +16,8 @@ package final class JobRegistry: Sendable {
     let registry: JobRegistry
     let id: JobID
     package func report(_ progress: Double, _ message: String) { registry.report(id, progress, message) }
+    /// What the job found, beside its result.
+    package func attach(_ diff: DiffReport) { registry.state.with { $0.jobs[id]?.diff = diff } }
   }
   package typealias Body = @Sendable (Reporter) async throws -> [String: String]
 

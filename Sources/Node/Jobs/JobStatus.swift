@@ -1,5 +1,6 @@
 // A long piece of work that somebody asked for and may watch.
 
+package import Backup
 package import Base
 
 package struct JobID: OpaqueID {
@@ -8,7 +9,7 @@ package struct JobID: OpaqueID {
 }
 
 package enum JobKind: String, Sendable {
-  case snapshot, restore, verify
+  case snapshot, restore, verify, diff
 }
 
 package enum JobState: String, Sendable {
@@ -28,8 +29,17 @@ package struct JobStatus: Sendable, Equatable {
   package var progress: Double
   package var message: String
   package var result: [String: String]
+  /// What a comparison found; names the account's data.
+  package var diff: DiffReport?
   /// Why it failed.
   package var failure: NodeError?
   package var createdAt: UnixMicroseconds
   package var finishedAt: UnixMicroseconds?
+
+  /// For whoever may see the job and not the account's data.
+  package var withoutData: JobStatus {
+    var status = self
+    status.diff = nil
+    return status
+  }
 }

@@ -23,6 +23,8 @@ package protocol AccountBackups: Sendable {
     placed: @escaping @Sendable () async throws -> Void,
     progress: @escaping Progress
   ) async throws -> [String: String]
+  /// What differs between two states of the account.
+  func diff(_ account: AccountID, _ request: DiffRequest, progress: @escaping Progress) async throws -> DiffReport
   /// Removes the archive of an account that is gone.
   func removeArchive(of account: AccountID) async throws
 }

@@ -88,6 +88,13 @@ final class LiveBackups: AccountBackups {
     return ["erased": "\(report.erased.count)"]
   }
 
+  func diff(
+    _ account: AccountID, _ request: DiffRequest, progress: @escaping Progress
+  ) async throws -> DiffReport {
+    let diff = SnapshotDiff(disk: disk, layout: ArchiveLayout(root: root, account: account), unlockedBy: unlock)
+    return try await diff.run(request, in: engine) { progress($0, "comparing") }
+  }
+
   func removeArchive(of account: AccountID) async throws {
     open.with { $0[account] = nil }
     let disk = disk
