@@ -135,7 +135,7 @@ extension AdminService {
     return try access.account(scope, ownerToo: true, request, context).name
   }
 
-  private func accepted(_ id: JobID) throws -> Response {
+  func accepted(_ id: JobID) throws -> Response {
     guard let job = node.job(id) else {
       throw APIError(.internalServerError, code: "internal", "the job is gone")
     }

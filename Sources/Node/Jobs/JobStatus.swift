@@ -8,7 +8,7 @@ package struct JobID: OpaqueID {
 }
 
 package enum JobKind: String, Sendable {
-  case snapshot, restore, verify
+  case snapshot, restore, verify, export
 }
 
 package enum JobState: String, Sendable {
@@ -27,6 +27,7 @@ package struct JobStatus: Sendable, Equatable {
   /// From 0 to 1; never falls.
   package var progress: Double
   package var message: String
+  /// What its starter knew of it, until it has ended well.
   package var result: [String: String]
   /// Why it failed.
   package var failure: NodeError?
