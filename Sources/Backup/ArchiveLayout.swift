@@ -5,6 +5,7 @@
 //                          manifests/<created µs>-<snapshot>.kman   one snapshot each, written last
 //                          manifests/<created µs>-<snapshot>.kman.proof
 //                          log/<first index>.klrg                   runs of published records
+//                          exports/<export id>/                     archives for the client
 //
 // A name that ends in ".new" is not finished and belongs to nobody; its writer died.
 
@@ -37,6 +38,7 @@ public struct ArchiveLayout: Sendable, Equatable {
   public var packs: String { "\(directory)/packs" }
   public var manifests: String { "\(directory)/manifests" }
   public var log: String { "\(directory)/log" }
+  public var exports: String { "\(directory)/exports" }
   public var keyring: String { "\(directory)/keyring" }
 
   public func pack(_ id: PackID) -> String { "\(packs)/\(id)\(Self.packSuffix)" }

@@ -13,15 +13,17 @@ struct FileVerifier {
   private static let magics: [(suffix: String, magic: String)] = [
     (".kpak", "KPAK"), (".kman", "KMAN"), (".kman.proof", "KPRF"), ("/keyring", "KKEY"), (".klog", "KLOG"),
     (".kseg", "KSEG"), (".kvol", "KVOL"), (".kpgs", "KPGS"), ("/pages.keys", "KPGK"), (".krdo", "KRDO"),
+    ("/held.ids", "KEXI"),
   ]
 
   func verify(_ path: String, _ report: inout VerifyReport) throws(BackupError) {
-    if path.hasSuffix(ArchiveLayout.unfinishedSuffix) {
+    if path.hasSuffix(ArchiveLayout.unfinishedSuffix) || ExportCheck.isUnfinished(path) {
       return report.mendable(path, at: 0, "unfinished: its writer died; it belongs to nobody")
     }
     let file = try onDisk { () throws(DiskError) in try disk.open(path, .read) }
     let size = Int(clamping: try onDisk { () throws(DiskError) in try file.size() })
     let head = try onDisk { () throws(DiskError) in try file.read(4, at: 0) }
+    if try verifyExport(file, size, head, &report) { return }
     let magic = String(decoding: head, as: UTF8.self)
     let expected = Self.magics.first { path.hasSuffix($0.suffix) }?.magic
     guard Self.isKnown(magic) || expected != nil else {
@@ -34,6 +36,31 @@ struct FileVerifier {
       return report.damage(path, at: 0, bytes: 4, "the file does not begin with \(expected), as its name says")
     }
     do throws(BackupError) { try check(magic, file, size, &report) } catch { report.note(error, in: path) }
+  }
+
+  /// False when the file has nothing to do with exports.
+  private func verifyExport(_ file: any DiskFile, _ size: Int, _ head: [UInt8], _ report: inout VerifyReport)
+    throws(BackupError) -> Bool
+  {
+    let (path, bytes) = (file.path, UInt64(size))
+    if path.hasSuffix("/" + ExportInfo.fileName) {
+      guard let damage = try ExportCheck.description(path, disk) else { return false }
+      report.files += 1
+      report.bytes += bytes
+      report.kinds["export.json", default: 0] += 1
+      if let message = damage.message { report.damage(damage.path, at: 0, bytes: size, message) }
+      return true
+    }
+    var isExport = ExportCheck.isNamed(path)
+    if !isExport, head == ExportCheck.magic { isExport = try ExportCheck.isExport(file, size: bytes) }
+    guard isExport else { return false }
+    report.files += 1
+    report.bytes += bytes
+    report.kinds["export", default: 0] += 1
+    do throws(BackupError) { try ExportCheck(file: file, size: bytes).run(&report) } catch {
+      report.note(error, in: path)
+    }
+    return true
   }
 
   private static func isKnown(_ magic: String) -> Bool {
@@ -59,6 +86,7 @@ struct FileVerifier {
       }
       report.notes.append("\(path): pages are sealed; verify the node's data directory with its key to check them")
     case "KPGK": try whole(path, limit: 8 << 20) { (bytes) throws(FormatError) in _ = try PageKeysFile(bytes) }
+    case "KEXI": _ = try HeldRecordings(disk, path)
     case "KKEK": try whole(path, limit: 4096) { (bytes) throws(FormatError) in _ = try KeyringKeyFile(bytes) }
     case "KPAS": try whole(path, limit: 4096) { (bytes) throws(FormatError) in _ = try KeyringPassphrase(bytes) }
     default:

@@ -9,9 +9,9 @@ package import ShardStore
 import Threads
 
 package struct PinnedSource: SnapshotSource {
-  private let engine: Engine
-  private let view: PinnedView
-  private let keyring: Keyring
+  let engine: Engine
+  let view: PinnedView
+  let keyring: Keyring
   /// The recording whose chunks are being asked for.
   private let current = Lock<RecordingReader?>(nil)
 
@@ -53,10 +53,15 @@ package struct PinnedSource: SnapshotSource {
     }
   }
 
-  package func recordings() async throws -> [SourceRecording] {
-    let host = ReadOnlyPages(pageCount: view.pageCount) { [view] (number) throws(BackupError) in
+  /// The database at the position, for SQLite.
+  var host: ReadOnlyPages {
+    ReadOnlyPages(pageCount: view.pageCount) { [view] (number) throws(BackupError) in
       do { return try view.readPage(number)[...] } catch { throw BackupError(anyOf: error) }
     }
+  }
+
+  package func recordings() async throws -> [SourceRecording] {
+    let host = host
     return try await BackupWork.perform { try host.query { try RecordingRows.all(in: $0) } }
   }
 

@@ -32,6 +32,15 @@ struct SafePath {
     return directories.contains(path) ? path + "~" : path
   }
 
+  /// As `path(of:)` for somebody who knows whether other keys lie below this one.
+  static func path(of key: String, isDirectory: Bool) -> String {
+    let path = parts(key).joined(separator: "/")
+    return isDirectory ? path + "~" : path
+  }
+
+  /// `name` as the name of one file: a slash in it is escaped too.
+  static func file(_ name: String) -> String { escape(name.utf8[...]) }
+
   private static func parts(_ key: String) -> [String] {
     key.utf8.split(separator: UInt8(ascii: "/"), omittingEmptySubsequences: false).map(escape)
   }
@@ -42,7 +51,7 @@ struct SafePath {
     if part.elementsEqual("..".utf8) { return "%2E%2E" }
     var text: [UInt8] = []
     for byte in part {
-      if byte < 0x20 || byte == 0x7F || "%\\:~".utf8.contains(byte) {
+      if byte < 0x20 || byte == 0x7F || "%\\:~/".utf8.contains(byte) {
         text += [UInt8(ascii: "%")] + [byte].hex.uppercased().utf8
       } else {
         text.append(byte)

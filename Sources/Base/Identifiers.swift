@@ -62,6 +62,14 @@ public struct SnapshotID: OpaqueID {
   public var bits: UInt128 { whole(high, low) }
 }
 
+/// One archive export of one account.
+public struct ExportID: OpaqueID {
+  private let high: UInt64
+  private let low: UInt64
+  public init(bits: UInt128) { (high, low) = halves(bits) }
+  public var bits: UInt128 { whole(high, low) }
+}
+
 /// One node; drawn once and kept on its disk, so that a node which lost its disk is another node.
 public struct NodeID: OpaqueID {
   private let high: UInt64

@@ -44,6 +44,11 @@ public enum Limits {
   /// A manifest before it is unsealed: 5 million chunks of 44 bytes.
   public static let manifestBytesMax = 256 << 20
 
+  /// A path in an export, as tar has it: a directory, "recordings/", and an escaped key.
+  public static let exportPathBytesMax = 4096
+  /// Recipients of one export; age files with more are refused.
+  public static let exportRecipientsMax = 32
+
   /// One sealed entry of a keyring.
   public static let keyringEntryBytesMax = 4096
   /// Entries in one keyring.

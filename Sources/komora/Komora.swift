@@ -13,8 +13,8 @@ package struct Komora: AsyncParsableCommand {
     version: Version.text,
     subcommands: [
       DevCommand.self, NodeCommand.self, ClusterCommand.self, AccountCommand.self, KeyCommand.self, ImportCommand.self,
-      SnapshotCommand.self, RestoreCommand.self, DiffCommand.self, VerifyCommand.self, KeysCommand.self, DoctorCommand.self,
-      ReadDatabaseCommand.self, BesideInputCommand.self,
+      SnapshotCommand.self, RestoreCommand.self, DiffCommand.self, ExportCommand.self, VerifyCommand.self,
+      KeysCommand.self, DoctorCommand.self, ReadDatabaseCommand.self, BesideInputCommand.self,
     ])
 
   /// Parses, runs, and ends the process with the exit code that the contract names.

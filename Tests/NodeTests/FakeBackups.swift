@@ -2,6 +2,7 @@
 
 import Backup
 import Base
+import Disk
 import Formats
 import Node
 import Threads
@@ -48,4 +49,18 @@ final class FakeBackups: AccountBackups {
   }
 
   func removeArchive(of account: AccountID) async throws { state.with { $0.removed.append(account) } }
+
+  func export(
+    _ account: AccountID, _ order: ExportOrder, isRunning: @escaping @Sendable (ExportID) -> Bool
+  ) async throws -> ExportInfo {
+    throw NodeError(.io, "the fake makes no exports")
+  }
+
+  func exports(of account: AccountID) async throws -> [ExportInfo] { [] }
+
+  func openExport(_ account: AccountID, _ info: ExportInfo) async throws -> any DiskFile {
+    throw NodeError(.notFound, "the fake has no exports")
+  }
+
+  func removeExport(_ account: AccountID, _ id: ExportID) async throws -> Bool { false }
 }

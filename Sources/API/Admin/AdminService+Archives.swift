@@ -137,7 +137,7 @@ extension AdminService {
   }
 
   /// A request of this node's own making in the caller's name.
-  private func asked(
+  func asked(
     _ method: HTTPRequest.Method, _ path: String, _ request: Request, _ context: APIContext, _ body: ByteBuffer
   ) -> ShardRequest {
     var head = HTTPRequest(method: method, scheme: "https", authority: request.head.authority, path: path)

@@ -21,6 +21,8 @@ struct AdminService: Sendable {
     addRecoveryRoute(to: shards)
     addSnapshotRoute(to: shards)
     addBackupRoutes(to: router)
+    addExportRoute(to: shards)
+    addExportRoutes(to: router)
     addJobRoutes(to: router)
     addTokenRoutes(to: router)
     addClusterRoutes(to: router)

@@ -27,6 +27,8 @@ package final class JobRegistry: Sendable {
     var tasks: [JobID: Task<Void, Never>] = [:]
     var watchers: [JobID: [UInt64: AsyncStream<JobStatus>.Continuation]] = [:]
     var nextWatcher: UInt64 = 0
+    /// Why jobs end that were cancelled one by one.
+    var cancelled: [JobID: NodeError] = [:]
     var closed = false
   }
   private let state = Lock(State())
@@ -41,9 +43,9 @@ package final class JobRegistry: Sendable {
     self.clock = clock
   }
 
-  /// Queues `body`. A job of the same kind and account that has not ended yet is given instead when `sharing` is set.
+  /// Queues `body`; `result` is shown until it has one. A job of the same kind and account that has not ended yet is given instead when `sharing` is set.
   package func start(
-    _ kind: JobKind, account: String, sharing: Bool, _ body: @escaping Body
+    _ kind: JobKind, account: String, sharing: Bool, result: [String: String] = [:], _ body: @escaping Body
   ) throws(NodeError) -> JobID {
     var random = SystemRandom()
     let id = JobID(from: &random)
@@ -54,7 +56,7 @@ package final class JobRegistry: Sendable {
       let running = state.jobs.values.first { $0.kind == kind && $0.account == account && !$0.state.isFinal }
       if sharing, let running { return running.id }
       state.jobs[id] = JobStatus(
-        id: id, kind: kind, account: account, state: .waiting, progress: 0, message: "waiting", result: [:],
+        id: id, kind: kind, account: account, state: .waiting, progress: 0, message: "waiting", result: result,
         failure: nil, createdAt: now, finishedAt: nil)
       state.waiting.append((id, body))
       startWaiting(&state)
@@ -79,6 +81,21 @@ package final class JobRegistry: Sendable {
       continuation.onTermination = { [weak self] _ in self?.unwatch(id, watcher) }
     }
     return stream
+  }
+
+  /// Ends one job with `reason`; returns when it has ended. Nothing happens to one that has ended already.
+  package func cancel(_ id: JobID, _ reason: NodeError) async {
+    let task = state.with { state -> Task<Void, Never>? in
+      if let place = state.waiting.firstIndex(where: { $0.id == id }) {
+        state.waiting.remove(at: place)
+        Self.fail(&state, id, reason, clock.now)
+      } else if state.tasks[id] != nil {
+        state.cancelled[id] = reason
+      }
+      return state.tasks[id]
+    }
+    task?.cancel()
+    await task?.value
   }
 
   /// Cancels what runs, refuses what comes, and waits until every task has ended.
@@ -118,12 +135,13 @@ package final class JobRegistry: Sendable {
     } catch let error as NodeError {
       outcome = .failure(error)
     } catch is CancellationError {
-      outcome = .failure(Self.stopped)
+      outcome = .failure(state.with { $0.cancelled[id] } ?? Self.stopped)
     } catch {
       outcome = .failure(NodeError(.io, "\(error)"))
     }
     state.with { state in
       state.tasks[id] = nil
+      state.cancelled[id] = nil
       switch outcome {
       case .success(let result): Self.finish(&state, id, result, clock.now)
       case .failure(let error): Self.fail(&state, id, error, clock.now)

@@ -9,7 +9,7 @@ package struct JobID: OpaqueID {
 }
 
 package enum JobKind: String, Sendable {
-  case snapshot, restore, verify, diff
+  case snapshot, restore, verify, diff, export
 }
 
 package enum JobState: String, Sendable {
@@ -28,6 +28,7 @@ package struct JobStatus: Sendable, Equatable {
   /// From 0 to 1; never falls.
   package var progress: Double
   package var message: String
+  /// What its starter knew of it, until it has ended well.
   package var result: [String: String]
   /// What a comparison found; names the account's data.
   package var diff: DiffReport?

@@ -4,7 +4,7 @@ package import Backup
 package import Base
 package import Formats
 
-package protocol AccountBackups: Sendable {
+package protocol AccountBackups: NodeExports, Sendable {
   typealias Progress = @Sendable (Double, String) -> Void
 
   /// Takes a snapshot and proves it.

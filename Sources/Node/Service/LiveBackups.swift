@@ -10,9 +10,9 @@ import ShardStore
 import Threads
 
 final class LiveBackups: AccountBackups {
-  private let engine: Engine
-  private let disk: any Disk
-  private let root: String
+  let engine: Engine
+  let disk: any Disk
+  let root: String
   private let unlock: KeyringUnlock
   /// Archives whose lists of chunks are in memory. A few: a list costs some tens of bytes a chunk.
   private let open = Lock<[AccountID: AccountArchive]>([:])

@@ -55,10 +55,11 @@ struct APIClient: Sendable {
     try await raw(.POST, path, body).body
   }
 
-  private func raw(
-    _ method: HTTPMethod, _ path: String, _ body: JSONValue?
+  func raw(
+    _ method: HTTPMethod, _ path: String, _ body: JSONValue?, _ more: HTTPHeaders = [:]
   ) async throws(CommandFailure) -> HTTPAnswer {
     var headers: HTTPHeaders = ["accept": "application/json", "user-agent": "komora/\(Version.text)"]
+    headers.add(contentsOf: more)
     if let token = settings.token { headers.add(name: "authorization", value: "Bearer \(token)") }
     if method == .POST { headers.add(name: "idempotency-key", value: UUID().uuidString) }
     var bytes: HTTPClientRequest.Body?

@@ -1,0 +1,58 @@
+import Backup
+import Base
+import OpenSSL
+import Simulator
+import Testing
+
+/// The small parts of exports against their definitions.
+@Suite struct ExportPartTests {
+  /// RFC 6962 §2.1, word for word.
+  private func root(_ leaves: ArraySlice<[UInt8]>) -> [UInt8] {
+    if leaves.isEmpty { return SHA256.hash([]) }
+    if leaves.count == 1 { return SHA256.hash([0] + leaves.first!) }
+    var k = 1
+    while k * 2 < leaves.count { k *= 2 }
+    let middle = leaves.startIndex + k
+    return SHA256.hash([1] + root(leaves[..<middle]) + root(leaves[middle...]))
+  }
+
+  @Test("the root is that of RFC 6962 for every number of leaves")
+  func merkle() {
+    var leaves: [[UInt8]] = []
+    var tree = MerkleTree()
+    for count in 0..<70 {
+      #expect(tree.root == root(leaves[...]), "\(count) leaves")
+      let leaf = Array("leaf \(count)".utf8)
+      leaves.append(leaf)
+      tree.append(leaf)
+    }
+    #expect(tree.leaves == 70)
+  }
+
+  @Test("times are written as RFC 3339 has them")
+  func times() {
+    let known: [(UnixMicroseconds, String)] = [
+      (0, "1970-01-01T00:00:00.000000Z"), (-1, "1969-12-31T23:59:59.999999Z"),
+      (951_782_400_000_000, "2000-02-29T00:00:00.000000Z"), (951_868_800_000_000, "2000-03-01T00:00:00.000000Z"),
+      (1_700_000_000_123_456, "2023-11-14T22:13:20.123456Z"), (4_102_444_799_000_000, "2099-12-31T23:59:59.000000Z"),
+    ]
+    for (time, text) in known { #expect(ExportTime.text(time) == text) }
+  }
+
+  @Test("flat JSON is read in its one form only")
+  func flatJSON() throws {
+    let json = FlatJSON([("a", .integer(-5)), ("b", .text("x y")), ("c", .null)])
+    #expect(json.object == "{\n  \"a\": -5,\n  \"b\": \"x y\",\n  \"c\": null\n}\n")
+    #expect(FlatJSON(object: json.object) == json)
+    for other in [
+      "{\n  \"a\": +5\n}\n", "{\n  \"a\": 05\n}\n", "{\n  \"a\": 5,\n}\n", "{\n  \"a\": 5\n  \"b\": 5\n}\n", "{}\n", "",
+      "{\n  \"a\": \"\\n\"\n}\n", "{\n  \"a\": 5,\n  \"a\": 5\n}\n", "{\n   \"a\": 5\n}\n", "{\n  \"a\":5\n}\n",
+    ] { #expect(FlatJSON(object: other) == nil, "\(other)") }
+    var random = SeededGenerator(seed: 3)
+    for _ in 0..<2000 {
+      let bytes = Array(json.object.utf8).mutated(using: &random)
+      let text = String(decoding: bytes, as: UTF8.self)
+      if let read = FlatJSON(object: text) { #expect(read.object == text) }
+    }
+  }
+}
