@@ -10,7 +10,7 @@ struct AgeHeader {
 
   static let intro = Array("age-encryption.org/v1".utf8)
   private static let stanzasMax = 64
-  private static let bytesMax = 64 << 10
+  static let bytesMax = 64 << 10
   private static let columns = 64
 
   var stanzas: [Stanza]

@@ -3,7 +3,7 @@
 
 import OpenSSL
 
-struct AgeStream {
+struct AgeStream: Sendable {
   static let chunkBytes = 64 << 10
   static let sealedChunkBytes = chunkBytes + ChaCha20Poly1305.tagBytes
   static let nonceBytes = 16
@@ -18,18 +18,23 @@ struct AgeStream {
   mutating func seal(_ chunk: [UInt8], isLast: Bool) -> [UInt8] {
     precondition(chunk.count == Self.chunkBytes || isLast && chunk.count < Self.chunkBytes)
     defer { number += 1 }
-    return cipher.seal(chunk, nonce: nonce(isLast), aad: [])
+    return cipher.seal(chunk, nonce: Self.nonce(number, isLast), aad: [])
   }
 
   /// Nil when it is not the next chunk. An empty chunk is only taken as the whole of an empty payload.
   mutating func open(_ chunk: [UInt8], isLast: Bool) -> [UInt8]? {
-    guard let plain = cipher.open(chunk, nonce: nonce(isLast), aad: []) else { return nil }
-    if plain.isEmpty, number > 0 { return nil }
+    guard let plain = open(chunk, number: number, isLast: isLast) else { return nil }
     number += 1
     return plain
   }
 
-  private func nonce(_ isLast: Bool) -> [UInt8] {
+  /// The same of any chunk.
+  func open(_ chunk: [UInt8], number: UInt64, isLast: Bool) -> [UInt8]? {
+    guard let plain = cipher.open(chunk, nonce: Self.nonce(number, isLast), aad: []) else { return nil }
+    return plain.isEmpty && number > 0 ? nil : plain
+  }
+
+  private static func nonce(_ number: UInt64, _ isLast: Bool) -> [UInt8] {
     [0, 0, 0] + (0..<8).map { UInt8(truncatingIfNeeded: number >> UInt64(56 - 8 * $0)) } + [isLast ? 1 : 0]
   }
 }

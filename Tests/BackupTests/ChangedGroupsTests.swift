@@ -33,7 +33,7 @@ private struct CountedSource: SnapshotSource {
   func sealedChunk(_ number: Int, of recording: RecordingID) async throws -> [UInt8] {
     try await pinned.sealedChunk(number, of: recording)
   }
-  func keyringState() async throws -> [UInt8] { try await pinned.keyringState() }
+  func keyringState() throws -> [UInt8] { try pinned.keyringState() }
 }
 
 @Suite struct ChangedGroupsTests {
