@@ -14,9 +14,13 @@ struct ArchiveVerifier {
   /// The archives whose manifests are among `files`.
   static func archives(among files: [String]) -> [ArchiveLayout] {
     var found: [ArchiveLayout] = []
-    for file in files where file.hasSuffix(ArchiveLayout.manifestSuffix) {
-      guard let manifests = parentDirectory(of: file), manifests.hasSuffix("/manifests"),
-        let directory = parentDirectory(of: manifests), let parent = parentDirectory(of: directory),
+    let suffixes = [
+      (ArchiveLayout.manifestSuffix, "/manifests"), (LogRunHeader.fileSuffix, "/log"),
+      (ArchiveLayout.proofSuffix, "/manifests"),
+    ]
+    for file in files {
+      guard let place = suffixes.first(where: { file.hasSuffix($0.0) })?.1, let manifests = parentDirectory(of: file),
+        manifests.hasSuffix(place), let directory = parentDirectory(of: manifests), let parent = parentDirectory(of: directory),
         let account = AccountID(String(directory.dropFirst(parent == "/" ? 1 : parent.count + 1)))
       else { continue }
       let layout = ArchiveLayout(directory: directory, account: account)
@@ -25,7 +29,18 @@ struct ArchiveVerifier {
     return found
   }
 
+  /// Checks snapshots and recordings, then says which moments are left.
   func verify(_ keys: VerifyKeys, _ report: inout VerifyReport) throws(BackupError) {
+    var broken = MomentVerifier.Broken()
+    try verifyChunks(keys, &broken, &report)
+    try MomentVerifier(disk: disk, layout: layout).verify(
+      broken, hasKeys: keys.unlock(layout.account) != nil, &report)
+  }
+
+  /// `broken` gets the manifests that a finding in the packs spoils, by its path.
+  private func verifyChunks(
+    _ keys: VerifyKeys, _ broken: inout MomentVerifier.Broken, _ report: inout VerifyReport
+  ) throws(BackupError) {
     guard try onDisk({ () throws(DiskError) in try disk.info(layout.keyring) }) != nil else {
       return report.damage(layout.keyring, at: 0, "the keyring's state is missing; nothing can be restored without it")
     }
@@ -40,15 +55,32 @@ struct ArchiveVerifier {
     let index = ArchiveIndex(disk: disk, layout: layout)
     try index.refresh()
     let store = ManifestStore(disk: disk, layout: layout)
+    var manifests: [(manifest: Manifest, createdAt: UnixMicroseconds)] = []
     for snapshot in try store.list().snapshots {
       do throws(BackupError) {
         let manifest = try store.read(snapshot.path, keys: opener.archive)
+        manifests.append((manifest, snapshot.createdAt))
         let reader = SnapshotReader(manifest: manifest, index: index, keys: opener.archive, recordings: opener)
         let result = try SnapshotProver(reader).run()
         report.units += Int(result.chunks)
-        for error in result.damaged.values where !report.names(error) { report.note(error, in: snapshot.path) }
+        for error in result.damaged.values {
+          if let path = error.path { broken.snapshots[path, default: []].insert(snapshot.path) }
+          if !report.names(error) { report.note(error, in: snapshot.path) }
+        }
         for problem in result.problems { report.damage(snapshot.path, at: 0, problem) }
       } catch { if !report.names(error) { report.note(error, in: snapshot.path) } }
+    }
+    let check = LogRecordingsCheck(disk: disk, layout: layout, opener: opener, index: index)
+    let (losses, chunks) = try check.run(try ArchivedLog(disk: disk, layout: layout).list().runs)
+    report.units += chunks
+    for loss in losses {
+      // Gone by the first snapshot that does not have it any more; else it may have been there to the end.
+      let gone = manifests.first { manifest, createdAt in
+        createdAt > loss.time && !manifest.body.recordings.contains { $0.id == loss.recording }
+      }
+      let path = loss.error.path ?? layout.packs
+      broken.spans[path, default: []].append(MomentSpan(from: loss.time, through: (gone?.createdAt ?? .max / 4) - 1))
+      if !report.names(loss.error) { report.note(loss.error, in: path) }
     }
   }
 }

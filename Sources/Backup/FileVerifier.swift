@@ -11,7 +11,7 @@ struct FileVerifier {
 
   /// What a file's name ends in, and what it must begin with.
   private static let magics: [(suffix: String, magic: String)] = [
-    (".kpak", "KPAK"), (".kman", "KMAN"), (".kman.proof", "KPRF"), ("/keyring", "KKEY"), (".klog", "KLOG"),
+    (".kpak", "KPAK"), (".kman", "KMAN"), (".kman.proof", "KPRF"), (".klrg", "KLRG"), ("/keyring", "KKEY"), (".klog", "KLOG"),
     (".kseg", "KSEG"), (".kvol", "KVOL"), (".kpgs", "KPGS"), ("/pages.keys", "KPGK"), (".krdo", "KRDO"),
     ("/held.ids", "KEXI"),
   ]
@@ -74,6 +74,7 @@ struct FileVerifier {
     switch magic {
     case "KPAK": try PackCheck(file: file).run(&report)
     case "KMAN": try checkManifest(path, &report)
+    case "KLRG": try checkLogRun(path, size, &report)
     case "KPRF": try checkProof(path, &report)
     case "KKEY": try checkKeyring(path, size, &report)
     case "KLOG": try StoreFileCheck(file: file, size: size).commitLog(&report)
@@ -117,6 +118,14 @@ struct FileVerifier {
     guard path.hasSuffix("-\(file.header.snapshot)\(ArchiveLayout.manifestSuffix)") else {
       throw BackupError(.damaged, "the manifest is of snapshot \(file.header.snapshot)", path: path, offset: 24)
     }
+  }
+
+  /// Header, every record, and the chain between them.
+  private func checkLogRun(_ path: String, _ size: Int, _ report: inout VerifyReport) throws(BackupError) {
+    let head = try onDisk { () throws(DiskError) in try disk.open(path, .read).read(LogRunHeader.byteCount, at: 0) }
+    let header = try decoding(path) { () throws(BytesError) in try LogRunHeader(decoding: head[...]) }
+    let run = try LogRun.open(path, disk: disk, account: header.account)
+    report.units += try run.read(disk).records.count
   }
 
   private func checkProof(_ path: String, _ report: inout VerifyReport) throws(BackupError) {

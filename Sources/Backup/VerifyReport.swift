@@ -14,6 +14,8 @@ package struct VerifyReport: Sendable {
   package var findings: [VerifyFinding] = []
   /// What could not be checked, and why.
   package var notes: [String] = []
+  /// For each archive the moments that can be restored, by its directory.
+  package var restorable: [(archive: String, spans: [MomentSpan])] = []
   /// Directories, with a slash at the end, that the store's verifier has read already.
   var covered: [String] = []
 

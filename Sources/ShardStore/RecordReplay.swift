@@ -18,6 +18,11 @@ package final class RecordReplay: @unchecked Sendable {
     if case .pages(let payload) = try opener.open(record) { payload } else { nil }
   }
 
+  /// The recordings that `record` names; needs no epoch's key.
+  package func recordings(of record: SealedRecord) throws(StoreError) -> [RecordingID] {
+    if case .recordings(let payload) = try opener.open(record) { payload.ids } else { [] }
+  }
+
   /// Takes the key that `record` carries, if it does.
   package func takeKey(of record: SealedRecord) throws(StoreError) {
     if record.header.carriesKey { _ = try opener.open(record) }

@@ -1,7 +1,9 @@
+import AtRest
 import Backup
 import Base
 import Disk
 import Formats
+import OpenSSL
 import SQLite
 import ShardStore
 import Simulator
@@ -77,6 +79,60 @@ import Testing
     #expect(try await world.restored(at: without.time - 1).content == with.content)
     #expect(try await world.restored(at: with.time - 1).content.recordings.isEmpty)
     #expect(try await world.restored(at: without.time).content.recordings.isEmpty)
+  }
+
+  @Test("offline, archive files and the recovery file alone give back a moment; behind the last record they say so")
+  func offline() async throws {
+    let disk = ForgetfulDisk(seed: 7)
+    let world = try await MomentWorld(seed: 7, disk: disk)
+    try await world.snapshot()
+    for _ in 0..<8 {
+      world.clock.advance(microseconds: 5_000_000)
+      try await world.writeCalls(3)
+      try await world.upload()
+      if world.commits.count % 5 == 0 { try await world.toggleNotes() }
+    }
+    try await world.archive.archiveLog(of: world.store.engine)
+    world.store.engine.close()
+    let recovery = RecoveryFile(account: MomentWorld.account, accountKey: world.accountKey, at: 1)
+    for (i, commit) in world.commits.enumerated() where commit.time >= world.snapshots[0].time && i % 3 == 0 {
+      let offline = try OfflineRestore(disk: disk, archive: "/archive", recovery: recovery, at: commit.time)
+      #expect(offline.plan.moment?.isClamped == false)
+      let report = try offline.run(out: "/out\(i)")
+      #expect(report.plan.position.index >= commit.position.index)
+      let database = try Connection(image: disk.readAll("/out\(i)/account.sqlite", limit: 1 << 26))
+      #expect(try database.query("PRAGMA integrity_check") == [[.text("ok")]])
+      let calls = try database.query("SELECT id, body FROM calls ORDER BY id").map { [$0[0], $0[1]] }
+      #expect(calls == commit.content.calls.sorted { $0.key < $1.key }.map { [.integer($0.key), .blob($0.value)] })
+      for (key, hash) in commit.content.recordings {
+        #expect(SHA256.hash(try disk.readAll("/out\(i)/recordings/\(key)", limit: 1 << 24)) == hash)
+      }
+      let listed = try disk.readAll("/out\(i)/recordings.jsonl", limit: 1 << 20).count { $0 == 10 }
+      #expect(listed == commit.content.recordings.count)
+    }
+    let late = try OfflineRestore(disk: disk, archive: "/archive", recovery: recovery, at: .max / 2)
+    #expect(late.plan.moment?.isClamped == true && late.plan.position == world.commits.last!.position)
+    #expect(throws: BackupError.self) {
+      try OfflineRestore(
+        disk: disk, archive: "/archive", recovery: recovery, at: .max / 2, expect: ExpectedPosition("9.9"))
+    }
+  }
+
+  @Test("an erased recording does not come back at a moment when it was there")
+  func erased() async throws {
+    let disk = ForgetfulDisk(seed: 11)
+    let world = try await MomentWorld(seed: 11, disk: disk)
+    defer { world.store.engine.close() }
+    try await world.snapshot()
+    world.clock.advance(microseconds: 1_000_000)
+    try await world.upload()
+    let rows = try await world.store.engine.read(MomentWorld.account) { try RecordingCatalog.list($0, limit: 10) }.value
+    try await world.archive.archiveLog(of: world.store.engine)
+    #expect(try await world.restored(at: world.commits.last!.time).content.recordings.count == 1)
+    try world.store.engine.keyring(MomentWorld.account).destroyRecordingKeys(rows.map(\.id))
+    try await world.archive.refreshKeyring(from: world.store.engine)
+    let (content, report) = try await world.restored(at: world.commits.last!.time)
+    #expect(content.recordings.isEmpty && report.erased == rows.map(\.id) && content.calls == world.content.calls)
   }
 
   @Test("an idle account's log is archived once; nothing is written again until it has new records")

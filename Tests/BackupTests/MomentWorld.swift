@@ -49,6 +49,7 @@ final class MomentWorld {
   var disk: any Disk
   var random: SeededGenerator
   var store: TestStore
+  let accountKey: SecretBytes
   var archive: AccountArchive
   var content = AccountContent()
   var commits: [Commit] = []
@@ -63,6 +64,7 @@ final class MomentWorld {
     store = try Self.open(disk, clock)
     archive = Self.archive(disk, clock)
     try await store.engine.createAccount(Self.account)
+    accountKey = try store.engine.keyring(Self.account).accountKey
     try await commit { try $0.execute("CREATE TABLE calls(id INTEGER PRIMARY KEY, body BLOB)") }
   }
 

@@ -11,10 +11,12 @@ final class FakeBackups: AccountBackups {
   private struct State {
     var asked: [AccountID] = []
     var removed: [AccountID] = []
+    var archived: [AccountID] = []
   }
   private let state = Lock(State())
 
   var asked: [AccountID] { state.with { $0.asked } }
+  var archived: [AccountID] { state.with { $0.archived } }
   var removed: [AccountID] { state.with { $0.removed } }
 
   func snapshot(
@@ -46,6 +48,23 @@ final class FakeBackups: AccountBackups {
     _ account: AccountID, _ request: DiffRequest, progress: @escaping Progress
   ) async throws -> DiffReport {
     throw NodeError(.io, "the fake compares nothing")
+  }
+
+  func archiveLog(_ account: AccountID) async throws -> LogIndex? {
+    state.with { $0.archived.append(account) }
+    return nil
+  }
+
+  func moments(of account: AccountID) async throws -> [MomentSpan] { [] }
+
+  func plan(_ account: AccountID, at moment: UnixMicroseconds) async throws -> [String: String] { [:] }
+
+  func restore(
+    _ account: AccountID, at moment: UnixMicroseconds, as target: AccountID,
+    placed: @escaping @Sendable () async throws -> Void, progress: @escaping Progress
+  ) async throws -> [String: String] {
+    try await placed()
+    return [:]
   }
 
   func removeArchive(of account: AccountID) async throws { state.with { $0.removed.append(account) } }

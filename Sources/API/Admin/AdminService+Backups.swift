@@ -8,11 +8,13 @@ import NIOCore
 import Node
 
 extension AdminService {
-  private struct RestoreBody: Codable {
+  struct RestoreBody: Codable {
     var account: String?
     /// An id; without one, or with `latest`, the newest.
     var snapshot: String?
     var latest: Bool?
+    /// A moment, in RFC 3339 or `now`, instead of a snapshot.
+    var at: String?
     /// The account that is made.
     var `as`: String
     var dryRun: Bool?
@@ -51,6 +53,10 @@ extension AdminService {
       return try await verify(
         try await body(VerifyBody.self, of: request, context).snapshot, of: name, request, context)
     }
+    router.get("accounts/:account/moments") { request, context in
+      let name = try archived(request, context)
+      return try AdminJSON.response(try await moments(of: name, request, context))
+    }
     router.post("accounts/:account/restores") { request, context in
       try access.administrator(.backup, request, context)
       return try await restore(request, context, account: context.parameters.get("account"))
@@ -77,6 +83,7 @@ extension AdminService {
     guard let source = account ?? wanted.account else {
       throw APIError(.badRequest, code: "invalid", "the field account is missing")
     }
+    if let at = wanted.at { return try await restore(wanted, of: source, at: at, request, context) }
     let newest = wanted.latest == true || wanted.snapshot == nil || wanted.snapshot == "latest"
     let found = try find(
       newest ? nil : try snapshotID(wanted.snapshot), in: await archives(of: source, request, context))

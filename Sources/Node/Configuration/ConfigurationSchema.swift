@@ -50,6 +50,7 @@ package enum ConfigurationSchema {
     .init("timers.snapshot_from", .timeOfDay, "02:00", "start of the nightly window, in each account's time zone"),
     .init("timers.snapshot_to", .timeOfDay, "04:00", "its end; accounts are spread over it"),
     .init("timers.scheduler_interval", .duration, "30s", "how often due snapshots are looked for"),
+    .init("timers.archive_log_period", .duration, "60s", "how often the log of accounts with new records is archived"),
     .init("timers.retention", .duration, "7d", "how long the archive can restore what was"),
     .init("timers.job_history", .duration, "24h", "how long a finished job can be asked about"),
     .init("timers.shutdown_timeout", .duration, "20s", "how long requests in flight may take at the end"),

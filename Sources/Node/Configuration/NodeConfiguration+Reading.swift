@@ -46,6 +46,7 @@ extension NodeConfiguration {
     timers.snapshotFrom = values.number("timers.snapshot_from")
     timers.snapshotTo = values.number("timers.snapshot_to")
     timers.schedulerInterval = values.duration("timers.scheduler_interval")
+    timers.archiveLogPeriod = values.duration("timers.archive_log_period")
     timers.retention = values.duration("timers.retention")
     timers.jobHistory = values.duration("timers.job_history")
     timers.shutdownTimeout = values.duration("timers.shutdown_timeout")
@@ -96,6 +97,9 @@ extension NodeConfiguration {
   private func checkRelations(_ source: String) throws(ConfigurationError) {
     guard timers.snapshotFrom < timers.snapshotTo else {
       throw ConfigurationError("`timers.snapshot_from` must lie before `timers.snapshot_to`", source: source)
+    }
+    guard timers.archiveLogPeriod >= .milliseconds(1) else {
+      throw ConfigurationError("`timers.archive_log_period` must be at least \"1ms\"", source: source)
     }
     guard timers.retention >= .seconds(86_400) else {
       throw ConfigurationError("`timers.retention` must be at least \"1d\"", source: source)

@@ -89,6 +89,8 @@ package struct NodeConfiguration: Sendable, Equatable {
     package var snapshotFrom = 120
     package var snapshotTo = 240
     package var schedulerInterval = Duration.seconds(30)
+    /// What a lost node may take with it of the moments between snapshots.
+    package var archiveLogPeriod = Duration.seconds(60)
     package var retention = Duration.seconds(7 * 86_400)
     package var jobHistory = Duration.seconds(86_400)
     package var shutdownTimeout = Duration.seconds(20)

@@ -4,8 +4,7 @@ package import Backup
 package import Base
 package import Formats
 
-package protocol AccountBackups: NodeExports, Sendable {
-  typealias Progress = @Sendable (Double, String) -> Void
+package protocol AccountBackups: MomentBackups, NodeExports {
 
   /// Takes a snapshot and proves it.
   func snapshot(_ account: AccountID, _ kind: SnapshotKind, progress: @escaping Progress) async throws -> SnapshotInfo

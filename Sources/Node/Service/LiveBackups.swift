@@ -13,10 +13,12 @@ final class LiveBackups: AccountBackups {
   let engine: Engine
   let disk: any Disk
   let root: String
-  private let unlock: KeyringUnlock
+  let unlock: KeyringUnlock
   /// Archives whose lists of chunks are in memory. A few: a list costs some tens of bytes a chunk.
   private let open = Lock<[AccountID: AccountArchive]>([:])
   private static let openMax = 16
+  /// What those who write into one archive share; some hundred bytes for each account that was ever archived here.
+  private let gates = Lock<[AccountID: ArchiveGate]>([:])
 
   init(engine: Engine, disk: any Disk, archive: String, keyEncryption: any KeyEncryption) {
     self.engine = engine
@@ -25,11 +27,26 @@ final class LiveBackups: AccountBackups {
     unlock = .keyEncryption(keyEncryption)
   }
 
+  /// One that is not kept: nothing of what the log's archiver needs lies in the lists of chunks.
+  func logArchive(_ account: AccountID) -> AccountArchive {
+    open.with { $0[account] } ?? newArchive(account)
+  }
+
+  private func newArchive(_ account: AccountID) -> AccountArchive {
+    let gate = gates.with { gates in
+      if let gate = gates[account] { return gate }
+      let gate = ArchiveGate()
+      gates[account] = gate
+      return gate
+    }
+    return AccountArchive(disk: disk, layout: ArchiveLayout(root: root, account: account), gate: gate)
+  }
+
   private func archive(_ account: AccountID) -> AccountArchive {
     open.with { open in
       if let archive = open[account] { return archive }
       if open.count >= Self.openMax { open = [:] }
-      let archive = AccountArchive(disk: disk, layout: ArchiveLayout(root: root, account: account))
+      let archive = newArchive(account)
       open[account] = archive
       return archive
     }
@@ -97,6 +114,7 @@ final class LiveBackups: AccountBackups {
 
   func removeArchive(of account: AccountID) async throws {
     open.with { $0[account] = nil }
+    gates.with { $0[account] = nil }
     let disk = disk
     let directory = ArchiveLayout(root: root, account: account).directory
     try await blocking {

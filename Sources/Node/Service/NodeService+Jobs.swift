@@ -31,6 +31,8 @@ extension NodeService {
           times.note(fraction)
           reporter.report(fraction, step)
         }
+        // The first snapshot is what the archived log begins behind. A failure is the loop's to tell, which tries again.
+        _ = try? await backups.archiveLog(account.id)
         metrics.counter("komora_snapshots_total", [("outcome", "done")]).increment()
         metrics.histogram("komora_snapshot_seconds").observe(.microseconds(clock.now - began))
         return info.result.merging(times.result) { $1 }
@@ -77,10 +79,9 @@ extension NodeService {
   private func restore(
     _ request: RestoreRequest, from source: AccountRecord, _ reporter: JobRegistry.Reporter
   ) async throws -> [String: String] {
-    let snapshot = try await choose(request, source)
-    var result = snapshot.result
+    let point = try await point(request, source)
+    var result = try await plan(point, source)
     result["source"] = "archive"
-    result.merge(try await backups.plan(source.id, snapshot.id)) { $1 }
     guard !request.dryRun else {
       result["dry_run"] = "true"
       result["would_create"] = request.target
@@ -89,8 +90,8 @@ extension NodeService {
     let target = try await reserve(name: request.target, source.options, as: .restoring)
     do {
       let alone = VoterSet(goal: .none, voters: [ownVoter])
-      let facts = try await backups.restore(
-        source.id, snapshot.id, as: target.id, placed: { try await self.beginShard(target.id, alone) },
+      let facts = try await build(
+        point, source, as: target, placed: { try await self.beginShard(target.id, alone) },
         progress: { reporter.report($0 * 0.9, $1) })
       _ = try await setState(target.id, .active)
       if let cluster {
@@ -122,7 +123,7 @@ extension NodeService {
     return control.view.with { $0.shown(account) }.survives
   }
 
-  private func choose(_ request: RestoreRequest, _ source: AccountRecord) async throws -> SnapshotInfo {
+  func choose(_ request: RestoreRequest, _ source: AccountRecord) async throws -> SnapshotInfo {
     let all = try await backups.snapshots(of: source.id)
     let found = request.snapshot.map { wanted in all.last { $0.id == wanted } } ?? all.last
     guard let found else {

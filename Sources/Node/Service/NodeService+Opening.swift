@@ -56,6 +56,7 @@ extension NodeService {
     try await finishInterrupted()
     describeMetrics()
     startSchedule()
+    startArchiving()
   }
 
   private static func openParts(
@@ -272,6 +273,7 @@ extension NodeService {
   private func describeMetrics() {
     metrics.describe("komora_snapshots_total", "Snapshots that ended, by outcome")
     metrics.describe("komora_snapshot_seconds", "How long snapshots took")
+    metrics.describe("komora_log_archives_total", "Rounds in which the log of one account was archived, by outcome")
     metrics.describe("komora_restores_total", "Restores that ended, by outcome")
     metrics.describe("komora_accounts", "Accounts by state")
     metrics.describe("komora_forwarded_requests_total", "Requests that this node passed on to another, by outcome")

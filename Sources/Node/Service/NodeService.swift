@@ -29,6 +29,7 @@ package final class NodeService: Sendable {
   let forwarding: Forwarding
   let lock: DirectoryLock
   let scheduler: Lock<Task<Void, Never>?>
+  let archiving = LogArchiving()
   let leaving = Lock(Leaving())
 
   struct Parts {
@@ -85,6 +86,7 @@ package final class NodeService: Sendable {
     }
     running?.cancel()
     await running?.value
+    await stopArchiving()
     await jobs.close()
     await cluster?.close(saysGoodbye: saysGoodbye, handsOver: !leaving.with { $0.endsWithOthers })
     let engine = engine

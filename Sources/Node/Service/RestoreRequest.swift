@@ -7,13 +7,17 @@ package struct RestoreRequest: Sendable, Equatable {
   package var account: String
   /// Nil: the newest one.
   package var snapshot: SnapshotID?
+  /// The account as it was then, instead of a snapshot.
+  package var moment: UnixMicroseconds?
   /// Name of the account that is made; it must not exist.
   package var target: String
   /// Only say what would be done.
   package var dryRun: Bool
 
-  package init(account: String, snapshot: SnapshotID? = nil, target: String, dryRun: Bool = false) {
+  package init(account: String, snapshot: SnapshotID? = nil, moment: UnixMicroseconds? = nil, target: String, dryRun: Bool = false)
+  {
     self.account = account
+    self.moment = moment
     self.snapshot = snapshot
     self.target = target
     self.dryRun = dryRun

@@ -23,9 +23,6 @@ struct OfflineRestoreOptions: ParsableArguments {
   @Option(help: "Offline: a file with the passphrase that opens the recovery file, or - for standard input.")
   var passphraseFile: String?
 
-  @Option(help: "Offline: the newest snapshot up to this time, such as 2026-01-31T12:00:00Z.")
-  var at: String?
-
   @Option(help: "Offline: refuse a snapshot that does not reach this position (EPOCH.INDEX, from a receipt).")
   var expect: String?
 
@@ -41,7 +38,7 @@ struct OfflineRestoreOptions: ParsableArguments {
     }
   }
 
-  func run(json: Bool) async throws {
+  func run(json: Bool, at: String?) async throws {
     let file = try RecoveryInput.open(recovery ?? "", identity: identity, passphraseFile: passphraseFile)
     let expected = try expect.map { text throws(CommandFailure) in
       guard let position = ExpectedPosition(text) else {
@@ -51,42 +48,46 @@ struct OfflineRestoreOptions: ParsableArguments {
     }
     let restore = try failing {
       try OfflineRestore(
-        disk: RealDisk(), archive: PrivateFile.absolute(archive ?? ""), recovery: file, at: try moment(),
-        expect: expected)
+        disk: RealDisk(), archive: PrivateFile.absolute(archive ?? ""), recovery: file,
+        at: try at.map(RestoreCommand.moment), expect: expected)
     }
-    try confirmAge(restore.snapshot, json: json)
+    if at == nil { try confirmAge(restore.snapshot, json: json) }
+    if let moment = restore.plan.moment, moment.isClamped {
+      Terminal.note(
+        "the newest state in this archive up to then is of \(RFC3339.text(moment.time)), position \(moment.end); whether "
+          + "anything followed its files do not say")
+    }
     let display = ProgressDisplay("restore", json: json)
     let out = PrivateFile.absolute(out ?? "")
     // The process does nothing else: this thread may block.
     let report = try failing { try restore.run(out: out) { display.update($0, "writing") } }
     display.finish()
-    let result = JSONValue.object([
+    var members: [String: JSONValue] = [
       "out": .text(out), "account": .text("\(report.plan.account)"), "snapshot": .text("\(report.plan.snapshot)"),
       "taken": .text(Self.time(report.plan.createdAt)), "position": .text("\(report.plan.position)"),
       "database_bytes": .integer(Int64(report.plan.databaseBytes)),
       "recordings": .integer(Int64(report.plan.recordings)),
       "recording_bytes": .integer(Int64(report.plan.recordingBytes)), "erased": .integer(Int64(report.erased.count)),
-    ])
+    ]
+    if let moment = report.plan.moment {
+      members["at"] = .text(RFC3339.text(moment.time))
+      members["log_records"] = .integer(Int64(moment.records))
+      members["clamped"] = .boolean(moment.isClamped)
+    }
+    let result = JSONValue.object(members)
     guard !json else { return Terminal.line(result.encoded(pretty: false)) }
     Show.object(
       result,
       [
-        ("written to", "out"), ("taken", "taken"), ("position", "position"), ("database", "database_bytes"),
+        ("written to", "out"), ("snapshot of", "taken"), ("state of", "at"), ("log records", "log_records"),
+        ("position", "position"), ("database", "database_bytes"),
         ("recordings", "recordings"), ("of them", "recording_bytes"), ("erased", "erased"),
       ], json: false)
   }
 
-  private func moment() throws(CommandFailure) -> UnixMicroseconds? {
-    guard let at else { return nil }
-    guard let date = try? Date(at, strategy: .iso8601) else {
-      throw CommandFailure(.usage, "--at wants a time such as 2026-01-31T12:00:00Z")
-    }
-    return UnixMicroseconds(date.timeIntervalSince1970 * 1_000_000)
-  }
-
   /// An older manifest that somebody put in place of the newest cannot be noticed without an anchor; a person can.
   private func confirmAge(_ snapshot: SnapshotInfo, json: Bool) throws(CommandFailure) {
-    guard expect == nil, at == nil, !yes else { return }
+    guard expect == nil, !yes else { return }
     let hours = Int((Date().timeIntervalSince1970 - Double(snapshot.createdAt) / 1_000_000) / 3600)
     let age = "the newest snapshot here was taken \(Self.time(snapshot.createdAt)), \(hours) hours ago"
     guard Terminal.isInteractive, !json else {

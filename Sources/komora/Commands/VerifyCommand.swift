@@ -85,6 +85,10 @@ struct VerifyCommand: AsyncParsableCommand {
     for report in reports {
       for finding in report.findings { Terminal.line("\(finding)") }
       for note in report.notes { Terminal.note("note: \(note)") }
+      for (archive, spans) in report.restorable {
+        if spans.isEmpty { Terminal.line("\(archive): no moment is restorable") }
+        for span in spans { Terminal.line("\(archive): restorable from \(span.text)") }
+      }
       let state = report.isSound ? "sound" : "DAMAGED"
       Terminal.line("\(report.path): \(state), \(report.files) files, \(Terminal.bytes(Int64(clamping: report.bytes)))")
     }
@@ -102,6 +106,15 @@ struct VerifyCommand: AsyncParsableCommand {
       "bytes": .integer(Int64(clamping: report.bytes)), "units": .integer(Int64(report.units)),
       "kinds": .object(report.kinds.mapValues { .integer(Int64($0)) }), "findings": .list(findings),
       "notes": .list(report.notes.map { .text($0) }),
+      "restorable": .list(
+        report.restorable.flatMap { archive, spans in
+          spans.map { span -> JSONValue in
+            .object([
+              "archive": .text(archive), "from": .text(RFC3339.text(span.from)),
+              "through": .text(RFC3339.text(span.through)),
+            ])
+          }
+        }),
     ])
   }
 }
