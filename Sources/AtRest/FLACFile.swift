@@ -22,7 +22,8 @@ package final class FLACFile {
     package init?(front: [UInt8], fileBytes: Int) {
       func number(_ at: Int, _ bytes: Int) -> Int { (0..<bytes).reduce(0) { $0 | Int(front[at + $1]) << (8 * $1) } }
       func name(_ at: Int) -> String { String(decoding: front[at..<(at + 4)], as: UTF8.self) }
-      guard front.count >= Self.headerBytes, name(0) == "RIFF", name(8) == "WAVE", name(12) == "fmt ", name(36) == "data",
+      guard front.count >= Self.headerBytes, name(0) == "RIFF", name(8) == "WAVE", name(12) == "fmt ",
+        name(36) == "data",
         number(16, 4) == 16, number(20, 2) == 1
       else { return nil }
       (channels, rate, bits) = (number(22, 2), number(24, 4), number(34, 2))
@@ -84,7 +85,9 @@ package final class FLACFile {
     var numbers = [FLAC__int32](repeating: 0, count: frames * shape.channels)
     if width == 2 {
       md5.update(Array(bytes[..<used]))
-      for i in numbers.indices { numbers[i] = Int32(Int16(truncatingIfNeeded: Int(bytes[2 * i]) | Int(bytes[2 * i + 1]) << 8)) }
+      for i in numbers.indices {
+        numbers[i] = Int32(Int16(truncatingIfNeeded: Int(bytes[2 * i]) | Int(bytes[2 * i + 1]) << 8))
+      }
     } else {
       md5.update(bytes[..<used].map { $0 ^ 0x80 })
       for i in numbers.indices { numbers[i] = Int32(bytes[i]) - 128 }

@@ -5,7 +5,6 @@
 //   text     in quotes; one that begins with a backslash gets one more before it
 //   blob     \x and hexadecimal digits
 
-import Base
 import SQLite
 
 enum CSVText {
@@ -22,25 +21,32 @@ enum CSVText {
     case .blob(let blob):
       try put(Array("\\x".utf8))
       for start in stride(from: 0, to: blob.count, by: pieceBytes) {
-        try put(Array(blob[start..<min(start + pieceBytes, blob.count)].hex.utf8))
+        try put(digits(blob, start..<min(start + pieceBytes, blob.count)))
+      }
+    }
+  }
+
+  private static func digits(_ blob: [UInt8], _ range: Range<Int>) -> [UInt8] {
+    let letters = Array("0123456789abcdef".utf8)
+    return [UInt8](unsafeUninitializedCapacity: 2 * range.count) { buffer, used in
+      for i in range {
+        buffer[used] = letters[Int(blob[i] >> 4)]
+        buffer[used + 1] = letters[Int(blob[i] & 15)]
+        used += 2
       }
     }
   }
 
   static func quoted(_ text: String, _ put: ([UInt8]) throws -> Void) throws {
     let quote = UInt8(ascii: "\"")
-    var piece: [UInt8] = [quote]
-    if text.utf8.first == UInt8(ascii: "\\") { piece.append(UInt8(ascii: "\\")) }
-    for byte in text.utf8 {
-      if byte == quote { piece.append(quote) }
-      piece.append(byte)
-      if piece.count >= pieceBytes {
-        try put(piece)
-        piece.removeAll(keepingCapacity: true)
-      }
+    let bytes = Array(text.utf8)
+    try put(bytes.first == UInt8(ascii: "\\") ? [quote, UInt8(ascii: "\\")] : [quote])
+    var start = 0
+    for (i, byte) in bytes.enumerated() where byte == quote {
+      try put(Array(bytes[start...i]))
+      start = i
     }
-    piece.append(quote)
-    try put(piece)
+    try put((start == 0 ? bytes : Array(bytes[start...])) + [quote])
   }
 
   static let comma: [UInt8] = [UInt8(ascii: ",")]

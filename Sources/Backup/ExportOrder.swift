@@ -16,6 +16,8 @@ package struct ExportOrder: Sendable {
   /// Leave out the recordings that this export and those before it hold.
   package var previous: ExportID?
   package var partBytes: UInt64?
+  /// Recordings that are plain WAV files as FLAC, which decodes to the very same bytes.
+  package var asFLAC = false
   /// Hears fractions from 0 to 1.
   package var progress: @Sendable (Double) -> Void = { _ in }
   /// Asked between pieces; when it says so, the export ends with `CancellationError` and leaves nothing.

@@ -10,6 +10,10 @@ enum ExportReadme {
       ? "all"
       : "from \(order.from.map(ExportTime.text) ?? "the first") to before \(order.to.map(ExportTime.text) ?? "now")"
     let chain = order.previous.map { "; only those that export \($0) and the ones before it do not hold" } ?? ""
+    let audio =
+      order.asFLAC
+      ? "; plain WAV files as FLAC (path …~.flac,\n                          audio flac): `flac -d` gives the very same bytes back"
+      : ""
     return """
       Export \(order.export) of the account \(order.accountName)
       Made \(ExportTime.text(order.createdAt)) at position \(position): everything below is of that one moment.
@@ -17,8 +21,8 @@ enum ExportReadme {
 
       account.sqlite      the database; open it with sqlite3 (https://sqlite.org)
       tables/             each table as CSV
-      recordings/         the recordings, byte for byte as they were uploaded
-      recordings.csv      which key lies under which path, with size, MD5, SHA-256, time (UTC) and type
+      recordings/         the recordings, byte for byte as they were uploaded\(audio)
+      recordings.csv      which key lies under which path, with size, MD5, SHA-256 (of what was uploaded), time (UTC), type
       recordings.jsonl    the same, a JSON object a line
       manifest.json       what this export is, with every file's size and SHA-256, and a signature
       SHA256SUMS          the same sums for `sha256sum -c SHA256SUMS`

@@ -78,6 +78,7 @@ struct ExportWriter {
   private func build(_ directory: String, _ previous: (info: ExportInfo, held: HeldRecordings)?) throws -> ExportInfo {
     let file = ExportInfo.file(of: order.accountName, order.export, isSealed: !order.recipients.isEmpty)
     let output = try ExportOutput(disk, "\(directory)/\(file)", recipients: order.recipients)
+    defer { output.close() }
     let host = source.host
     do {
       let connection = try Connection(pages: PagesVFS(host: host), readOnly: true)
@@ -92,7 +93,8 @@ struct ExportWriter {
       try writeDatabase(packer, meter)
       try writeTables(packer, connection, directory, meter)
       let recordings = try ExportRecordings(
-        source: source, chosen: chosen, packer: packer, disk: disk, spools: "\(directory)/spool-", checkpoint: check)
+        source: source, chosen: chosen, packer: packer, disk: disk, spools: "\(directory)/spool-",
+        asFLAC: order.asFLAC, checkpoint: check)
       try recordings.write { meter.advance($0) }
       let manifest = try packer.finish { sign($0, $1, $2, recordings, previous?.info) }
       let (bytes, hash) = try output.finish()

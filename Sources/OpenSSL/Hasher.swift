@@ -39,6 +39,14 @@ package final class Hasher: @unchecked Sendable {
     reset()
   }
 
+  /// Goes on from what `other` has been fed.
+  package init(copying other: Hasher) {
+    algorithm = other.algorithm
+    guard let context = EVP_MD_CTX_new() else { preconditionFailure("out of memory") }
+    self.context = context
+    must(EVP_MD_CTX_copy_ex(context, other.context), "EVP_MD_CTX_copy_ex")
+  }
+
   deinit { EVP_MD_CTX_free(context) }
 
   /// Forgets what was fed. The same algorithm again keeps the context's memory.

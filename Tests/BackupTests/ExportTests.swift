@@ -157,8 +157,12 @@ import Testing
   }
 
   private func add(_ store: TestStore, _ key: String, at time: UnixMicroseconds) async throws {
+    try await put(store, key, Array("\(key) \(time)".utf8), at: time)
+  }
+
+  private func put(_ store: TestStore, _ key: String, _ bytes: [UInt8], at time: UnixMicroseconds) async throws {
     let upload = try await store.engine.upload(account)
-    try await upload.append(Array("\(key) \(time)".utf8))
+    try await upload.append(bytes)
     let stored = try await upload.finish()
     _ = try await store.engine.write(account) { connection in
       try RecordingCatalog.put(connection, key: key, stored, contentType: "audio/wav", metadata: "{}", at: time)
@@ -183,6 +187,35 @@ import Testing
     #expect(info.recordings == 1 && files["recordings/calls/1.wav"] == nil)
     let lines = String(decoding: try #require(files["recordings.jsonl"]), as: UTF8.self)
     #expect(lines.contains("{\"key\":\"calls/1.wav\",\"erased\":true,"))
+    #expect(try Verify.run(path(info), disk: disk).findings.isEmpty)
+  }
+
+  @Test("with FLAC plain WAV files have a path of their own, which no key can have, and everything else stays")
+  func audio() async throws {
+    let disk = ForgetfulDisk(seed: 1)
+    let store = try TestStore.open(disk)
+    defer { store.engine.close() }
+    try await store.makeAccount(account, rows: 1, recordings: 1)
+    let samples = (0..<400_000).map { UInt8(truncatingIfNeeded: $0 % 2 == 0 ? $0 / 97 : 0) }
+    var header = ByteWriter(capacity: 44)
+    header.put(raw: "RIFF".utf8)
+    header.put(UInt32(36 + samples.count))
+    header.put(raw: "WAVEfmt ".utf8)
+    for value: UInt32 in [16, 1 | 1 << 16, 8000, 16_000, 2 | 16 << 16] { header.put(value) }
+    header.put(raw: "data".utf8)
+    header.put(UInt32(samples.count))
+    for key in ["call.wav", "call.wav~.flac"] { try await put(store, key, header.bytes + samples, at: 1) }
+    var wanted = order()
+    wanted.asFLAC = true
+    let info = try await exports(disk).create(wanted, of: store.engine)
+    let files = try TarFiles(reading: path(info), disk)
+    let flac = try #require(files["recordings/call.wav~.flac"])
+    #expect(flac.starts(with: "fLaC".utf8) && flac.count < samples.count && files["recordings/call.wav"] == nil)
+    #expect(files["recordings/call.wav%7E.flac~.flac"] == flac)
+    #expect(files["recordings/calls/0.wav"] == TestStore.content(10, seed: 0))
+    let original = SHA256.hash(header.bytes + samples).hex
+    let lines = String(decoding: try #require(files["recordings.jsonl"]), as: UTF8.self).split(separator: "\n")
+    #expect(lines.count { $0.contains("\"audio\":\"flac\"") && $0.contains(original) } == 2)
     #expect(try Verify.run(path(info), disk: disk).findings.isEmpty)
   }
 

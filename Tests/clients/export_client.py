@@ -1,5 +1,5 @@
 """Exports of a running node, made and fetched with the real komora and opened with other people's tools: tar, zstd, age,
-sqlite3, sha256sum, openssl and Python's csv.
+sqlite3, sha256sum, openssl, flac and Python's csv.
 
 Environment: KOMORA_BIN (the komora program), KOMORA_URL, KOMORA_CA, KOMORA_ADMIN (an administrator's token with every
 scope), KOMORA_ACCOUNT and KOMORA_TOKEN (another account and its own token). It makes and deletes an account whose name
@@ -21,6 +21,7 @@ import time
 import urllib.error
 import urllib.request
 import uuid
+import wave
 
 from checks import Checks
 
@@ -280,6 +281,37 @@ def rights(checks):
     komora("export", "cancel", "--account", NAME, made["id"], token=own)
 
 
+def flac(checks):
+    folder, contents = FOLDER / "wav", {}
+    folder.mkdir()
+    for name, width, channels, seconds in [("a.wav", 2, 1, 40), ("stereo.wav", 2, 2, 3), ("b/eight.wav", 1, 1, 5)]:
+        (folder / name).parent.mkdir(exist_ok=True)
+        with wave.open(str(folder / name), "wb") as out:
+            out.setparams((channels, width, 8000, 0, "NONE", ""))
+            out.writeframes(bytes(DICE.randrange(120, 136) if i % width == 0 else 0 for i in range(8000 * width * channels * seconds)))
+        contents[name] = (folder / name).read_bytes()
+    contents["odd.wav"] = contents["a.wav"] + b"LIST\4\0\0\0abcd"
+    (folder / "odd.wav").write_bytes(contents["odd.wav"])
+    komora("import", "--account", NAME, "--recordings", folder)
+    export = create("--since-last", "--audio", "flac")
+    file = FOLDER / "flac.tar.zst"
+    get(export["id"], file)
+    checks.equal(komora("verify", file).returncode, 0, "verify finds the one with FLAC whole")
+    opened = unpack(file, "flac")
+    run("python3", "verify.py", cwd=opened)
+    lines = {line["key"]: line for line in map(json.loads, open(opened / "recordings.jsonl", encoding="utf-8"))}
+    checks.equal({key: line["audio"] for key, line in lines.items()}, {key: "original" if key == "odd.wav" else "flac" for key in contents}, "plain WAV files are FLAC, others stay")
+    for key, line in lines.items():
+        path = opened / line["path"]
+        if line["audio"] == "flac":
+            run("flac", "-s", "-t", "-w", path)
+            run("flac", "-s", "-d", "-o", FOLDER / "back.wav", "-f", path)
+            checks.true(path.stat().st_size < 0.8 * line["bytes"], f"{key} is smaller")
+            path = FOLDER / "back.wav"
+        checks.true(path.read_bytes() == contents[key] and line["sha256"] == digest(path), f"{key} comes back byte for byte")
+    komora("export", "create", "--account", NAME, "--audio", "mp3", code=2)
+
+
 def chains(checks):
     first = create()
     nothing = create("--since-last")
@@ -316,6 +348,6 @@ def cancels(checks):
 
 if __name__ == "__main__":
     try:
-        Checks("export").run(fill, plain, content, damage, encrypted, resumed, parts, ranges, rights, chains, cancels)
+        Checks("export").run(fill, plain, content, damage, encrypted, resumed, parts, ranges, rights, flac, chains, cancels)
     finally:
         shutil.rmtree(FOLDER, ignore_errors=True)

@@ -21,6 +21,8 @@ extension AdminService {
     var recipients: [String]?
     var sinceLast: Bool?
     var partBytes: UInt64?
+    /// `original` or `flac`.
+    var audio: String?
   }
 
   /// Whoever leads the account makes its exports.
@@ -28,10 +30,14 @@ extension AdminService {
     shards.post("accounts/:account/exports") { request, context in
       let record = try access.account(.backup, ownerToo: true, request, context)
       let wanted = try await body(ExportBody.self, of: request, context)
+      guard wanted.audio == nil || wanted.audio == "original" || wanted.audio == "flac" else {
+        throw APIError(.unprocessableContent, code: "invalid", "audio is original or flac")
+      }
       let (export, job) = try await node.startExport(
         ExportRequest(
           account: record.name, from: try Self.moment(wanted.from), to: try Self.moment(wanted.to),
-          recipients: wanted.recipients ?? [], sinceLast: wanted.sinceLast ?? false, partBytes: wanted.partBytes))
+          recipients: wanted.recipients ?? [], sinceLast: wanted.sinceLast ?? false, partBytes: wanted.partBytes,
+          asFLAC: wanted.audio == "flac"))
       log("export started", record.id, export, request, context)
       return try accepted(job)
     }

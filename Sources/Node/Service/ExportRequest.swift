@@ -13,10 +13,12 @@ package struct ExportRequest: Sendable, Equatable {
   /// Leave out recordings that the newest export and those before it hold.
   package var sinceLast: Bool
   package var partBytes: UInt64?
+  /// Plain WAV files as FLAC.
+  package var asFLAC: Bool
 
   package init(
     account: String, from: UnixMicroseconds? = nil, to: UnixMicroseconds? = nil, recipients: [String] = [],
-    sinceLast: Bool = false, partBytes: UInt64? = nil
+    sinceLast: Bool = false, partBytes: UInt64? = nil, asFLAC: Bool = false
   ) {
     self.account = account
     self.from = from
@@ -24,6 +26,7 @@ package struct ExportRequest: Sendable, Equatable {
     self.recipients = recipients
     self.sinceLast = sinceLast
     self.partBytes = partBytes
+    self.asFLAC = asFLAC
   }
 }
 

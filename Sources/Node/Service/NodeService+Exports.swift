@@ -15,7 +15,7 @@ extension NodeService {
     let id = randomID(ExportID.self)
     var order = ExportOrder(export: id, accountName: account.name, createdAt: clock.now)
     (order.from, order.to, order.recipients) = (request.from, request.to, request.recipients)
-    order.partBytes = request.partBytes
+    (order.partBytes, order.asFLAC) = (request.partBytes, request.asFLAC)
     do {
       try order.check()
       if request.sinceLast { order.previous = try await newestExport(of: account) }

@@ -26,6 +26,9 @@ struct ExportCreateCommand: AsyncParsableCommand {
   @Flag(help: "Leave out the recordings that the newest export and those before it hold.")
   var sinceLast = false
 
+  @Option(help: "original, or flac: plain WAV files as FLAC, which `flac -d` turns back into the same bytes.")
+  var audio = "original"
+
   @Option(help: "Have `get` cut the file into parts of this size, such as 4GiB; `cat` joins them.")
   var partBytes: String?
 
@@ -38,6 +41,7 @@ struct ExportCreateCommand: AsyncParsableCommand {
     var body: [String: JSONValue] = [
       "recipients": .list(recipient.map { .text($0) }), "since_last": .boolean(sinceLast),
     ]
+    body["audio"] = .text(audio)
     if let from { body["from"] = .text(from) }
     if let to { body["to"] = .text(to) }
     if let partBytes {

@@ -1,0 +1,52 @@
+// Hands bytes to a thread of its own, in order, so that whoever makes them goes on while they are compressed, sealed and
+// written. At most two pieces wait.
+
+import Threads
+
+final class ExportPipe: Sendable {
+  private struct State {
+    var pieces: [[UInt8]] = []
+    var isClosed = false
+    var failure: (any Error)?
+  }
+
+  private static let waitingMax = 2
+  private let state: Lock<State>
+  private let thread: Thread
+
+  /// `consume` gets one piece after the other on the thread; after it has thrown, nothing more.
+  init(name: String, _ consume: @escaping @Sendable ([UInt8]) throws -> Void) {
+    let state = Lock(State())
+    self.state = state
+    thread = Thread(name: name) {
+      while let piece = state.wait(
+        until: { !$0.pieces.isEmpty || $0.isClosed }, { $0.pieces.isEmpty ? nil : $0.pieces.removeFirst() })
+      {
+        state.wake()
+        guard state.with({ $0.failure == nil }) else { continue }
+        do { try consume(piece) } catch {
+          state.with { $0.failure = error }
+          state.wake()
+        }
+      }
+    }
+  }
+
+  /// Waits for room. Throws what `consume` has thrown.
+  func send(_ piece: [UInt8]) throws {
+    let failure = state.wait(until: { $0.pieces.count < Self.waitingMax || $0.failure != nil }) { state in
+      if state.failure == nil { state.pieces.append(piece) }
+      return state.failure
+    }
+    state.wake()
+    if let failure { throw failure }
+  }
+
+  /// Returns when everything has been taken and the thread has ended. Called once, also when something has failed.
+  func close() throws {
+    state.with { $0.isClosed = true }
+    state.wake()
+    thread.join()
+    if let failure = state.with({ $0.failure }) { throw failure }
+  }
+}
