@@ -4,7 +4,7 @@
 // Each chunk is proven by itself, with its number and whether it is the last; so what was cut off shows when the last
 // one is read, as the length says where it is.
 
-import OpenSSL
+package import OpenSSL
 
 package struct AgeReader: Sendable {
   /// Of what is inside.
