@@ -1,30 +1,26 @@
-// One zstd frame of a length that nobody knows beforehand (ZSTD_compressStream2), for exports. Its own threads compress
-// while the caller goes on, where libzstd was built with threads; memory is bounded by window and job, not by the length.
+// One zstd frame of a length that nobody knows beforehand (ZSTD_compressStream2), for exports; memory is bounded by its
+// window, not by the length.
 //
-// The frame says no size and ends in a checksum of its content. Used by one thread at a time.
+// The frame says no size and ends in a checksum of its content. Used by one thread at a time. libzstd's own threads are
+// not used: with new ones for each frame, each leaves some ten MiB in an arena of malloc's.
 
 import CZstd
 
 package final class ZstdStreamCompressor {
   /// What a reader has to keep; fixed, so that the frame's first bytes are always the same.
   package static let windowLog = 21
-  private static let jobBytes = 2 << 20
   private let context: OpaquePointer
   private var output = [UInt8](repeating: 0, count: 128 << 10)
 
   /// Magic, descriptor (a checksum, no content size) and window of every frame.
   package static let frameStart: [UInt8] = [0x28, 0xB5, 0x2F, 0xFD, 0x04, UInt8((windowLog - 10) << 3)]
 
-  package init(level: Int = 3, workers: Int = 2) {
+  package init(level: Int = 3) {
     guard let context = ZSTD_createCCtx() else { preconditionFailure("out of memory") }
     self.context = context
     set(ZSTD_c_compressionLevel, level)
     set(ZSTD_c_windowLog, Self.windowLog)
     set(ZSTD_c_checksumFlag, 1)
-    // A library without threads refuses this, and compresses on the caller's.
-    if ZSTD_isError(ZSTD_CCtx_setParameter(context, ZSTD_c_nbWorkers, Int32(workers))) == 0, workers > 0 {
-      set(ZSTD_c_jobSize, Self.jobBytes)
-    }
   }
 
   deinit { ZSTD_freeCCtx(context) }

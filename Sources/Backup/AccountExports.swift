@@ -6,8 +6,9 @@ package import ShardStore
 import Threads
 
 package struct AccountExports: Sendable {
+  static let parallel = 2
   /// Not those of backups: a long export must not keep a snapshot waiting.
-  private static let pool = WorkPool(name: "export", threads: 2)
+  private static let pool = WorkPool(name: "export", threads: parallel)
   private let disk: any Disk
   package let store: ExportStore
 
@@ -19,7 +20,7 @@ package struct AccountExports: Sendable {
   /// Exports the account as it is now. `CancellationError` when the order says that it is cancelled; whatever is
   /// thrown, nothing is left.
   package func create(_ order: ExportOrder, of engine: Engine) async throws -> ExportInfo {
-    do { try order.check() } catch { throw error }
+    try order.check()
     let source: PinnedSource
     do { source = try await PinnedSource.pin(engine, store.layout.account) } catch { throw BackupError(anyOf: error) }
     let writer = ExportWriter(disk: disk, layout: store.layout, source: source, order: order)

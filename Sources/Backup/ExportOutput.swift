@@ -14,7 +14,7 @@ final class ExportOutput {
   init(_ disk: any Disk, _ path: String, recipients: [String]) throws {
     let sink = Lock(try ExportSink(disk, path, recipients: recipients))
     self.sink = sink
-    pipe = ExportPipe(name: "export-pipe") { piece in try sink.with { try $0.write(piece) } }
+    pipe = ExportPipe { piece in try sink.with { try $0.write(piece) } }
     waiting.reserveCapacity(Self.pieceBytes)
   }
 

@@ -7,18 +7,20 @@ final class ExportPipe: Sendable {
   private struct State {
     var pieces: [[UInt8]] = []
     var isClosed = false
+    var hasEnded = false
     var failure: (any Error)?
   }
 
   private static let waitingMax = 2
   private let state: Lock<State>
-  private let thread: Thread
+  /// As many as exports are made at a time. They stay: threads of its own for each export would leave memory behind.
+  private static let pool = WorkPool(name: "export-pipe", threads: AccountExports.parallel)
 
   /// `consume` gets one piece after the other on the thread; after it has thrown, nothing more.
-  init(name: String, _ consume: @escaping @Sendable ([UInt8]) throws -> Void) {
+  init(_ consume: @escaping @Sendable ([UInt8]) throws -> Void) {
     let state = Lock(State())
     self.state = state
-    thread = Thread(name: name) {
+    Self.pool.run {
       while let piece = state.wait(
         until: { !$0.pieces.isEmpty || $0.isClosed }, { $0.pieces.isEmpty ? nil : $0.pieces.removeFirst() })
       {
@@ -29,6 +31,8 @@ final class ExportPipe: Sendable {
           state.wake()
         }
       }
+      state.with { $0.hasEnded = true }
+      state.wake()
     }
   }
 
@@ -42,11 +46,10 @@ final class ExportPipe: Sendable {
     if let failure { throw failure }
   }
 
-  /// Returns when everything has been taken and the thread has ended. Called once, also when something has failed.
+  /// Returns when everything has been taken and the thread is free. Called once, also when something has failed.
   func close() throws {
     state.with { $0.isClosed = true }
     state.wake()
-    thread.join()
-    if let failure = state.with({ $0.failure }) { throw failure }
+    if let failure = state.wait(until: { $0.hasEnded }, { $0.failure }) { throw failure }
   }
 }

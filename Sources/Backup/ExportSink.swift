@@ -1,5 +1,5 @@
-// An export's file: zstd, its trailer, age where recipients are named, written past the page cache in large pieces. What
-// comes out is hashed on its way.
+// An export's file: zstd, its trailer, age where recipients are named, written in large pieces. What comes out is hashed on
+// its way. Writes go through the page cache: the kernel brings them to the disk while the next piece is compressed.
 
 import AtRest
 import Base
@@ -22,7 +22,7 @@ final class ExportSink {
   init(_ disk: any Disk, _ path: String, recipients: [String]) throws {
     age = recipients.isEmpty ? nil : try AgeEncryptor(recipients: recipients)
     outer = recipients.isEmpty ? nil : Hasher(.sha256)
-    file = try disk.open(path, .create, direct: true)
+    file = try disk.open(path, .create)
   }
 
   func write(_ bytes: [UInt8]) throws {
@@ -36,14 +36,9 @@ final class ExportSink {
     outer = whole
     try seal(ExportTrailer(hash: inner.finish()).encode())
     if age != nil { try append(age!.finish()) }
-    let total = written + UInt64(buffer.count)
-    if buffer.count > 0 {
-      buffer.pad(to: DiskBuffer.alignment)
-      try file.write(buffer, at: written)
-    }
-    try file.truncate(to: total)
+    if buffer.count > 0 { try file.write(buffer, at: written) }
     try file.sync()
-    return (total, whole.finish())
+    return (written + UInt64(buffer.count), whole.finish())
   }
 
   private func compressed(_ bytes: [UInt8]) throws {

@@ -1,5 +1,7 @@
 import Backup
 import Base
+import Disk
+import Formats
 import OpenSSL
 import Simulator
 import Testing
@@ -53,6 +55,33 @@ import Testing
       let bytes = Array(json.object.utf8).mutated(using: &random)
       let text = String(decoding: bytes, as: UTF8.self)
       if let read = FlatJSON(object: text) { #expect(read.object == text) }
+    }
+  }
+
+  @Test("a list of recordings finds what it holds and nothing else, and each flipped byte of it is noticed")
+  func held() throws {
+    let disk = ForgetfulDisk(seed: 1)
+    for count in [0, 1, 255, 256, 257, 1000] {
+      var random = SeededGenerator(seed: UInt64(count))
+      let ids = (0..<count).map { _ in RecordingID(from: &random) }.sorted()
+      let path = "/held-\(count).ids"
+      let header = ExportHeldHeader(account: AccountID(bits: 1), export: ExportID(bits: 2), count: UInt64(count))
+      try HeldRecordings.write(disk, path, header) { put in for id in ids { try put(id) } }
+      let list = try HeldRecordings(disk, path)
+      #expect(list.header == header)
+      for id in ids + ids.reversed() { #expect(try list.contains(id)) }
+      for id in ids.prefix(50) {
+        for other in [RecordingID(bits: id.bits &+ 1), RecordingID(bits: id.bits &- 1)] {
+          #expect(try list.contains(other) == ids.contains(other))
+        }
+      }
+      #expect(try !list.contains(RecordingID(bits: 0)) && !list.contains(RecordingID(bits: .max)))
+      let size = Int(try disk.info(path)!.bytes)
+      for offset in stride(from: 0, to: size, by: size > 6000 ? 37 : 1) {
+        try disk.flip(path, offset, bit: offset % 8)
+        #expect(throws: BackupError.self) { try HeldRecordings(disk, path) }
+        try disk.flip(path, offset, bit: offset % 8)
+      }
     }
   }
 }
