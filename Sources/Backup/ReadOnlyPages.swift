@@ -40,8 +40,12 @@ package final class ReadOnlyPages: PageHost {
       firstFailure.with { $0 = $0 ?? error }
       return error.code == .damaged ? .damaged : .failed
     }
-    let start = page.startIndex + offset
-    for i in 0..<bytes.byteCount { bytes.storeBytes(of: page[start + i], toByteOffset: i, as: UInt8.self) }
+    guard offset + bytes.byteCount <= page.count else { return .failed }
+    page.withUnsafeBytes { page in
+      bytes.withUnsafeMutableBytes {
+        $0.copyMemory(from: UnsafeRawBufferPointer(rebasing: page[offset..<(offset + $0.count)]))
+      }
+    }
     return .ok
   }
 }

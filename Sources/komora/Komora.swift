@@ -13,7 +13,8 @@ package struct Komora: AsyncParsableCommand {
     version: Version.text,
     subcommands: [
       DevCommand.self, NodeCommand.self, ClusterCommand.self, AccountCommand.self, KeyCommand.self, ImportCommand.self,
-      SnapshotCommand.self, RestoreCommand.self, DiffCommand.self, VerifyCommand.self, KeysCommand.self, DoctorCommand.self,
+      SnapshotCommand.self, RestoreCommand.self, DiffCommand.self,
+      VerifyCommand.self, KeysCommand.self, DoctorCommand.self,
       ReadDatabaseCommand.self, BesideInputCommand.self,
     ])
 
