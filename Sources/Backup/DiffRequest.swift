@@ -30,7 +30,7 @@ package enum DiffSide: Sendable, Equatable, CustomStringConvertible {
 package struct DiffRequest: Sendable {
   package var from: DiffSide
   package var to: DiffSide
-  /// At most so many rows and recordings are listed; all are counted. 0: counts only.
+  /// At most so many rows, and so many recordings, are listed; all are counted. 0: counts only.
   package var listed: Int
 
   package static let listedMax = 10_000

@@ -40,10 +40,11 @@ package final class ReadOnlyPages: PageHost {
       firstFailure.with { $0 = $0 ?? error }
       return error.code == .damaged ? .damaged : .failed
     }
-    let start = page.startIndex + offset
-    let count = bytes.byteCount
-    bytes.withUnsafeMutableBytes { target in
-      page[start..<(start + count)].withUnsafeBytes { target.copyMemory(from: $0) }
+    guard offset + bytes.byteCount <= page.count else { return .failed }
+    page.withUnsafeBytes { page in
+      bytes.withUnsafeMutableBytes {
+        $0.copyMemory(from: UnsafeRawBufferPointer(rebasing: page[offset..<(offset + $0.count)]))
+      }
     }
     return .ok
   }

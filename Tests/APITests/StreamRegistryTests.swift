@@ -13,6 +13,7 @@ private final class MovedClock: StoreClock {
   func unixMicroseconds() -> UnixMicroseconds { Int64(monotonicNanoseconds() / 1000) }
   func monotonicNanoseconds() -> UInt64 { nanoseconds.with { $0 } }
   func pass(seconds: UInt64) { nanoseconds.with { $0 += seconds * 1_000_000_000 } }
+  func goBack() { nanoseconds.with { $0 -= 1 } }
 }
 
 @Suite struct StreamRegistryTests {
@@ -55,6 +56,19 @@ private final class MovedClock: StoreClock {
     #expect(await registry.take("c", account: account, credential: "key a") == nil)
     #expect(await registry.take("b", account: account, credential: "key a") != nil)
     #expect(await registry.take("b", account: account, credential: "key a") == nil)
+  }
+
+  @Test("what came after somebody looked at the clock has waited for no time")
+  func later() async {
+    #expect(registry.put(stream(), baton: "b"))
+    #expect(registry.put(stream(), baton: "busy"))
+    _ = registry.takeNow("busy", account: account, credential: "key a", forCursor: true)
+    async let waiter = registry.take("busy", account: account, credential: "key a")
+    clock.goBack()
+    #expect(registry.takeExpired().isEmpty)
+    registry.release("busy")
+    #expect(await waiter == nil)
+    #expect(await registry.take("b", account: account, credential: "key a") != nil)
   }
 
   @Test("a stream that nobody continues is given up, and not before its time")

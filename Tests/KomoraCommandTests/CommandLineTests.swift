@@ -23,6 +23,7 @@ struct CommandLineTests {
       "restore --account acme --snapshot ID --as new", "restore --account acme --latest --as new --dry-run",
       "restore --offline --archive D --recovery F --identity K --out O",
       "restore --offline --archive D --recovery F --passphrase-file P --expect 1.2 --out O", "verify a b --json",
+      "diff --account acme ID", "diff --account acme ID live --json", "diff --account acme ID ID --rows --limit 10000",
       "keys rotate --config F", "doctor", "account list --url https://h:1 --token t --ca F",
       "account list --token-file -",
       "dev --nodes 3 --regions eu,us,ap", "dev --nodes 5 --regions eu,us --port 7400", "dev --nodes 32 --port 7400",
@@ -78,6 +79,7 @@ struct CommandLineTests {
       "restore --account acme --latest", "restore --offline --archive D --recovery F --out O",
       "restore --offline --archive D --recovery F --identity K --passphrase-file P --out O",
       "restore --offline --archive D --recovery F --identity K --out O --account acme", "verify",
+      "diff ID", "diff --account acme", "diff --account acme ID ID ID", "diff --account acme ID --rows --limit 0",
       "verify a --recovery F", "verify a --recovery F --identity K --key-file X",
     ])
   func refused(_ line: String) {

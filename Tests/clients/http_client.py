@@ -130,6 +130,21 @@ def jobs(checks):
     listed = ask("GET", f"/v1/accounts/{NAME}/snapshots").json["snapshots"]
     checks.equal([s["state"] for s in listed], ["proven"], "the snapshot is proven")
     checks.equal(finished(ask("POST", f"/v1/accounts/{NAME}/snapshots/{listed[0]['id']}/verify").json)["state"], "done", "it verifies")
+    pipeline([execute("UPDATE t SET x = 2"), execute("INSERT INTO t VALUES (3)")], token=ADMIN, account=NAME)
+    found = finished(ask("POST", f"/v1/accounts/{NAME}/diff", {"from": listed[0]["id"], "listed": 10}).json)
+    checks.equal((found["result"]["rows_changed"], found["result"]["rows_added"]), ("1", "1"), "what differs is counted")
+    checks.equal([(r["table"], r["change"], r["key"], r["columns"]) for r in found["diff"]["listed_rows"]],
+                 [("t", "changed", ["1"], ["x"]), ("t", "added", ["2"], [])], "and listed")
+    key = ask("POST", f"/v1/accounts/{NAME}/keys", {"label": "diff"}).json["token"]
+    reader = ask("POST", "/v1/tokens", {"name": "reader", "scopes": ["read"]}).json["token"]
+    status = lambda token: ask("POST", f"/v1/accounts/{NAME}/diff", {"from": "live"}, token).status  # noqa: E731
+    checks.equal([status(key), status(reader), status(TOKEN), status(None)], [202, 403, 404, 401], "who may compare")
+    seen = [ask("GET", "/v1/jobs/" + found["id"], token=token) for token in (key, reader, TOKEN)]
+    checks.equal([r.json.get("diff") == found["diff"] for r in seen[:2]], [True, False], "who may see the account's keys")
+    checks.equal((seen[1].status, seen[2].status), (200, 404), "and who may see that there is a job")
+    checks.true(all("diff" not in job for job in ask("GET", "/v1/jobs").json["jobs"]), "a list of jobs names no keys")
+    bad = [ask("POST", f"/v1/accounts/{NAME}/diff", b).status for b in ({"from": "yesterday"}, {}, {"from": "0" * 32})]
+    checks.equal(bad, [400, 400, 404], "what cannot be compared")
     done = finished(ask("POST", "/v1/restores", {"account": NAME, "as": NAME + "-r"}).json)
     checks.equal(done["state"], "done", f"it restores: {done['message']}")
     rows = pipeline([execute("SELECT x FROM t")], token=ADMIN, account=NAME + "-r").json["results"][0]["response"]["result"]["rows"]

@@ -66,7 +66,8 @@ class Archive:
                     file.seek(offset)
                     frame = checked(file.read(length), "its frame")
                 body, found, coding, reserved, original = struct.unpack_from("<IBBHI", frame)
-                need((body, found, reserved) == (length - 48, kind, 0) and frame[12:44] == name, "another frame is there")
+                same = (body, found, reserved, frame[12:44]) == (length - 48, kind, 0, name)
+                need(same, "another frame is there")
                 return decode(coding, original, frame[44:])
             except (Refused, ValueError, struct.error) as why:
                 reason = why
@@ -74,11 +75,11 @@ class Archive:
 
     def group(self, name):
         def decode(coding, original, body):
-            need(coding in (0, 1) and 0 < original <= GROUP_MAX and len(body) >= 28, "its coding or length")
+            need(coding in (0, 1) and 0 < original <= GROUP_MAX and len(body) >= 28, "its coding or length is wrong")
             bound = b"KPAK\1\0" + self.account + bytes([1, coding]) + original.to_bytes(4, "little") + name
             content = opened(hkdf(self.chunk_key, name, b"chunk"), body[:12], body[12:], bound, "it")
             content = unzstd(content, original) if coding else content
-            need(len(content) == original, "its length")
+            need(len(content) == original, "its content has another length")
             need(hmac.digest(self.database_names, content, "sha256") == name, "its content has another name")
             return content
 
@@ -86,13 +87,13 @@ class Archive:
 
     def recording_chunk(self, recording, number, last):
         def decode(coding, _, frame):
-            need(coding == 2 and len(frame) >= 64, "its coding or length")
+            need(coding == 2 and len(frame) >= 64, "its coding or length is wrong")
             checked(frame[:48], "its header")
             magic, version, coding, flags, zero, owner, count, original, coded = struct.unpack_from("<4s4B16s3I", frame)
-            need((magic, version, flags, zero) == (b"KCHK", 1, int(last), 0), "its header")
+            need((magic, version, flags, zero) == (b"KCHK", 1, int(last), 0), "its header is wrong")
             need((owner, count) == (recording, number), "another chunk is there")
-            need(coded <= original <= RECORDING_CHUNK and len(frame) == 64 + coded, "its lengths")
-            need(coding <= 2 and (last or original == RECORDING_CHUNK), "its coding or lengths")
+            need(coded <= original <= RECORDING_CHUNK and len(frame) == 64 + coded, "its lengths are wrong")
+            need(coding <= 2 and (last or original == RECORDING_CHUNK), "its coding or lengths are wrong")
             nonce, bound = frame[36:44] + number.to_bytes(4, "little"), self.account + frame[:48]
             content = opened(self.keys[RECORDING, recording], nonce, frame[48:], bound, "it")
             kind = ("stored", "zstd", "")[coding]
@@ -101,7 +102,7 @@ class Archive:
             elif coding == 2:
                 audio = Chunk(content)
                 content, kind = audio.original, audio.kind
-            need(len(content) == original, "its length")
+            need(len(content) == original, "its content has another length")
             self.codings[kind] += 1
             return content
 
@@ -127,7 +128,8 @@ class Archive:
         checked(data[160 : 164 + n], f"{name}: its body")
         checked(data[164 + n :], f"{name}: its signature")
         public = Ed25519PrivateKey.from_private_bytes(self.keys[SIGNING, bytes(16)]).public_key()
-        need(public.public_bytes(Encoding.Raw, PublicFormat.Raw) == head[104:136], f"{name} is signed by another account")
+        own = public.public_bytes(Encoding.Raw, PublicFormat.Raw) == head[104:136]
+        need(own, f"{name} is signed by another account")
         try:
             public.verify(data[164 + n : 228 + n], data[: 164 + n])
         except InvalidSignature:

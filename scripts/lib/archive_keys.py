@@ -1,7 +1,7 @@
 """What opens an archive: the recovery file and the keyring, as Formats.docc/recovery.md and keyring.md describe them.
 
-Written from the pages, not from Komora's code; see scripts/read-archive. Also what every layout of them uses: checksums,
-sealing, and files that may be anything.
+Written from the pages, not from Komora's code; see scripts/read-archive. Also what all layouts use: checksums, sealing,
+files that may be anything.
 """
 
 import base64

@@ -148,7 +148,8 @@ class Chunk:
         for plane, values in zip(planes, self.values):
             if values:
                 middle = len(values) // 2
-                require(not plane or 0 <= min(plane) + middle <= max(plane) + middle < len(values), "a rank of no value")
+                inside = not plane or min(plane) + middle >= 0 and max(plane) + middle < len(values)
+                require(inside, "a rank of no value")
                 plane[:] = [values[x + middle] for x in plane]
             elif codes:
                 plane[:] = [codes[x + 128] for x in plane]

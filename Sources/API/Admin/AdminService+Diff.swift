@@ -13,7 +13,7 @@ extension AdminService {
     var from: String
     /// Likewise; without it `live`.
     var to: String?
-    /// How many rows and recordings are listed; without it none, and all are counted.
+    /// How many rows, and how many recordings, are listed; without it none. All are counted.
     var listed: Int?
   }
 

@@ -154,13 +154,13 @@ package final class StreamRegistry: Sendable {
   package func takeExpired() -> [HranaStream] {
     let now = clock.monotonicNanoseconds()
     let tired = state.with { state in
-      state.busy.filter { $0.value.contains { now - $0.since > limits.sessionIdle } }.keys
+      state.busy.filter { $0.value.contains { Self.passed($0.since, now) > limits.sessionIdle } }.keys
     }
     for baton in tired { release(baton) }
     return state.with { state in
       let over = state.waiting.filter { _, waiting in
         let idle = waiting.stream.session == nil ? limits.lightIdle : limits.sessionIdle
-        return now - waiting.since > idle || isOver(waiting.stream, now)
+        return Self.passed(waiting.since, now) > idle || isOver(waiting.stream, now)
       }
       return over.keys.compactMap { state.remove($0) }
     }
@@ -175,6 +175,9 @@ package final class StreamRegistry: Sendable {
   }
 
   private func isOver(_ stream: HranaStream, _ now: UInt64) -> Bool {
-    stream.session != nil && now - stream.sessionSince > limits.sessionLife
+    stream.session != nil && Self.passed(stream.sessionSince, now) > limits.sessionLife
   }
+
+  /// Whoever looks at the time before it has the lock may find what another has noted later: then nothing has passed.
+  private static func passed(_ since: UInt64, _ now: UInt64) -> UInt64 { now > since ? now - since : 0 }
 }

@@ -22,7 +22,7 @@ struct DiffCommand: AsyncParsableCommand {
   @Flag(help: "List keys of rows with the columns that differ, and keys of recordings.")
   var rows = false
 
-  @Option(help: "How many rows and recordings --rows lists, 1 to 10000.")
+  @Option(help: "How many rows, and how many recordings, --rows lists: 1 to 10000.")
   var limit = 1000
 
   @OptionGroup var connection: ConnectionOptions
