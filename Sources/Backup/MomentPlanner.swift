@@ -84,7 +84,8 @@ struct MomentPlanner {
 
   private func message(_ moment: UnixMicroseconds, _ gap: Gap, _ span: MomentSpan) -> String {
     let nearest = "the nearest moments that can be restored are \(RFC3339.text(span.through))"
-    return "\(RFC3339.text(moment)) lies behind a gap: records \(gap.first) to \(gap.last) are in no file of the archived "
+    return
+      "\(RFC3339.text(moment)) lies behind a gap: records \(gap.first) to \(gap.last) are in no file of the archived "
       + "log; \(nearest)\(gap.next.map { " and \(RFC3339.text($0))" } ?? ", and nothing after it")"
   }
 
@@ -96,7 +97,9 @@ struct MomentPlanner {
     for run in chain.runs[...last].reversed() {
       let records = try run.read(disk).records
       let upTo = records.firstIndex { $0.header.time > moment } ?? records.count
-      if let found = records[..<upTo].last(where: { !$0.header.continues }) { return (found.position, found.header.time) }
+      if let found = records[..<upTo].last(where: { !$0.header.continues }) {
+        return (found.position, found.header.time)
+      }
     }
     return nil
   }

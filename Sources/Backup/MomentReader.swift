@@ -77,16 +77,9 @@ struct MomentReader: Sendable {
 
   /// Runs `body` on the database that `pages` hold now.
   func query<T>(_ pages: any MomentPages, _ body: (Connection) throws -> T) throws(BackupError) -> T {
-    let shared = UncheckedPages(pages: pages)
     let host = ReadOnlyPages(pageCount: plan.databasePages) { (number) throws(BackupError) in
-      do { return try shared.pages.readPage(number)[...] } catch { throw BackupError(anyOf: error) }
+      do { return try pages.readPage(number)[...] } catch { throw BackupError(anyOf: error) }
     }
     return try host.query(body)
-  }
-
-  /// Pages that one thread uses at a time: the one that runs the query.
-  private struct UncheckedPages: @unchecked Sendable {
-    // Invariant: the connection that reads it lives and ends within `query`, on the caller's thread.
-    let pages: any MomentPages
   }
 }

@@ -18,7 +18,11 @@ import Testing
       world.clock.advance(microseconds: 10_000_000)
       try await world.upload()
       if part == 3 { try await world.writeCalls(1) }
-      if part % 2 == 0 { try await world.snapshot() } else { try await world.archive.archiveLog(of: world.store.engine) }
+      if part % 2 == 0 {
+        try await world.snapshot()
+      } else {
+        try await world.archive.archiveLog(of: world.store.engine)
+      }
     }
     world.clock.advance(microseconds: 10_000_000)
     try await world.snapshot()
@@ -50,7 +54,9 @@ import Testing
     var costs: [String: [String]] = [:]
     for path in try files(disk, directory) {
       let bytes = try disk.readAll(path, limit: 1 << 24)
-      for (what, damaged) in [("removed", nil), ("truncated", Array(bytes.dropLast(7))), ("flipped", bytes.flipped(8 * 70))] {
+      for (what, damaged) in [
+        ("removed", nil), ("truncated", Array(bytes.dropLast(7))), ("flipped", bytes.flipped(8 * 70)),
+      ] {
         if let damaged { try disk.replaceFile(path, damaged) } else { try disk.remove(path) }
         let report = try report(disk)
         let isPack = path.hasSuffix(".kpak")

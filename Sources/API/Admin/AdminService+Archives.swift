@@ -13,9 +13,9 @@ import Node
 import Threads
 
 extension AdminService {
-  private static let othersWait = Duration.seconds(5)
+  static let othersWait = Duration.seconds(5)
   /// A snapshot takes some 300 bytes of a list.
-  private static let listBytesMax = 4 << 20
+  static let listBytesMax = 4 << 20
 
   private enum OthersArchives: Sendable {
     case listed([SnapshotReply])
@@ -137,7 +137,7 @@ extension AdminService {
   }
 
   /// A request of this node's own making in the caller's name.
-  private func asked(
+  func asked(
     _ method: HTTPRequest.Method, _ path: String, _ request: Request, _ context: APIContext, _ body: ByteBuffer
   ) -> ShardRequest {
     var head = HTTPRequest(method: method, scheme: "https", authority: request.head.authority, path: path)
