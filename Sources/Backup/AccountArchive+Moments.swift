@@ -53,7 +53,8 @@ extension AccountArchive {
     let (disk, layout) = (disk, layout)
     let report = try await BackupWork.perform {
       let opener = try ArchivedAccountKeys.read(disk: disk, layout: layout, unlockedBy: request.unlock)
-      var reader = try MomentReader.open(at: request.moment, disk: disk, layout: layout, opener)
+      var reader = try MomentReader.open(
+        at: request.moment, disk: disk, layout: layout, opener, verifying: true)
       reader.replay.skipped = request.skipped
       let target: RestoreBuilder
       do {

@@ -20,7 +20,8 @@ struct ArchiveVerifier {
     ]
     for file in files {
       guard let place = suffixes.first(where: { file.hasSuffix($0.0) })?.1, let manifests = parentDirectory(of: file),
-        manifests.hasSuffix(place), let directory = parentDirectory(of: manifests), let parent = parentDirectory(of: directory),
+        manifests.hasSuffix(place), let directory = parentDirectory(of: manifests),
+        let parent = parentDirectory(of: directory),
         let account = AccountID(String(directory.dropFirst(parent == "/" ? 1 : parent.count + 1)))
       else { continue }
       let layout = ArchiveLayout(directory: directory, account: account)

@@ -60,7 +60,8 @@ package struct ArchivedLog: Sendable {
         for record in content.records where record.header.index <= end {
           guard record.header.index > at.index else {
             if record.header.index == at.index, record.header.checksum != at.checksum {
-              throw BackupError(.damaged, "record \(record.position) is not the one that was archived before", path: run.path)
+              throw BackupError(
+                .damaged, "record \(record.position) is not the one that was archived before", path: run.path)
             }
             if record.header.index <= start.index, record.header.carriesKey { guard try body(record) else { return } }
             continue

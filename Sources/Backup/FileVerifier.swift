@@ -11,7 +11,8 @@ struct FileVerifier {
 
   /// What a file's name ends in, and what it must begin with.
   private static let magics: [(suffix: String, magic: String)] = [
-    (".kpak", "KPAK"), (".kman", "KMAN"), (".kman.proof", "KPRF"), (".klrg", "KLRG"), ("/keyring", "KKEY"), (".klog", "KLOG"),
+    (".kpak", "KPAK"), (".kman", "KMAN"), (".kman.proof", "KPRF"), (".klrg", "KLRG"), ("/keyring", "KKEY"),
+    (".klog", "KLOG"),
     (".kseg", "KSEG"), (".kvol", "KVOL"), (".kpgs", "KPGS"), ("/pages.keys", "KPGK"), (".krdo", "KRDO"),
     ("/held.ids", "KEXI"),
   ]

@@ -37,7 +37,8 @@ struct LogArchiver: Sendable {
 
   private var account: AccountID { layout.account }
 
-  /// Archives everything that is published when it looks, and what comes meanwhile.
+  /// Archives everything that is published when it first looks; what comes meanwhile is for the next round, else a busy
+  /// account would have many small runs.
   func run() async throws -> LogArchiveReport {
     try await gate.archiver.run {
       do { return try await archive() } catch { throw BackupError(anyOf: error) }
@@ -47,26 +48,27 @@ struct LogArchiver: Sendable {
   private func archive() async throws -> LogArchiveReport {
     var report = LogArchiveReport()
     guard var end = try await knownEnd() else { return report }
-    var hasBegun = false
-    while true {
+    var goal: LogIndex?
+    while goal.map({ end.position.index < $0 }) ?? true {
       let found = try await engine.publishedRecords(account, from: end.position.index + 1, bytesMax: runBytes)
       guard let found, joins(found, end) else {
-        precondition(!hasBegun, "what is published follows what was published")
+        // Also when another base took the replica's place between two runs.
         guard let other = try await beginning(after: end.position.index) else {
           throw BackupError(
             .refused,
             "the log of account \(account) does not go back to the archived one, which ends at \(end.position); the next "
               + "snapshot begins it anew", path: layout.log)
         }
-        (end, hasBegun) = (other, true)
+        end = other
         continue
       }
       report.end = end.position.index
+      goal = goal ?? found.published.index
       guard !found.records.isEmpty else { return report }
       end = try await write(found.records, behind: end, &report)
       gate.logEnd.with { [end] in $0 = end }
-      hasBegun = true
     }
+    return report
   }
 
   private func joins(_ found: PublishedRecords, _ end: ArchiveGate.LogEnd) -> Bool {
@@ -81,7 +83,9 @@ struct LogArchiver: Sendable {
   private func knownEnd() async throws -> ArchiveGate.LogEnd? {
     if let known = gate.logEnd.with({ $0 }) { return known }
     let end: ArchiveGate.LogEnd?
-    if let last = try await BackupWork.perform({ try self.lastRun() }) { end = last } else {
+    if let last = try await BackupWork.perform({ try self.lastRun() }) {
+      end = last
+    } else {
       end = try await beginning(after: nil)
     }
     gate.logEnd.with { $0 = end }
@@ -162,7 +166,8 @@ struct LogArchiver: Sendable {
     let found = try await engine.keyRecord(account, before: first.header.index)
     guard let found, found.header.epoch == first.header.epoch else {
       throw BackupError(
-        .refused, "the log of account \(account) does not go back to the key of record \(first.position); the next "
+        .refused,
+        "the log of account \(account) does not go back to the key of record \(first.position); the next "
           + "snapshot begins the archived log anew", path: layout.log)
     }
     return found

@@ -13,7 +13,7 @@ import OpenSSL
 import ShardStore
 
 /// Where the pages are while they are brought up to a moment.
-protocol MomentPages: AnyObject {
+protocol MomentPages: AnyObject, Sendable {
   /// A page that was written before.
   func readPage(_ number: PageNumber) throws -> [UInt8]
   func writePage(_ number: PageNumber, _ bytes: [UInt8]) throws
@@ -119,7 +119,9 @@ struct LogReplay: Sendable {
     mutating func apply(_ change: PageChange, _ position: Position) throws {
       var base = PageChange.zeros
       if change.base > 0 {
-        if let waiting = cache[change.number] { base = waiting } else {
+        if let waiting = cache[change.number] {
+          base = waiting
+        } else {
           guard has(change.number) else {
             throw BackupError(.damaged, "record \(position) changes page \(change.number), which was never there")
           }

@@ -60,7 +60,8 @@ package struct LogRun: Sendable, Equatable {
     guard header.account == account else { throw damaged("the archived log is of another account", at: 8) }
     guard bytes.count == header.fileBytes else {
       throw damaged(
-        "the archived log has \(bytes.count) bytes instead of \(header.fileBytes)", at: min(bytes.count, header.fileBytes))
+        "the archived log has \(bytes.count) bytes instead of \(header.fileBytes)",
+        at: min(bytes.count, header.fileBytes))
     }
     var rest = bytes.dropFirst(LogRunHeader.byteCount)
     func next() throws(BackupError) -> SealedRecord {

@@ -80,7 +80,9 @@ struct MomentLosses {
   {
     var times: [Position: UnixMicroseconds] = [:]
     for place in Set(snapshots.map(\.position)) {
-      guard let run = runs.first(where: { $0.header.first <= place.index && place.index < $0.header.last }) else { continue }
+      guard let run = runs.first(where: { $0.header.first <= place.index && place.index < $0.header.last }) else {
+        continue
+      }
       // In a run that does not parse the end of the run before is the best that is known.
       times[place] = try MomentMap.time(of: place, in: run, disk) ?? run.header.firstTime
     }
@@ -93,11 +95,14 @@ struct MomentLosses {
   ) -> ([LogRun], [Missing]) {
     var whole: [LogRun] = []
     var missing: [Missing] = []
-    func fill(_ last: LogRunHeader, upTo end: Position, _ time: UnixMicroseconds, _ proof: String, isLast: Bool) {
+    func fill(
+      _ last: Position, _ lastTime: UnixMicroseconds, upTo end: Position, _ time: UnixMicroseconds, _ proof: String,
+      isLast: Bool
+    ) {
       let header = LogRunHeader(
-        account: layout.account, first: last.last + 1, last: end, previous: last.lastChecksum,
-        previousTime: last.lastTime, firstTime: last.lastTime + 1, lastTime: max(time, last.lastTime + 1),
-        records: Int(clamping: end.index - last.last), keyBytes: 0, frameBytes: 0)
+        account: layout.account, first: last.index + 1, last: end, previous: last.checksum, previousTime: lastTime,
+        firstTime: lastTime + 1, lastTime: max(time, lastTime + 1), records: Int(clamping: end.index - last.index),
+        keyBytes: 0, frameBytes: 0)
       let path = layout.logRun(first: header.first)
       whole.append(LogRun(header: header, path: path))
       guard !unread.contains(path) else { return }
@@ -107,15 +112,19 @@ struct MomentLosses {
           isLast: isLast))
     }
     for run in runs {
-      if let last = whole.last?.header, run.header.first > last.last + 1 {
-        let end = Position(epoch: last.lastEpoch, index: run.header.first - 1, checksum: run.header.previous)
-        fill(last, upTo: end, run.header.previousTime, "record \(run.header.first) follows them",
-          isLast: false)
+      // In front of the first run it is the oldest snapshot that something must have followed.
+      let before =
+        whole.last.map { ($0.header.end, $0.header.lastTime) }
+        ?? snapshots.first.map { ($0.position, min($0.createdAt, run.header.previousTime)) }
+      if let (last, time) = before, run.header.first > last.index + 1 {
+        let end = Position(epoch: last.epoch, index: run.header.first - 1, checksum: run.header.previous)
+        fill(last, time, upTo: end, run.header.previousTime, "record \(run.header.first) follows them", isLast: false)
       }
       whole.append(run)
     }
     if let last = whole.last?.header, let newest = snapshots.last, newest.position.index > last.last {
-      fill(last, upTo: newest.position, newest.createdAt, "snapshot \(newest.id) holds what they did",
+      fill(
+        last.end, last.lastTime, upTo: newest.position, newest.createdAt, "snapshot \(newest.id) holds what they did",
         isLast: true)
     }
     return (whole, missing)

@@ -85,7 +85,8 @@ struct MomentMap: Sendable {
 
   /// The chain that a snapshot lies in, and its record's time.
   private static func place(
-    _ snapshot: SnapshotInfo, in chains: [Chain], _ timeInside: (LogRun, Position) throws(BackupError) -> UnixMicroseconds?
+    _ snapshot: SnapshotInfo, in chains: [Chain],
+    _ timeInside: (LogRun, Position) throws(BackupError) -> UnixMicroseconds?
   ) throws(BackupError) -> (Int, UnixMicroseconds)? {
     let place = snapshot.position
     for (i, chain) in chains.enumerated() {

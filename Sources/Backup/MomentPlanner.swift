@@ -18,10 +18,11 @@ struct MomentPlanner {
     map = try MomentMap.read(disk, layout)
   }
 
-  /// The snapshot to begin with, the runs behind it, the record to end at.
+  /// The snapshots that it can begin with, the nearest first, the runs behind them, the record to end at.
   struct Way {
-    var base: SnapshotInfo
+    var bases: [SnapshotInfo]
     var runs: [LogRun]
+    var log: ArchivedLog
     var end: Position
     var time: UnixMicroseconds
     var isClamped: Bool
@@ -32,17 +33,17 @@ struct MomentPlanner {
   func way(to moment: UnixMicroseconds) throws(BackupError) -> Way {
     let (chain, isClamped) = try chain(for: moment)
     let end = try end(in: chain, moment)
-    let base = chain.bases.last { base in
+    let bases = chain.bases.filter { base in
       guard let end else { return base.time <= moment || base.snapshot.position.index < chain.firstIndex }
       return base.snapshot.position.index <= end.position.index
     }
-    guard let base else {
+    guard let nearest = bases.last else {
       throw BackupError(.damaged, "no snapshot fits the archived log before \(RFC3339.text(moment))", path: layout.log)
     }
-    guard let end, end.position.index > base.snapshot.position.index else {
-      return Way(base: base.snapshot, runs: [], end: base.snapshot.position, time: base.time, isClamped: isClamped)
-    }
-    return Way(base: base.snapshot, runs: chain.runs, end: end.position, time: end.time, isClamped: isClamped)
+    let place = end ?? (nearest.snapshot.position, nearest.time)
+    return Way(
+      bases: bases.reversed().map(\.snapshot), runs: chain.runs, log: log, end: place.position, time: place.time,
+      isClamped: isClamped)
   }
 
   private func chain(for moment: UnixMicroseconds) throws(BackupError) -> (MomentMap.Chain, isClamped: Bool) {
@@ -84,7 +85,8 @@ struct MomentPlanner {
 
   private func message(_ moment: UnixMicroseconds, _ gap: Gap, _ span: MomentSpan) -> String {
     let nearest = "the nearest moments that can be restored are \(RFC3339.text(span.through))"
-    return "\(RFC3339.text(moment)) lies behind a gap: records \(gap.first) to \(gap.last) are in no file of the archived "
+    return
+      "\(RFC3339.text(moment)) lies behind a gap: records \(gap.first) to \(gap.last) are in no file of the archived "
       + "log; \(nearest)\(gap.next.map { " and \(RFC3339.text($0))" } ?? ", and nothing after it")"
   }
 
@@ -96,7 +98,9 @@ struct MomentPlanner {
     for run in chain.runs[...last].reversed() {
       let records = try run.read(disk).records
       let upTo = records.firstIndex { $0.header.time > moment } ?? records.count
-      if let found = records[..<upTo].last(where: { !$0.header.continues }) { return (found.position, found.header.time) }
+      if let found = records[..<upTo].last(where: { !$0.header.continues }) {
+        return (found.position, found.header.time)
+      }
     }
     return nil
   }

@@ -14,15 +14,39 @@ struct MomentReader: Sendable {
   var replay: LogReplay
   private let survey: LogReplay.Survey
 
-  /// Finds the way to `moment` and surveys it. Blocks for as long as it takes to read the records once.
+  /// Finds the way to `moment` and surveys it; blocks for as long as it takes to read the records once, and the snapshot's
+  /// database when `verifying`. A snapshot that is not whole is passed over for an earlier one: the log leads from there
+  /// too.
   static func open(
-    at moment: UnixMicroseconds, disk: any Disk, layout: ArchiveLayout, _ opener: ArchivedAccountKeys
+    at moment: UnixMicroseconds, disk: any Disk, layout: ArchiveLayout, _ opener: ArchivedAccountKeys,
+    verifying: Bool = false
   ) throws(BackupError) -> MomentReader {
     let way = try MomentPlanner(disk: disk, layout: layout).way(to: moment)
-    let reader = try SnapshotReader.open(path: way.base.path, disk: disk, layout: layout, opener)
+    var failure: BackupError?
+    for base in way.bases {
+      do throws(BackupError) {
+        let reader = try SnapshotReader.open(path: base.path, disk: disk, layout: layout, opener)
+        let missing = reader.manifest.body.groups.count { !reader.index.contains($0) }
+        guard missing == 0 else {
+          throw BackupError(
+            .damaged, "\(missing) chunks of the snapshot are in no pack of the archive", path: base.path)
+        }
+        if verifying { try reader.checkIntegrity() }
+        return try open(reader, way, moment, opener)
+      } catch {
+        guard error.code == .damaged || error.code == .notFound else { throw error }
+        failure = failure ?? error
+      }
+    }
+    throw failure ?? BackupError(.notFound, "the archive holds no snapshot", path: layout.manifests)
+  }
+
+  private static func open(
+    _ reader: SnapshotReader, _ way: MomentPlanner.Way, _ moment: UnixMicroseconds, _ opener: ArchivedAccountKeys
+  ) throws(BackupError) -> MomentReader {
     let header = reader.manifest.header
     let replay = LogReplay(
-      log: ArchivedLog(disk: disk, layout: layout), runs: way.runs, start: header.position,
+      log: way.log, runs: way.runs, start: header.position,
       startPages: header.databasePages, end: way.end, logWrap: opener.logWrap)
     let survey = try replay.survey()
     let plan = MomentPlan(
@@ -77,16 +101,9 @@ struct MomentReader: Sendable {
 
   /// Runs `body` on the database that `pages` hold now.
   func query<T>(_ pages: any MomentPages, _ body: (Connection) throws -> T) throws(BackupError) -> T {
-    let shared = UncheckedPages(pages: pages)
     let host = ReadOnlyPages(pageCount: plan.databasePages) { (number) throws(BackupError) in
-      do { return try shared.pages.readPage(number)[...] } catch { throw BackupError(anyOf: error) }
+      do { return try pages.readPage(number)[...] } catch { throw BackupError(anyOf: error) }
     }
     return try host.query(body)
-  }
-
-  /// Pages that one thread uses at a time: the one that runs the query.
-  private struct UncheckedPages: @unchecked Sendable {
-    // Invariant: the connection that reads it lives and ends within `query`, on the caller's thread.
-    let pages: any MomentPages
   }
 }

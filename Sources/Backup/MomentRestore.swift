@@ -14,8 +14,6 @@ struct MomentRestore: Sendable {
   {
     var plan = reader.restorePlan
     do {
-      try checkChunks(plan)
-      try reader.snapshot.checkIntegrity()
       let meter = ProgressMeter(total: Double(plan.bytes + reader.plan.logBytes), progress)
       let restore = Restore(reader.snapshot)
       try restore.writePages(to: target, meter)
@@ -29,15 +27,6 @@ struct MomentRestore: Sendable {
     } catch {
       target.cancel()
       throw BackupError(anyOf: error)
-    }
-  }
-
-  /// The database's chunks must be there; of the recordings only those that the moment still has.
-  private func checkChunks(_ plan: RestorePlan) throws(BackupError) {
-    let groups = reader.snapshot.manifest.body.groups
-    let missing = groups.count { !reader.snapshot.index.contains($0) }
-    guard missing == 0 else {
-      throw BackupError(.damaged, "\(missing) chunks of the snapshot are in no pack of the archive")
     }
   }
 

@@ -25,7 +25,8 @@ extension Engine {
 
   /// Published records from `index` on, at most `bytesMax` bytes but one at least; empty behind the last, nil when the log
   /// does not reach back so far.
-  package func publishedRecords(_ id: AccountID, from index: LogIndex, bytesMax: Int) async throws -> PublishedRecords? {
+  package func publishedRecords(_ id: AccountID, from index: LogIndex, bytesMax: Int) async throws -> PublishedRecords?
+  {
     let shard = try await held(id)
     defer { shard.release() }
     return try await shard.onReader {

@@ -5,8 +5,7 @@ package import Formats
 package import OpenSSL
 
 /// One thread at a time.
-package final class RecordReplay: @unchecked Sendable {
-  // Invariant: used by one caller at a time.
+package final class RecordReplay {
   private let opener: RecordOpener
 
   /// `logWrap` is the account's key for logs, from its keyring.

@@ -14,7 +14,9 @@ import Testing
   private static let moments = 60
   private static let steps = 260
 
-  @Test("a week of random life: every random moment comes back as it was, recordings included", arguments: [1, 2] as [UInt64])
+  @Test(
+    "a week of random life: every random moment comes back as it was, recordings included",
+    arguments: [1, 2] as [UInt64])
   func week(seed: UInt64) async throws {
     let world = try await MomentWorld(seed: seed, disk: ForgetfulDisk(seed: seed))
     defer { world.store.engine.close() }

@@ -123,7 +123,9 @@ final class MomentWorld {
   func deleteCalls() async throws {
     let from = Int64(random.below(400))
     content.calls = content.calls.filter { !(from..<(from + 60)).contains($0.key) }
-    try await commit { try $0.execute("DELETE FROM calls WHERE id >= ? AND id < ?", .integer(from), .integer(from + 60)) }
+    try await commit {
+      try $0.execute("DELETE FROM calls WHERE id >= ? AND id < ?", .integer(from), .integer(from + 60))
+    }
   }
 
   /// A table that comes and goes, so that the database grows and, vacuumed, shrinks.

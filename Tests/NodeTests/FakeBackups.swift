@@ -55,6 +55,8 @@ final class FakeBackups: AccountBackups {
     return nil
   }
 
+  func hasLog(_ account: AccountID) async throws -> Bool { false }
+
   func moments(of account: AccountID) async throws -> [MomentSpan] { [] }
 
   func plan(_ account: AccountID, at moment: UnixMicroseconds) async throws -> [String: String] { [:] }

@@ -1,12 +1,13 @@
 // The archived log and restores to a moment as a running node does them, on the real archive.
 
-import struct Backup.MomentSpan
 import Base
 import Foundation
 import Node
 import SQLite
 import ShardStore
 import Testing
+
+import struct Backup.MomentSpan
 
 @Suite("moments of a node")
 struct MomentJobTests {
@@ -69,7 +70,8 @@ struct MomentJobTests {
       node, node.startRestore(RestoreRequest(account: "acme", moment: node.now, target: "acme-now", dryRun: true)))
     #expect(plan.result["would_create"] == "acme-now" && plan.result["log_records"] != nil, "\(plan)")
     #expect(plan.result["at"] == RFC3339.text(node.now) || plan.result["at"] != nil)
-    let now = try await end(node, node.startRestore(RestoreRequest(account: "acme", moment: node.now, target: "acme-now")))
+    let now = try await end(
+      node, node.startRestore(RestoreRequest(account: "acme", moment: node.now, target: "acme-now")))
     #expect(now.state == .done, "\(now.message)")
     #expect(try await rows(node, "acme-now") == [0, 1, 2, 3, 4])
     await node.close()

@@ -13,9 +13,9 @@ import Node
 import Threads
 
 extension AdminService {
-  private static let othersWait = Duration.seconds(5)
+  static let othersWait = Duration.seconds(5)
   /// A snapshot takes some 300 bytes of a list.
-  private static let listBytesMax = 4 << 20
+  static let listBytesMax = 4 << 20
 
   private enum OthersArchives: Sendable {
     case listed([SnapshotReply])

@@ -1,13 +1,15 @@
 // Moments of an account: which can be restored, and the restore to one.
 //
-// The archived log lies where snapshots lie: on the node that led the account at the time. A moment is restored by the
-// node that leads now, which archives what is newest first; a moment that this one's archive does not reach is looked for
-// on the others.
+// The archived log lies where snapshots lie: on the node that led the account when it began. So all are asked, with the
+// caller's credential, and a restore is passed on to one whose archive has the moment.
 
 import Backup
 import Base
+import HTTPTypes
 import Hummingbird
+import NIOCore
 import Node
+import Threads
 
 struct MomentsReply: Codable {
   struct Span: Codable {
@@ -21,13 +23,33 @@ struct MomentsReply: Codable {
 }
 
 extension AdminService {
-  /// What this node's archive can restore; without `forwarded` also what the leading node's can.
+  /// What all nodes' archives can restore, each by itself; of a request that came from another node only what this one's can.
   func moments(of name: String, _ request: Request, _ context: APIContext) async throws -> MomentsReply {
-    let node = self.node.configuration.name
-    return MomentsReply(
-      moments: try await self.node.moments(account: name).map {
-        MomentsReply.Span(from: RFC3339.text($0.from), through: RFC3339.text($0.through), node: node)
+    let own = node.configuration.name
+    var reply = MomentsReply(
+      moments: try await node.moments(account: name).map {
+        MomentsReply.Span(from: RFC3339.text($0.from), through: RFC3339.text($0.through), node: own)
       })
+    guard !node.standsAlone, context.forwarded == nil else { return reply }
+    let wanted = asked(.get, "/v1/accounts/\(name)/moments", request, context, ByteBuffer())
+    let deadline = min(context.deadline, .now + Self.othersWait)
+    await withTaskGroup(of: [MomentsReply.Span].self) { group in
+      for other in node.otherNodes { group.addTask { await moments(on: other, wanted, until: deadline) } }
+      for await spans in group { reply.moments += spans }
+    }
+    reply.moments.sort { ($0.from, $0.node) < ($1.from, $1.node) }
+    return reply
+  }
+
+  /// Nothing from a node that does not answer: its moments cannot be restored now either.
+  private func moments(
+    on other: NodeID, _ wanted: ShardRequest, until deadline: ContinuousClock.Instant
+  ) async -> [MomentsReply.Span] {
+    let outcome = await ForwardAttempt(node: node, wanted: wanted, target: other, deadline: deadline).run()
+    guard case .answered(let answer) = outcome, answer.status == .ok else { return [] }
+    let collector = BodyCollector(bytesMax: Self.listBytesMax)
+    guard (try? await answer.body.write(collector)) != nil else { return [] }
+    return (try? AdminJSON.decode(MomentsReply.self, from: collector.bytes.with { $0 }))?.moments ?? []
   }
 
   func restore(
@@ -40,7 +62,7 @@ extension AdminService {
       throw APIError(.badRequest, code: "invalid", "at wants a time such as 2026-01-31T12:00:00Z, or now")
     }
     // A request that another node passed on is answered from this archive, whatever it holds.
-    if context.forwarded == nil, let there = await holder(of: moment, source) {
+    if context.forwarded == nil, let there = try await holder(of: moment, source, request, context) {
       let body = RestoreBody(account: source, at: text, as: wanted.as, dryRun: wanted.dryRun)
       return try await pass("/v1/restores", body, to: there, node.nodeName(there) ?? "\(there)", request, context)
     }
@@ -49,12 +71,20 @@ extension AdminService {
         RestoreRequest(account: source, moment: moment, target: wanted.as, dryRun: wanted.dryRun ?? false)))
   }
 
-  /// The node that leads the account, when it is another one and this one's archive does not have the moment either.
-  private func holder(of moment: UnixMicroseconds, _ source: String) async -> NodeID? {
-    guard !node.standsAlone, let record = node.archivedOrLiving(source), !node.leads(record),
-      case .node(let leader) = node.route(of: record)
-    else { return nil }
-    let own = (try? await node.moments(account: source)) ?? []
-    return own.contains { ($0.from...$0.through).contains(moment) } ? nil : leader
+  /// The node to ask: this one (nil) when its archive has the moment, else one whose archive has it, else the one that
+  /// leads the account: it archives what is newest first, and says best why a moment cannot be had.
+  private func holder(
+    of moment: UnixMicroseconds, _ source: String, _ request: Request, _ context: APIContext
+  ) async throws -> NodeID? {
+    guard !node.standsAlone, let record = node.archivedOrLiving(source) else { return nil }
+    let own = node.configuration.name
+    let names = try await moments(of: source, request, context).moments.filter { span in
+      guard let from = RFC3339.moment(span.from), let through = RFC3339.moment(span.through) else { return false }
+      return (from...max(from, through)).contains(moment)
+    }.map(\.node)
+    if names.contains(own) { return nil }
+    if let name = names.first { return node.nodeID(named: name) }
+    if case .node(let leader) = node.route(of: record) { return leader }
+    return nil
   }
 }

@@ -9,6 +9,11 @@ extension LiveBackups {
     try await logArchive(account).archiveLog(of: engine).end
   }
 
+  func hasLog(_ account: AccountID) async throws -> Bool {
+    let archive = logArchive(account)
+    return try await blocking { try archive.hasLog() }
+  }
+
   func moments(of account: AccountID) async throws -> [MomentSpan] { try await logArchive(account).moments() }
 
   func plan(_ account: AccountID, at moment: UnixMicroseconds) async throws -> [String: String] {

@@ -1,4 +1,5 @@
-// The loop that archives the log of every account that this node leads and that has new records.
+// The loop that archives the log of every account that has new records and that this node leads, or led when its archive's
+// log began: a standby has the same published records, and goes on, so that its archive has no gap when it leads again.
 //
 // An idle account costs a look at two numbers. What an account that is closed wrote before this node started is archived
 // when somebody opens it: with its next request, or its next snapshot.
@@ -47,7 +48,11 @@ extension NodeService {
   /// One round over all accounts. Gives how many had something new.
   @discardableResult
   package func archiveLogs() async -> Int {
-    let due = accounts().filter { $0.isActive && leads($0) && hasNewRecords($0.id) }.map(\.id)
+    var due: [AccountID] = []
+    for account in accounts() where account.isActive && hasNewRecords(account.id) {
+      let isOurs = if leads(account) { true } else { (try? await backups.hasLog(account.id)) ?? false }
+      if isOurs { due.append(account.id) }
+    }
     await withTaskGroup(of: Void.self) { group in
       var waiting = due[...]
       for id in waiting.prefix(Self.archivedTogether) { group.addTask { await self.archiveLog(id) } }

@@ -14,8 +14,9 @@ package struct RestoreRequest: Sendable, Equatable {
   /// Only say what would be done.
   package var dryRun: Bool
 
-  package init(account: String, snapshot: SnapshotID? = nil, moment: UnixMicroseconds? = nil, target: String, dryRun: Bool = false)
-  {
+  package init(
+    account: String, snapshot: SnapshotID? = nil, moment: UnixMicroseconds? = nil, target: String, dryRun: Bool = false
+  ) {
     self.account = account
     self.moment = moment
     self.snapshot = snapshot

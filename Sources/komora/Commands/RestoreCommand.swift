@@ -83,7 +83,8 @@ struct RestoreCommand: AsyncParsableCommand {
 
   private static let members: [(title: String, name: String)] = [
     ("account", "account"), ("would create", "would_create"), ("snapshot", "snapshot"), ("taken", "created_at"),
-    ("state", "state"), ("moment", "at"), ("log records", "log_records"), ("log bytes", "log_bytes"), ("position", "position"), ("source", "source"), ("size", "bytes"),
+    ("state", "state"), ("moment", "at"), ("log records", "log_records"), ("log bytes", "log_bytes"),
+    ("position", "position"), ("source", "source"), ("size", "bytes"),
     ("database", "database_bytes"), ("recordings", "recordings"), ("of them", "recording_bytes"), ("erased", "erased"),
     ("missing chunks", "missing_chunks"),
   ]
