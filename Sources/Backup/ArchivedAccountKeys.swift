@@ -45,6 +45,9 @@ package final class ArchivedAccountKeys: RecordingOpener {
   /// Wraps the keys of the log's epochs.
   package var logWrap: SecretBytes { keyring.keys.logWrap }
 
+  /// Opens what is sealed to the account itself: its exports.
+  package var agreement: SecretBytes { keyring.keys.agreement }
+
   package func hasKey(_ recording: RecordingID) -> Bool { known.contains(recording) }
 
   package func open(_ sealed: ArraySlice<UInt8>, number: Int, count: Int, of recording: RecordingID) -> OpenedChunk? {

@@ -32,11 +32,11 @@ extension ExportCheck {
     guard let info = ExportInfo(decoding: bytes) else {
       return isBesideArchive ? (path, "the description of an export cannot be read") : nil
     }
-    let target = "\(directory)/\(info.file)"
+    let target = "\(directory)/\(ExportInfo.storedName)"
     guard try onDisk({ () throws(DiskError) in try disk.info(target) }) != nil else {
       return (path, "the export that it describes is not there")
     }
-    return (target, try hash(target, disk) == info.hash ? nil : "not the export that its description tells of")
+    return (target, try hash(target, disk) == info.storedHash ? nil : "not the export that its description tells of")
   }
 
   private static func hash(_ path: String, _ disk: any Disk) throws(BackupError) -> [UInt8] {

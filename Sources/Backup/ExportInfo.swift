@@ -15,11 +15,14 @@ package struct ExportInfo: Sendable, Equatable {
   package var recordingBytes: UInt64
   /// age recipients, none for a file that everybody can read.
   package var recipients: [String]
-  /// Name of the file, and of what a reader gets: `….tar.zst` or `….tar.zst.age`.
+  /// Name of what a reader gets: `….tar.zst` or `….tar.zst.age`.
   package var file: String
   package var bytes: UInt64
-  /// SHA-256 of the file.
+  /// SHA-256 of what a reader gets.
   package var hash: [UInt8]
+  /// The file on the disk, sealed to the account's own key: its length and SHA-256.
+  package var storedBytes: UInt64
+  package var storedHash: [UInt8]
   package var root: [UInt8]
   package var publicKey: [UInt8]
   /// Readers are to cut the file into parts of so many bytes; nil for one piece.
@@ -32,6 +35,9 @@ package struct ExportInfo: Sendable, Equatable {
     "\(account)-\(id).tar.zst" + (isSealed ? ".age" : "")
   }
 
+  /// The name on the disk of what a reader knows as `file`: no account's name is the name of a file here.
+  static let storedName = "content.age"
+
   private var json: FlatJSON {
     FlatJSON([
       ("version", .integer(1)), ("export", .text("\(id)")), ("account", .text(accountName)),
@@ -39,7 +45,8 @@ package struct ExportInfo: Sendable, Equatable {
       ("from_us", Self.time(from)), ("to_us", Self.time(to)), ("previous", .init(previous.map { "\($0)" })),
       ("recordings", .init(recordings)), ("recording_bytes", .init(recordingBytes)),
       ("recipients", .text(recipients.joined(separator: " "))), ("file", .text(file)), ("bytes", .init(bytes)),
-      ("sha256", .text(hash.hex)), ("root", .text(root.hex)), ("public_key", .text(publicKey.hex)),
+      ("sha256", .text(hash.hex)), ("stored_bytes", .init(storedBytes)),
+      ("stored_sha256", .text(storedHash.hex)), ("root", .text(root.hex)), ("public_key", .text(publicKey.hex)),
       ("part_bytes", partBytes.map { .init($0) } ?? .null),
     ])
   }
@@ -59,7 +66,8 @@ package struct ExportInfo: Sendable, Equatable {
       let createdAt = Self.time(json["created_us"]), let position = json.text("position"),
       let recordings = json.count("recordings"), let recordingBytes = json.count("recording_bytes"),
       let recipients = json.text("recipients"), let file = json.text("file"), let size = json.count("bytes"),
-      let hash = json.bytes("sha256", 32), let root = json.bytes("root", 32),
+      let hash = json.bytes("sha256", 32), let storedBytes = json.count("stored_bytes"),
+      let storedHash = json.bytes("stored_sha256", 32), let root = json.bytes("root", 32),
       let publicKey = json.bytes("public_key", 32)
     else { return nil }
     self.id = id
@@ -76,6 +84,8 @@ package struct ExportInfo: Sendable, Equatable {
     self.file = file
     self.bytes = size
     self.hash = hash
+    self.storedBytes = storedBytes
+    self.storedHash = storedHash
     self.root = root
     self.publicKey = publicKey
     partBytes = json.count("part_bytes")
@@ -85,7 +95,7 @@ package struct ExportInfo: Sendable, Equatable {
     else { return nil }
   }
 
-  init(_ order: ExportOrder, _ manifest: ExportManifest, bytes: UInt64, hash: [UInt8]) {
+  init(_ order: ExportOrder, _ manifest: ExportManifest, _ written: ExportSink.Result) {
     id = order.export
     account = manifest.account
     accountName = order.accountName
@@ -98,8 +108,10 @@ package struct ExportInfo: Sendable, Equatable {
     recordingBytes = manifest.recordingBytes
     recipients = order.recipients
     file = Self.file(of: order.accountName, order.export, isSealed: !order.recipients.isEmpty)
-    self.bytes = bytes
-    self.hash = hash
+    bytes = written.bytes
+    hash = written.hash
+    storedBytes = written.storedBytes
+    storedHash = written.storedHash
     root = manifest.root
     publicKey = manifest.publicKey
     partBytes = order.partBytes

@@ -10,9 +10,10 @@ final class ExportOutput {
   private var waiting: [UInt8] = []
   private var isOpen = true
 
-  /// Makes the file at `path`; `recipients` are age's, none for a file that everybody can read.
-  init(_ disk: any Disk, _ path: String, recipients: [String]) throws {
-    let sink = Lock(try ExportSink(disk, path, recipients: recipients))
+  /// Makes the file at `path`; `recipients` are age's, none for one that everybody can read who gets it; `owner` is the
+  /// account's public key for agreements, to which it is sealed on the disk.
+  init(_ disk: any Disk, _ path: String, recipients: [String], owner: [UInt8]) throws {
+    let sink = Lock(try ExportSink(disk, path, recipients: recipients, owner: owner))
     self.sink = sink
     pipe = ExportPipe { piece in try sink.with { try $0.write(piece) } }
     waiting.reserveCapacity(Self.pieceBytes)
@@ -25,8 +26,8 @@ final class ExportOutput {
     waiting.removeAll(keepingCapacity: true)
   }
 
-  /// Ends and syncs the file; gives its length and its SHA-256.
-  func finish() throws -> (bytes: UInt64, hash: [UInt8]) {
+  /// Ends and syncs the file.
+  func finish() throws -> ExportSink.Result {
     try pipe.send(waiting)
     isOpen = false
     try pipe.close()

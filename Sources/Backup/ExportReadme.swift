@@ -8,7 +8,7 @@ enum ExportReadme {
     let period =
       order.from == nil && order.to == nil
       ? "all"
-      : "from \(order.from.map(ExportTime.text) ?? "the first") to before \(order.to.map(ExportTime.text) ?? "now")"
+      : "from \(order.from.map(RFC3339.text) ?? "the first") to before \(order.to.map(RFC3339.text) ?? "now")"
     let chain = order.previous.map { "; only those that export \($0) and the ones before it do not hold" } ?? ""
     let audio =
       order.asFLAC
@@ -16,7 +16,7 @@ enum ExportReadme {
       : ""
     return """
       Export \(order.export) of the account \(order.accountName)
-      Made \(ExportTime.text(order.createdAt)) at position \(position): everything below is of that one moment.
+      Made \(RFC3339.text(order.createdAt)) at position \(position): everything below is of that one moment.
       Recordings: \(period)\(chain). The database is always whole.
 
       account.sqlite      the database; open it with sqlite3 (https://sqlite.org)

@@ -125,7 +125,7 @@ final class ExportRecordings {
   }
 
   private func list(_ row: RecordingChoice.Row, _ stored: Stored?) throws {
-    let created = ExportTime.text(row.createdAt)
+    let created = RFC3339.text(row.createdAt)
     let audio = stored?.isFLAC == true ? "flac" : "original"
     try table.write(
       CSVText.row([

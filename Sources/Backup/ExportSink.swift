@@ -1,5 +1,6 @@
-// An export's file: zstd, its trailer, age where recipients are named, written in large pieces. What comes out is hashed on
-// its way. Writes go through the page cache: the kernel brings them to the disk while the next piece is compressed.
+// An export's file: zstd, its trailer, age where recipients are named; that is what a reader gets. On the disk it lies
+// sealed once more, to the account's own key, as everything of an account does. What comes out is hashed on its way. Writes
+// go through the page cache: the kernel brings them to the disk while the next piece is compressed.
 
 import AtRest
 import Base
@@ -12,14 +13,20 @@ final class ExportSink {
   private let file: any DiskFile
   private let zstd = ZstdStreamCompressor()
   private var age: AgeEncryptor?
+  private var seal: AgeEncryptor
   /// Of the compressed stream, for the trailer.
   private let inner = Hasher(.sha256)
-  /// Of the file, where that is something else.
+  /// Of what a reader gets, where that is something else.
   private var outer: Hasher?
+  /// Of the file on the disk.
+  private let stored = Hasher(.sha256)
+  private var bytes: UInt64 = 0
   private let buffer = DiskBuffer(capacity: ExportSink.pieceBytes)
   private var written: UInt64 = 0
 
-  init(_ disk: any Disk, _ path: String, recipients: [String]) throws {
+  /// `owner` is the account's public key for agreements.
+  init(_ disk: any Disk, _ path: String, recipients: [String], owner: [UInt8]) throws {
+    seal = try AgeEncryptor(recipients: [Age.recipient(of: owner)])
     age = recipients.isEmpty ? nil : try AgeEncryptor(recipients: recipients)
     outer = recipients.isEmpty ? nil : Hasher(.sha256)
     file = try disk.open(path, .create)
@@ -29,29 +36,46 @@ final class ExportSink {
     try zstd.write(bytes.span.bytes) { try compressed(Array($0)) }
   }
 
-  /// Ends and syncs the file; gives its length and its SHA-256.
-  func finish() throws -> (bytes: UInt64, hash: [UInt8]) {
+  struct Result: Sendable {
+    /// Of what a reader gets: length and SHA-256.
+    var bytes: UInt64
+    var hash: [UInt8]
+    /// Of the file on the disk.
+    var storedBytes: UInt64
+    var storedHash: [UInt8]
+  }
+
+  /// Ends and syncs the file.
+  func finish() throws -> Result {
     try zstd.finish { try compressed(Array($0)) }
     let whole = outer ?? Hasher(copying: inner)
     outer = whole
-    try seal(ExportTrailer(hash: inner.finish()).encode())
+    try encrypt(ExportTrailer(hash: inner.finish()).encode())
     if age != nil { try append(age!.finish()) }
+    try put(seal.finish())
     if buffer.count > 0 { try file.write(buffer, at: written) }
     try file.sync()
-    return (written + UInt64(buffer.count), whole.finish())
+    return Result(
+      bytes: bytes, hash: whole.finish(), storedBytes: written + UInt64(buffer.count), storedHash: stored.finish())
   }
 
   private func compressed(_ bytes: [UInt8]) throws {
     inner.update(bytes)
-    try seal(bytes)
+    try encrypt(bytes)
   }
 
-  private func seal(_ bytes: [UInt8]) throws {
+  private func encrypt(_ bytes: [UInt8]) throws {
     if age != nil { try append(age!.update(bytes)) } else { try append(bytes) }
   }
 
   private func append(_ bytes: [UInt8]) throws {
     outer?.update(bytes)
+    self.bytes += UInt64(bytes.count)
+    try put(seal.update(bytes))
+  }
+
+  private func put(_ bytes: [UInt8]) throws {
+    stored.update(bytes)
     var start = 0
     while start < bytes.count {
       let piece = min(bytes.count - start, Self.pieceBytes - buffer.count)

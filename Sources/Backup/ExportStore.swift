@@ -4,6 +4,7 @@
 package import Base
 package import Disk
 import Formats
+package import OpenSSL
 
 package struct ExportStore: Sendable {
   private let disk: any Disk
@@ -35,14 +36,19 @@ package struct ExportStore: Sendable {
       throw BackupError(error)
     }
     guard let info = ExportInfo(decoding: bytes), info.id == id, info.account == layout.account,
-      try onDisk({ () throws(DiskError) in try disk.info("\(directory(id))/\(info.file)") })?.bytes == info.bytes
+      try onDisk({ () throws(DiskError) in try disk.info(path(of: info)) })?.bytes == info.storedBytes
     else { return nil }
     return info
   }
 
-  /// The file of an export, to be read.
-  package func open(_ info: ExportInfo) throws(BackupError) -> any DiskFile {
-    try onDisk { () throws(DiskError) in try disk.open("\(directory(info.id))/\(info.file)", .read) }
+  /// Where the file of an export lies, sealed.
+  package func path(of info: ExportInfo) -> String { "\(directory(info.id))/\(ExportInfo.storedName)" }
+
+  /// An export, to be read; `owner` is the account's private key for agreements.
+  package func open(_ info: ExportInfo, owner: SecretBytes) throws(BackupError) -> ExportFile {
+    let path = path(of: info)
+    let file = try onDisk { () throws(DiskError) in try disk.open(path, .read) }
+    return try ExportFile(file, info, owner)
   }
 
   func held(_ id: ExportID) throws(BackupError) -> HeldRecordings {

@@ -76,8 +76,9 @@ struct ExportWriter {
   }
 
   private func build(_ directory: String, _ previous: (info: ExportInfo, held: HeldRecordings)?) throws -> ExportInfo {
-    let file = ExportInfo.file(of: order.accountName, order.export, isSealed: !order.recipients.isEmpty)
-    let output = try ExportOutput(disk, "\(directory)/\(file)", recipients: order.recipients)
+    let output = try ExportOutput(
+      disk, "\(directory)/\(ExportInfo.storedName)", recipients: order.recipients,
+      owner: source.keyring.agreement.public)
     defer { output.close() }
     let host = source.host
     do {
@@ -97,10 +98,10 @@ struct ExportWriter {
         asFLAC: order.asFLAC, checkpoint: check)
       try recordings.write { meter.advance($0) }
       let manifest = try packer.finish { sign($0, $1, $2, recordings, previous?.info) }
-      let (bytes, hash) = try output.finish()
+      let written = try output.finish()
       let header = ExportHeldHeader(account: layout.account, export: order.export, count: try chosen.heldCount())
       try HeldRecordings.write(disk, "\(directory)/\(HeldRecordings.fileName)", header) { try chosen.forEachHeld($0) }
-      let info = ExportInfo(order, manifest, bytes: bytes, hash: hash)
+      let info = ExportInfo(order, manifest, written)
       let description = try disk.open("\(directory)/\(ExportInfo.fileName)", .create)
       try description.write(info.encode(), at: 0)
       try description.sync()
@@ -152,8 +153,8 @@ struct ExportWriter {
     let keys = source.keyring.keys
     var manifest = ExportManifest(
       accountName: order.accountName, account: layout.account, export: order.export, position: "\(source.position)",
-      createdAt: ExportTime.text(order.createdAt), from: order.from.map(ExportTime.text),
-      to: order.to.map(ExportTime.text), previous: previous?.id, previousRoot: previous?.root,
+      createdAt: RFC3339.text(order.createdAt), from: order.from.map(RFC3339.text),
+      to: order.to.map(RFC3339.text), previous: previous?.id, previousRoot: previous?.root,
       recordings: recordings.count, recordingBytes: recordings.bytes, files: files, bytes: bytes, root: root,
       publicKey: keys.signingPublic, signature: [])
     manifest.signature = Ed25519.sign(Array(manifest.signedText.utf8), private: keys.signing)

@@ -47,7 +47,7 @@ import Testing
     if done >= 3 { #expect(ids == [2]) }
     for info in listed {
       let directory = "/archive/\(account)/exports/\(info.id)"
-      #expect(Set(try disk.list(directory)) == ["export.json", "held.ids", info.file])
+      #expect(Set(try disk.list(directory)) == ["content.age", "export.json", "held.ids"])
       let report = try Verify.run(directory, disk: disk)
       #expect(report.findings.isEmpty && report.kinds["export"] == 1, "\(report.findings)")
     }

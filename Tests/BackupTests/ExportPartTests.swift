@@ -31,16 +31,6 @@ import Testing
     #expect(tree.leaves == 70)
   }
 
-  @Test("times are written as RFC 3339 has them")
-  func times() {
-    let known: [(UnixMicroseconds, String)] = [
-      (0, "1970-01-01T00:00:00.000000Z"), (-1, "1969-12-31T23:59:59.999999Z"),
-      (951_782_400_000_000, "2000-02-29T00:00:00.000000Z"), (951_868_800_000_000, "2000-03-01T00:00:00.000000Z"),
-      (1_700_000_000_123_456, "2023-11-14T22:13:20.123456Z"), (4_102_444_799_000_000, "2099-12-31T23:59:59.000000Z"),
-    ]
-    for (time, text) in known { #expect(ExportTime.text(time) == text) }
-  }
-
   @Test("flat JSON is read in its one form only")
   func flatJSON() throws {
     let json = FlatJSON([("a", .integer(-5)), ("b", .text("x y")), ("c", .null)])

@@ -21,8 +21,13 @@ import Testing
     AccountExports(disk: disk, layout: ArchiveLayout(root: root, account: account))
   }
 
-  private func path(_ info: ExportInfo, root: String = "/archive") -> String {
-    "\(root)/\(account)/exports/\(info.id)/\(info.file)"
+  /// A file as a reader gets it.
+  private func copy(_ info: ExportInfo, _ disk: any Disk, _ engine: Engine, root: String = "/archive") throws -> String
+  {
+    try disk.makeDurableDirectory("/copies")
+    let path = "/copies/\(info.file)"
+    try disk.replaceFile(path, exports(disk, root: root).plain(info, engine))
+    return path
   }
 
   /// Awkward rows, tables and keys.
@@ -50,7 +55,7 @@ import Testing
     let info = try await exports(disk).create(order(), of: store.engine)
     let position = try store.engine.published(account)
     #expect(info.recordings == 9 && info.position == "\(position)")
-    let files = try TarFiles(reading: path(info), disk)
+    let files = try TarFiles(reading: copy(info, disk, store.engine), disk)
     let image = try #require(files["account.sqlite"])
     let database = try Connection(image: image)
     #expect(try database.query("PRAGMA integrity_check") == [[.text("ok")]])
@@ -85,7 +90,7 @@ import Testing
     defer { store.engine.close() }
     try await fill(store)
     let info = try await exports(disk).create(order(), of: store.engine)
-    let report = try Verify.run(path(info), disk: disk)
+    let report = try Verify.run(copy(info, disk, store.engine), disk: disk)
     #expect(report.findings.isEmpty, "\(report.findings)")
     #expect(report.kinds == ["export": 1])
     let key = try store.engine.keyring(account).keys.signingPublic.hex
@@ -109,7 +114,7 @@ import Testing
     wanted.recipients = [one.recipient, two.recipient]
     let info = try await exports(disk).create(wanted, of: store.engine)
     #expect(info.file.hasSuffix(".tar.zst.age"))
-    let file = try disk.readAll(path(info), limit: 1 << 26)
+    let file = try exports(disk).plain(info, store.engine)
     #expect(SHA256.hash(file) == info.hash && file.count == Int(info.bytes))
     for identity in [one.identity, two.identity] {
       let plain = try Age.decrypt(file, identities: Age.identities(in: identity))
@@ -117,9 +122,11 @@ import Testing
       let report = try Verify.run("/plain.tar.zst", disk: disk)
       #expect(report.findings.isEmpty && report.kinds["export"] == 1)
     }
-    try disk.flip(path(info), file.count / 2, bit: 3)
+    let stored = exports(disk).store.path(of: info)
+    try disk.flip(stored, file.count / 2, bit: 3)
     let report = try Verify.run("/archive", disk: disk)
-    #expect(report.findings.contains { $0.path == path(info) })
+    #expect(report.findings.contains { $0.path == stored })
+    #expect(throws: BackupError.self) { try exports(disk).plain(info, store.engine) }
   }
 
   @Test("a period holds the recordings made in it; a chain holds each recording once")
@@ -132,21 +139,21 @@ import Testing
     var first = order(1)
     (first.from, first.to) = (1_000_000, 3_000_000)
     let period = try await exports(disk).create(first, of: store.engine)
-    #expect(try recordings(period, disk) == ["r1", "r2"])
+    #expect(try recordings(period, disk, store.engine) == ["r1", "r2"])
     var second = order(2, at: 1_700_000_001_000_000)
     second.previous = period.id
     try await add(store, "r4", at: 4_000_000)
     // A new recording under an old key is a recording that the chain does not hold.
     try await add(store, "r1", at: 5_000_000)
     let rest = try await exports(disk).create(second, of: store.engine)
-    #expect(try recordings(rest, disk) == ["r0", "r1", "r3", "r4"])
+    #expect(try recordings(rest, disk, store.engine) == ["r0", "r1", "r3", "r4"])
     var third = order(3, at: 1_700_000_002_000_000)
     third.previous = rest.id
     let nothing = try await exports(disk).create(third, of: store.engine)
-    #expect(try recordings(nothing, disk) == [] && nothing.recordings == 0)
+    #expect(try recordings(nothing, disk, store.engine) == [] && nothing.recordings == 0)
     #expect(nothing.previous == rest.id)
     let manifest = String(
-      decoding: try #require(try TarFiles(reading: path(nothing), disk)["manifest.json"]), as: UTF8.self)
+      decoding: try #require(try TarFiles(reading: copy(nothing, disk, store.engine), disk)["manifest.json"]), as: UTF8.self)
     #expect(manifest.contains("\"previous\": \"\(rest.id)\"") && manifest.contains(rest.root.hex))
     #expect(try await exports(disk).list().map(\.id) == [period.id, rest.id, nothing.id])
     #expect(try Verify.run("/archive", disk: disk).findings.isEmpty)
@@ -169,9 +176,40 @@ import Testing
     }
   }
 
-  private func recordings(_ info: ExportInfo, _ disk: any Disk) throws -> [String] {
-    try TarFiles(reading: path(info), disk).paths.filter { $0.hasPrefix("recordings/") }
+  private func recordings(_ info: ExportInfo, _ disk: any Disk, _ engine: Engine) throws -> [String] {
+    try TarFiles(reading: copy(info, disk, engine), disk).paths.filter { $0.hasPrefix("recordings/") }
       .map { String($0.dropFirst("recordings/".count)) }
+  }
+
+  @Test(
+    "on the disk nothing of an export can be read without the account's key, and another account's does not open it")
+  func sealed() async throws {
+    let disk = ForgetfulDisk(seed: 1)
+    let store = try TestStore.open(disk)
+    defer { store.engine.close() }
+    try await store.makeAccount(account, rows: 3, recordings: 1)
+    let canary = "a canary that does not compress: \(SystemRandom.bytes(16).hex)"
+    try await store.addRecording(account, "\(canary).wav", bytes: 10, seed: 1)
+    let info = try await exports(disk).create(order(), of: store.engine)
+    let path = exports(disk).store.path(of: info)
+    let stored = try disk.readAll(path, limit: 1 << 26)
+    #expect(SHA256.hash(stored) == info.storedHash && stored.count == Int(info.storedBytes))
+    #expect(stored.starts(with: "age-encryption.org/v1\n-> X25519 ".utf8))
+    #expect(stored.firstRange(of: Array(ZstdStreamCompressor.frameStart)) == nil)
+    let other = AccountID(bits: 0xB)
+    try await store.engine.createAccount(other)
+    let stranger = try store.engine.keyring(other).agreement.private
+    #expect(throws: BackupError.self) { try exports(disk).store.open(info, owner: stranger) }
+    // Each piece of any length is what a whole read gives.
+    let file = try exports(disk).store.open(info, owner: store.engine.keyring(account).agreement.private)
+    let whole = try exports(disk).plain(info, store.engine)
+    #expect(file.byteCount == UInt64(whole.count))
+    var random = SeededGenerator(seed: 3)
+    for _ in 0..<200 {
+      let (start, count) = (random.below(whole.count + 10), random.below(200_000))
+      let expected = start < whole.count ? Array(whole[start..<min(start + count, whole.count)]) : []
+      #expect(try file.read(count, at: UInt64(start)) == expected)
+    }
   }
 
   @Test("an erased recording is listed as erased and its bytes are not there")
@@ -183,11 +221,11 @@ import Testing
     let row = try await store.engine.read(account) { try RecordingCatalog.get($0, key: "calls/1.wav") }.value!
     try store.engine.keyring(account).destroyRecordingKeys([row.id])
     let info = try await exports(disk).create(order(), of: store.engine)
-    let files = try TarFiles(reading: path(info), disk)
+    let files = try TarFiles(reading: copy(info, disk, store.engine), disk)
     #expect(info.recordings == 1 && files["recordings/calls/1.wav"] == nil)
     let lines = String(decoding: try #require(files["recordings.jsonl"]), as: UTF8.self)
     #expect(lines.contains("{\"key\":\"calls/1.wav\",\"erased\":true,"))
-    #expect(try Verify.run(path(info), disk: disk).findings.isEmpty)
+    #expect(try Verify.run(copy(info, disk, store.engine), disk: disk).findings.isEmpty)
   }
 
   @Test("with FLAC plain WAV files have a path of their own, which no key can have, and everything else stays")
@@ -208,7 +246,7 @@ import Testing
     var wanted = order()
     wanted.asFLAC = true
     let info = try await exports(disk).create(wanted, of: store.engine)
-    let files = try TarFiles(reading: path(info), disk)
+    let files = try TarFiles(reading: copy(info, disk, store.engine), disk)
     let flac = try #require(files["recordings/call.wav~.flac"])
     #expect(flac.starts(with: "fLaC".utf8) && flac.count < samples.count && files["recordings/call.wav"] == nil)
     #expect(files["recordings/call.wav%7E.flac~.flac"] == flac)
@@ -216,7 +254,7 @@ import Testing
     let original = SHA256.hash(header.bytes + samples).hex
     let lines = String(decoding: try #require(files["recordings.jsonl"]), as: UTF8.self).split(separator: "\n")
     #expect(lines.count { $0.contains("\"audio\":\"flac\"") && $0.contains(original) } == 2)
-    #expect(try Verify.run(path(info), disk: disk).findings.isEmpty)
+    #expect(try Verify.run(copy(info, disk, store.engine), disk: disk).findings.isEmpty)
   }
 
   @Test("a cancelled export leaves nothing, and a removed one is gone")

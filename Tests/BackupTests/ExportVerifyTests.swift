@@ -22,7 +22,7 @@ import Testing
     let order = ExportOrder(export: ExportID(bits: 1), accountName: "acme", createdAt: 1_700_000_000_000_000)
     let exports = AccountExports(disk: disk, layout: ArchiveLayout(root: "/archive", account: account))
     let info = try await exports.create(order, of: store.engine)
-    let file = try disk.readAll("/archive/\(account)/exports/\(info.id)/\(info.file)", limit: 1 << 26)
+    let file = try exports.plain(info, store.engine)
     try disk.replaceFile(path, file)
     return (disk, file)
   }

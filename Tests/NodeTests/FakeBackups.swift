@@ -79,7 +79,7 @@ final class FakeBackups: AccountBackups {
 
   func exports(of account: AccountID) async throws -> [ExportInfo] { [] }
 
-  func openExport(_ account: AccountID, _ info: ExportInfo) async throws -> any DiskFile {
+  func openExport(_ account: AccountID, _ info: ExportInfo) async throws -> ExportFile {
     throw NodeError(.notFound, "the fake has no exports")
   }
 

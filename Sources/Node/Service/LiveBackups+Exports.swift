@@ -19,9 +19,16 @@ extension LiveBackups {
 
   func exports(of account: AccountID) async throws -> [ExportInfo] { try await accountExports(account).list() }
 
-  func openExport(_ account: AccountID, _ info: ExportInfo) async throws -> any DiskFile {
+  func openExport(_ account: AccountID, _ info: ExportInfo) async throws -> ExportFile {
     let store = accountExports(account).store
-    return try await blocking { try store.open(info) }
+    let (engine, disk, unlock) = (engine, disk, unlock)
+    return try await blocking {
+      // Of an account that is deleted, or that another node holds, the keys lie beside the archive.
+      let owner =
+        try (try? engine.keyring(account).agreement.private)
+        ?? ArchivedAccountKeys.read(disk: disk, layout: store.layout, unlockedBy: unlock).agreement
+      return try store.open(info, owner: owner)
+    }
   }
 
   func removeExport(_ account: AccountID, _ id: ExportID) async throws -> Bool {

@@ -2,7 +2,6 @@
 
 package import Backup
 package import Base
-package import Disk
 
 package protocol NodeExports: Sendable {
   /// Exports the account; nothing is left when it throws. What dead writers left is removed; `isRunning` knows the others.
@@ -12,7 +11,7 @@ package protocol NodeExports: Sendable {
   /// Oldest first.
   func exports(of account: AccountID) async throws -> [ExportInfo]
   /// The bytes of one.
-  func openExport(_ account: AccountID, _ info: ExportInfo) async throws -> any DiskFile
+  func openExport(_ account: AccountID, _ info: ExportInfo) async throws -> ExportFile
   /// False when there was none.
   func removeExport(_ account: AccountID, _ id: ExportID) async throws -> Bool
 }

@@ -86,7 +86,7 @@ extension NodeService {
   }
 
   /// The bytes of a finished export that lies here; `.notFound` otherwise.
-  package func openExport(account name: String, _ id: ExportID) async throws(NodeError) -> (ExportInfo, any DiskFile) {
+  package func openExport(account name: String, _ id: ExportID) async throws(NodeError) -> (ExportInfo, ExportFile) {
     let account = try exportedAccount(name)
     do {
       guard let info = try await backups.exports(of: account.id).first(where: { $0.id == id }) else {
@@ -96,7 +96,7 @@ extension NodeService {
     } catch { throw NodeError(describing: error) }
   }
 
-  package func readExport(_ file: any DiskFile, from offset: UInt64, count: Int) async throws(NodeError) -> [UInt8] {
+  package func readExport(_ file: ExportFile, from offset: UInt64, count: Int) async throws(NodeError) -> [UInt8] {
     do { return try await blocking { try file.read(count, at: offset) } } catch { throw NodeError(describing: error) }
   }
 
