@@ -2,8 +2,8 @@
 
 import AtRest
 import Base
-package import Disk
-package import OpenSSL
+import Disk
+import OpenSSL
 
 package struct ExportFile: Sendable {
   package var byteCount: UInt64 { reader.byteCount }

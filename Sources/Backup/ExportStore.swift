@@ -36,7 +36,7 @@ package struct ExportStore: Sendable {
       throw BackupError(error)
     }
     guard let info = ExportInfo(decoding: bytes), info.id == id, info.account == layout.account,
-      try onDisk({ () throws(DiskError) in try disk.info(path(of: info)) })?.bytes == info.storedBytes
+      try onDisk({ () throws(DiskError) in try disk.info(self.path(of: info)) })?.bytes == info.storedBytes
     else { return nil }
     return info
   }
