@@ -120,6 +120,30 @@ import Testing
     }
   }
 
+  @Test("times of records grow also when the log fails before they are split and the clock was set back")
+  func times() async throws {
+    let disk = ForgetfulDisk(seed: 12)
+    let world = try await MomentWorld(seed: 12, disk: disk)
+    defer { world.store.engine.close() }
+    try await world.snapshot()
+    for _ in 0..<4 {
+      world.clock.advance(microseconds: 60_000_000)
+      try await world.writeCalls(2)
+      world.clock.set(back: 3_600_000_000)
+      disk.fail(.sync) { $0.hasSuffix(".klog") }
+      await #expect(throws: (any Error).self) {
+        try await world.store.engine.write(MomentWorld.account) { try $0.execute("DELETE FROM calls") }
+      }
+      disk.heal()
+      // `commit` compares with the time before.
+      try await world.writeCalls(2)
+    }
+    try await world.archive.archiveLog(of: world.store.engine)
+    for commit in world.commits.suffix(8) {
+      #expect(try await world.restored(at: commit.time).content == commit.content)
+    }
+  }
+
   @Test("an erased recording does not come back at a moment when it was there")
   func erased() async throws {
     let disk = ForgetfulDisk(seed: 11)

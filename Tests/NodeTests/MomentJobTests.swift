@@ -96,6 +96,24 @@ struct MomentJobTests {
     await node.close()
   }
 
+  @Test("of a deleted account the last moment before its deletion comes back")
+  func deleted() async throws {
+    let clock = TestClock()
+    let node = try await open(clock, .seconds(3600))
+    let account = try await node.createAccount(name: "acme")
+    try await insert(node, account.id, 0)
+    _ = try await end(node, node.startSnapshot(account: "acme"))
+    clock.advance(60)
+    try await insert(node, account.id, 1)
+    clock.advance(1)
+    let moment = node.now
+    try await node.deleteAccount(named: "acme")
+    let job = try await end(node, node.startRestore(RestoreRequest(account: "acme", moment: moment, target: "acme-2")))
+    #expect(job.state == .done, "\(job.message)")
+    #expect(try await rows(node, "acme-2") == [0, 1])
+    await node.close()
+  }
+
   @Test("a round looks only at accounts with new records, also after a restart")
   func rounds() async throws {
     let clock = TestClock()

@@ -88,6 +88,8 @@ extension NodeService {
       throw NodeError(.refused, "the account is being made or restored: wait for that to end")
     }
     try await beginDeletion(record.id)
+    // Its last minute can be restored as well. That it cannot be archived is no reason to keep what shall go.
+    _ = try? await backups.archiveLog(record.id)
     try await finishDeletion(record.id)
   }
 
