@@ -1,4 +1,7 @@
+import AtRest
 import Backup
+import Base
+import OpenSSL
 import ShardStore
 
 extension AccountExports {

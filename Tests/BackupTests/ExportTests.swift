@@ -152,8 +152,8 @@ import Testing
     let nothing = try await exports(disk).create(third, of: store.engine)
     #expect(try recordings(nothing, disk, store.engine) == [] && nothing.recordings == 0)
     #expect(nothing.previous == rest.id)
-    let manifest = String(
-      decoding: try #require(try TarFiles(reading: copy(nothing, disk, store.engine), disk)["manifest.json"]), as: UTF8.self)
+    let files = try TarFiles(reading: copy(nothing, disk, store.engine), disk)
+    let manifest = String(decoding: try #require(files["manifest.json"]), as: UTF8.self)
     #expect(manifest.contains("\"previous\": \"\(rest.id)\"") && manifest.contains(rest.root.hex))
     #expect(try await exports(disk).list().map(\.id) == [period.id, rest.id, nothing.id])
     #expect(try Verify.run("/archive", disk: disk).findings.isEmpty)

@@ -1,8 +1,10 @@
 // Exports of a running node: beside each account's archive.
 
+import AtRest
 import Backup
 import Base
 import Disk
+import ShardStore
 
 extension LiveBackups {
   private func accountExports(_ account: AccountID) -> AccountExports {

@@ -2,7 +2,6 @@
 
 package import Backup
 package import Base
-package import Disk
 
 extension NodeService {
   /// Result of a job that names its export.
