@@ -14,6 +14,8 @@ package final class ArchiveGate: Sendable {
   let failedNames = Lock(0)
   /// How far the log is archived; nil until somebody has looked.
   let logEnd = Lock<LogEnd?>(nil)
+  /// The name of the log's directory is durable.
+  let hasLogDirectory = Lock(false)
   /// One round of the log's archiver at a time.
   let archiver = AsyncTurn()
 

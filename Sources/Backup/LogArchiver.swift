@@ -96,7 +96,9 @@ struct LogArchiver: Sendable {
   /// sync of its name, and nothing may follow a run that a crash takes away. Damaged ones behind it are written anew.
   private func lastRun() throws(BackupError) -> ArchiveGate.LogEnd? {
     do throws(DiskError) {
-      try disk.makeDurableDirectory(layout.log)
+      // Accounts without a snapshot get no directory.
+      guard try disk.info(layout.log) != nil else { return nil }
+      try disk.syncDirectory(layout.directory)
       for name in try disk.list(layout.log) where name.hasSuffix(ArchiveLayout.unfinishedSuffix) {
         try disk.remove("\(layout.log)/\(name)")
       }
@@ -143,10 +145,12 @@ struct LogArchiver: Sendable {
     let recordings = try await writeRecordings(of: records)
     let bytes = LogRun.encode(records, key: key, previousTime: end.time)
     let path = layout.logRun(first: records[0].header.index)
-    let (disk, layout) = (disk, layout)
+    let (disk, layout, gate) = (disk, layout, gate)
     try await BackupWork.perform {
       try onDisk { () throws(DiskError) in
-        if try disk.info(layout.log) == nil { try disk.makeDurableDirectory(layout.log) }
+        // Whoever made it may have died, or failed, before its name was durable.
+        if !gate.hasLogDirectory.with({ $0 }) { try disk.makeDurableDirectory(layout.log) }
+        gate.hasLogDirectory.with { $0 = true }
         try disk.replaceFile(path, bytes)
       }
     }

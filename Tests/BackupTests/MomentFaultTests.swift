@@ -20,7 +20,7 @@ import Testing
   private func prepared(_ seed: UInt64, _ disk: ForgetfulDisk) async throws -> MomentWorld {
     let world = try await MomentWorld(seed: seed, disk: disk)
     try await world.writeCalls(4)
-    try await world.snapshot()
+    try await world.snapshot(archiving: false)
     try await more(world)
     return world
   }

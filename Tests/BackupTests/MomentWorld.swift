@@ -162,11 +162,11 @@ final class MomentWorld {
     try await commit { _ = try RecordingCatalog.delete($0, key: key, at: now) }
   }
 
-  func snapshot() async throws {
+  func snapshot(archiving: Bool = true) async throws {
     let info = try await archive.createSnapshot(of: store.engine, kind: .daily)
     let found = try await store.engine.publishedRecords(Self.account, from: info.position.index, bytesMax: 1)
     snapshots.append((info.position, try #require(found?.records.first).header.time))
-    try await archive.archiveLog(of: store.engine)
+    if archiving { try await archive.archiveLog(of: store.engine) }
   }
 
   func restart() throws {

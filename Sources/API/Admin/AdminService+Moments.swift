@@ -72,18 +72,30 @@ extension AdminService {
   }
 
   /// The node to ask: this one (nil) when its archive has the moment, else one whose archive has it, else the one that
-  /// leads the account: it archives what is newest first, and says best why a moment cannot be had.
+  /// leads the account: it archives what is newest first, and says best why a moment cannot be had. A new leader without
+  /// an archive of the account leaves that to whoever goes on archiving it.
   private func holder(
     of moment: UnixMicroseconds, _ source: String, _ request: Request, _ context: APIContext
   ) async throws -> NodeID? {
     guard !node.standsAlone, let record = node.archivedOrLiving(source) else { return nil }
     let own = node.configuration.name
-    let names = try await moments(of: source, request, context).moments.filter { span in
-      guard let from = RFC3339.moment(span.from), let through = RFC3339.moment(span.through) else { return false }
-      return (from...max(from, through)).contains(moment)
-    }.map(\.node)
+    let spans = try await moments(of: source, request, context).moments.compactMap { span -> (MomentSpan, String)? in
+      guard let from = RFC3339.moment(span.from), let through = RFC3339.moment(span.through), from <= moment else {
+        return nil
+      }
+      return (MomentSpan(from: from, through: max(from, through)), span.node)
+    }
+    let names = spans.filter { $0.0.through >= moment }.map(\.1)
     if names.contains(own) { return nil }
     if let name = names.first { return node.nodeID(named: name) }
+    // Behind everything: the leader's archive if it has any of the account, else the one that goes furthest.
+    if case .node(let leader) = node.route(of: record), spans.contains(where: { $0.1 == node.nodeName(leader) }) {
+      return leader
+    }
+    if node.leads(record), spans.contains(where: { $0.1 == own }) { return nil }
+    if let furthest = spans.max(by: { $0.0.through < $1.0.through }) {
+      return furthest.1 == own ? nil : node.nodeID(named: furthest.1)
+    }
     if case .node(let leader) = node.route(of: record) { return leader }
     return nil
   }

@@ -43,6 +43,8 @@ extension LiveBackups {
     words["snapshot_position"] = "\(moment.snapshotPosition)"
     words["log_records"] = "\(moment.records)"
     words["log_bytes"] = "\(moment.logBytes)"
+    // True when the archive does not know whether anything followed before the moment that was asked for.
+    words["newest"] = moment.isClamped ? "true" : "false"
     words["log_files"] = "\(moment.logFiles)"
     return words
   }

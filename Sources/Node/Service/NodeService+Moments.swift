@@ -17,11 +17,17 @@ extension NodeService {
     guard moment <= now else {
       throw NodeError(.refused, "\(RFC3339.text(moment)) lies in the future: it is \(RFC3339.text(now)) here")
     }
-    // So that a moment of this very minute can be restored. Of an account that is led elsewhere, or gone, the archive
-    // has what it has.
-    if source.isActive, leads(source) {
-      do { _ = try await backups.archiveLog(source.id) } catch { throw NodeError(describing: error) }
-    }
+    do {
+      // So that a moment of this very minute can be restored. Of an account that is gone, or led elsewhere and never
+      // archived here, the archive has what it has.
+      if source.isActive {
+        let isOurs = if leads(source) { true } else { try await backups.hasLog(source.id) }
+        if isOurs { _ = try await backups.archiveLog(source.id) }
+      }
+      guard try await !backups.moments(of: source.id).isEmpty else {
+        throw NodeError(.notFound, "this node's archive holds no snapshot of the account: see `komora snapshot list`")
+      }
+    } catch { throw NodeError(describing: error) }
     return .moment(moment)
   }
 
