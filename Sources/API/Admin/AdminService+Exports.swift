@@ -122,9 +122,6 @@ extension AdminService {
 
   // MARK: anywhere
 
-  private static let othersWait = Duration.seconds(5)
-  private static let listBytesMax = 4 << 20
-
   /// What all nodes have; of a request that came from another node only what this one has.
   private func exports(of name: String, _ request: Request, _ context: APIContext) async throws -> ExportsReply {
     let own = node.configuration.name
