@@ -49,7 +49,8 @@ import Testing
       let directory = "/archive/\(account)/exports/\(info.id)"
       #expect(Set(try disk.list(directory)) == ["content.age", "export.json", "held.ids"])
       let report = try Verify.run(directory, disk: disk)
-      #expect(report.findings.isEmpty && report.kinds["export"] == 1, "\(report.findings)")
+      #expect(report.findings.isEmpty && report.kinds["age-"] == 1, "\(report.findings)")
+      #expect(SHA256.hash(try exports(disk).plain(info, store.engine)) == info.hash)
     }
     if try disk.info("/archive") != nil, done > 0 {
       #expect(try Verify.run("/archive", disk: disk).isSound)

@@ -97,7 +97,7 @@ import Testing
     #expect(report.notes.contains { $0.contains("nova-voice") && $0.contains(key) })
     // The whole archive, with the description and the list beside it.
     let all = try Verify.run("/archive", disk: disk)
-    #expect(all.findings.isEmpty && all.kinds == ["export": 1, "export.json": 1, "KEXI": 1], "\(all)")
+    #expect(all.findings.isEmpty && all.kinds == ["age-": 1, "export.json": 1, "KEXI": 1], "\(all)")
     // Another program's zstd file is nothing of ours.
     try disk.replaceFile("/copy.zst", Zstd.compress([UInt8](repeating: 7, count: 1000)))
     #expect(throws: BackupError.self) { try Verify.run("/copy.zst", disk: disk) }

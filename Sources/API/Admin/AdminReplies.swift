@@ -86,7 +86,7 @@ struct SnapshotReply: Codable {
   init(_ info: SnapshotInfo, on node: String) {
     id = "\(info.id)"
     self.node = node
-    createdAt = info.createdAt.rfc3339
+    createdAt = RFC3339.text(info.createdAt)
     kind = "\(info.kind)"
     bytes = info.bytes
     addedBytes = info.addedBytes

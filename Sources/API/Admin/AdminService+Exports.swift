@@ -5,7 +5,6 @@
 
 import Backup
 import Base
-import Foundation
 import HTTPTypes
 import Hummingbird
 import Logging
@@ -198,13 +197,10 @@ extension AdminService {
 
   private static func moment(_ text: String?) throws(APIError) -> UnixMicroseconds? {
     guard let text else { return nil }
-    let date =
-      (try? Date(text, strategy: .iso8601))
-      ?? (try? Date(text, strategy: Date.ISO8601FormatStyle(includingFractionalSeconds: true)))
-    guard let date else {
+    guard let moment = RFC3339.moment(text) else {
       throw APIError(.badRequest, code: "invalid", "from and to are times such as 2026-01-31T12:00:00Z")
     }
-    return UnixMicroseconds((date.timeIntervalSince1970 * 1_000_000).rounded())
+    return moment
   }
 
   /// Who did it, with ids only: nothing of the account's data, not even its name.

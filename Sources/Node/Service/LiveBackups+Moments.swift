@@ -33,7 +33,7 @@ extension LiveBackups {
 
   private static func words(_ plan: RestorePlan) -> [String: String] {
     var words = [
-      "snapshot": "\(plan.snapshot)", "created_at": plan.createdAt.rfc3339, "position": "\(plan.position)",
+      "snapshot": "\(plan.snapshot)", "created_at": RFC3339.text(plan.createdAt), "position": "\(plan.position)",
       "bytes": "\(plan.bytes)", "database_bytes": "\(plan.databaseBytes)", "recordings": "\(plan.recordings)",
       "recording_bytes": "\(plan.recordingBytes)", "erased": "\(plan.erased)",
     ]

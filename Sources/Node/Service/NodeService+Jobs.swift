@@ -144,7 +144,7 @@ extension SnapshotInfo {
   /// As a job's result shows it.
   var result: [String: String] {
     [
-      "snapshot": "\(id)", "created_at": createdAt.rfc3339, "state": "\(state)", "position": "\(position)",
+      "snapshot": "\(id)", "created_at": RFC3339.text(createdAt), "state": "\(state)", "position": "\(position)",
       "bytes": "\(bytes)", "added_bytes": "\(addedBytes)", "recordings": "\(recordings)",
     ]
   }

@@ -8,7 +8,7 @@ struct ExportCreateCommand: AsyncParsableCommand {
     commandName: "create", abstract: "Export an account as it is now.",
     discussion: """
       komora export create --account A --recipient age1… --from 2026-01-01T00:00:00Z --to 2026-02-01T00:00:00Z
-      Without --recipient the file is not encrypted: it lies readable on the node's disk until it is removed.
+      Without --recipient what `komora export get` writes is not encrypted. On the node it lies sealed in any case.
       """)
 
   @OptionGroup var account: AccountOption
