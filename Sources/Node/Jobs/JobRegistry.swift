@@ -43,7 +43,8 @@ package final class JobRegistry: Sendable {
     self.clock = clock
   }
 
-  /// Queues `body`; `result` is shown until it has one. A job of the same kind and account that has not ended yet is given instead when `sharing` is set.
+  /// Queues `body`; `result` is shown until it has one. A job of the same kind and account that has not ended yet is given
+  /// instead when `sharing` is set.
   package func start(
     _ kind: JobKind, account: String, sharing: Bool, result: [String: String] = [:], _ body: @escaping Body
   ) throws(NodeError) -> JobID {

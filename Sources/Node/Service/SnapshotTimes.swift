@@ -6,9 +6,10 @@ final class SnapshotTimes: Sendable {
   private let began = ContinuousClock.now
   private let stored = Lock<Duration?>(nil)
 
-  /// Hears the snapshot's progress, which is at half when it is stored.
+  /// Hears the snapshot's progress. At half all chunks are written; what makes them a snapshot, its manifest, is durable
+  /// before the proof begins, which is what lies behind the half.
   func note(_ fraction: Double) {
-    guard fraction >= 0.5 else { return }
+    guard fraction > 0.5 else { return }
     let taken = ContinuousClock.now - began
     stored.with { if $0 == nil { $0 = taken } }
   }

@@ -54,6 +54,10 @@ struct ExportDownload {
       kept = try await fetch(progress)
     }
     guard let kept else {
+      // A finished file of the right length is taken for an earlier run's until its hash says otherwise.
+      if let there = try parts.first(where: { part in try failing(part.path) { try disk.info(part.path) != nil } }) {
+        throw CommandFailure(.refused, "\(there.path) is another file: name another one with --out, or remove it")
+      }
       throw CommandFailure(.failed, "what the node sends is not the export: verify its archive with `komora verify`")
     }
     for part in parts {
