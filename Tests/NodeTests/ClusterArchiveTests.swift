@@ -17,16 +17,6 @@ extension ClusterTests {
       bed.hasArchives = true
     }
 
-    private func end(_ edge: Edge, _ started: EdgeAnswer, token: String) async throws -> [String: Any] {
-      let id = try #require(started.json["id"] as? String, "\(started.status) \(started.text)")
-      while true {
-        let job = try await edge.send(.GET, "/v1/jobs/\(id)", token: token).json
-        let state = job["state"] as? String
-        if state == "done" || state == "failed" { return job }
-        try await Task.sleep(for: .milliseconds(10))
-      }
-    }
-
     private func listed(_ edge: Edge, token: String) async throws -> (ids: [String], nodes: [String], silent: [String])
     {
       let answer = try await edge.send(.GET, "/v1/accounts/acme/snapshots", token: token).json
@@ -52,7 +42,7 @@ extension ClusterTests {
       for n in 0..<2 {
         let leader = try await Shards.write(nodes, id, "INSERT INTO t VALUES (\(n + 2))")
         let started = try await edges[2].send(.POST, "/v1/accounts/acme/snapshots", token: token, "{}")
-        let job = try await end(edges[1], started, token: token)
+        let job = try await edges[1].end(started, token: token)
         #expect(job["state"] as? String == "done", "\(job)")
         if n == 0 { try await leader.handOver(id, to: nodes.first { $0.nodeID != leader.nodeID }!.nodeID) }
       }
@@ -67,7 +57,7 @@ extension ClusterTests {
         let started = try await edge.send(
           .POST, "/v1/restores", token: token, #"{"account":"acme","snapshot":"\#(ids[0])","as":"acme-\#(i)"}"#)
         #expect(started.status == 202, "\(started.text)")
-        let job = try await end(edge, started, token: token)
+        let job = try await edge.end(started, token: token)
         #expect(job["state"] as? String == "done", "\(job)")
         try await until("it is known") { nodes.allSatisfy { (try? $0.account(named: "acme-\(i)"))?.isActive == true } }
         let back = try nodes[0].account(named: "acme-\(i)").id
@@ -80,7 +70,7 @@ extension ClusterTests {
       }
       let newest = try await edges[0].send(
         .POST, "/v1/restores", token: token, #"{"account":"acme","latest":true,"as":"newest","dry_run":true}"#)
-      let plan = try await end(edges[0], newest, token: token)
+      let plan = try await edges[0].end(newest, token: token)
       #expect((plan["result"] as? [String: Any])?["snapshot"] as? String == ids[1], "\(plan)")
       let unknown = try await edges[0].send(
         .POST, "/v1/restores", token: token,

@@ -17,16 +17,6 @@ extension ClusterTests {
       bed.hasArchives = true
     }
 
-    private func end(_ edge: Edge, _ started: EdgeAnswer, token: String) async throws -> [String: Any] {
-      let id = try #require(started.json["id"] as? String, "\(started.status) \(started.text)")
-      while true {
-        let job = try await edge.send(.GET, "/v1/jobs/\(id)", token: token).json
-        let state = job["state"] as? String
-        if state == "done" || state == "failed" { return job }
-        try await Task.sleep(for: .milliseconds(10))
-      }
-    }
-
     private func list(_ edge: Edge, token: String) async throws -> (exports: [[String: Any]], silent: [String]) {
       let answer = try await edge.send(.GET, "/v1/accounts/acme/exports", token: token).json
       return (answer["exports"] as? [[String: Any]] ?? [], answer["silent"] as? [String] ?? [])
@@ -46,7 +36,7 @@ extension ClusterTests {
       let started = try await edges[2].send(.POST, "/v1/accounts/acme/exports", token: token, "{}")
       #expect(started.status == 202)
       let export = try #require((started.json["result"] as? [String: Any])?["export"] as? String)
-      let job = try await end(edges[1], started, token: token)
+      let job = try await edges[1].end(started, token: token)
       #expect(job["state"] as? String == "done", "\(job)")
       var bodies: Set<[UInt8]> = []
       for edge in edges {

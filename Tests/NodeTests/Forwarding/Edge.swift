@@ -11,6 +11,7 @@ import NIOSSL
 import Node
 import OpenSSL
 import SigV4
+import Testing
 import Threads
 
 struct EdgeAnswer: Sendable {
@@ -115,5 +116,18 @@ final class Edge: Sendable {
     let body = try await response.body.collect(upTo: 64 << 20)
     return EdgeAnswer(
       status: Int(response.status.code), headers: response.headers, body: Array(body.readableBytesView))
+  }
+}
+
+extension Edge {
+  /// The job that `started` tells of, when it has ended.
+  func end(_ started: EdgeAnswer, token: String) async throws -> [String: Any] {
+    let id = try #require(started.json["id"] as? String, "\(started.status) \(started.text)")
+    while true {
+      let job = try await send(.GET, "/v1/jobs/\(id)", token: token).json
+      let state = job["state"] as? String
+      if state == "done" || state == "failed" { return job }
+      try await Task.sleep(for: .milliseconds(10))
+    }
   }
 }
