@@ -18,7 +18,6 @@ package final class AccountArchive: Sendable {
   private let clock: @Sendable () -> UnixMicroseconds
   let packBytesMax: Int
   let logRunBytes: Int
-  private let isWriting = Lock(false)
 
   /// `clock` gives microseconds since 1970; it only dates snapshots.
   package init(
@@ -47,12 +46,18 @@ package final class AccountArchive: Sendable {
   package func createSnapshot(
     of engine: Engine, kind: SnapshotKind, progress: @escaping @Sendable (Double) -> Void = { _ in }
   ) async throws -> SnapshotInfo {
-    let free = isWriting.with { writing in
-      defer { writing = true }
-      return !writing
+    let isFree = gate.isTakingSnapshot.with { taking in
+      defer { taking = true }
+      return !taking
     }
-    guard free else { throw BackupError(.refused, "a snapshot of this account is being taken; wait for it") }
-    defer { isWriting.with { $0 = false } }
+    guard isFree else { throw BackupError(.refused, "a snapshot of this account is being taken; wait for it") }
+    defer { gate.isTakingSnapshot.with { $0 = false } }
+    return try await gate.chunks.run { try await takeSnapshot(of: engine, kind, progress) }
+  }
+
+  private func takeSnapshot(
+    of engine: Engine, _ kind: SnapshotKind, _ progress: @escaping @Sendable (Double) -> Void
+  ) async throws -> SnapshotInfo {
     var distrusted: Set<ChunkName> = []
     let keyring = try await BackupWork.perform { [layout] in try engine.keyring(layout.account) }
     for attempt in 0..<2 {

@@ -18,6 +18,13 @@ package final class ArchiveGate: Sendable {
   let hasLogDirectory = Lock(false)
   /// One round of the log's archiver at a time.
   let archiver = AsyncTurn()
+  /// A snapshot is being taken.
+  let isTakingSnapshot = Lock(false)
+  /// Snapshots, and who removes what no snapshot needs, one at a time: a snapshot shares chunks that nothing refers to
+  /// before its manifest is written. Taken before `archiver`.
+  let chunks = AsyncTurn()
+  /// One round of upkeep at a time; taken before the others.
+  let upkeep = AsyncTurn()
 
   package init() {}
 

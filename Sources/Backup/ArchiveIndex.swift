@@ -44,6 +44,9 @@ package final class ArchiveIndex: Sendable {
       guard error.code == .notFound else { throw BackupError(error) }
       return
     }
+    let listed = Set(names.compactMap { ArchiveLayout.packID(ofFile: $0) })
+    // Removed meanwhile: by who lets snapshots expire, or by hand.
+    forget(state.with { s in s.packs.filter { !listed.contains($0) } })
     for name in names {
       guard let id = ArchiveLayout.packID(ofFile: name), !state.with({ $0.known.contains(id) }) else { continue }
       do throws(BackupError) {

@@ -49,6 +49,8 @@ struct ArchiveVerifier {
       return report.notes.append(
         "\(layout.directory): chunks were not opened, for that the account's key or its recovery file is needed")
     }
+    let hold = try onDisk { () throws(DiskError) in try disk.hold(layout.directory, .shared) }
+    defer { withExtendedLifetime(hold) {} }
     let opener: ArchivedAccountKeys
     do throws(BackupError) {
       opener = try ArchivedAccountKeys.read(disk: disk, layout: layout, unlockedBy: unlock)
@@ -73,7 +75,7 @@ struct ArchiveVerifier {
     }
     let check = LogRecordingsCheck(disk: disk, layout: layout, opener: opener, index: index)
     let (losses, chunks) = try check.run(try ArchivedLog(disk: disk, layout: layout).list().runs)
-    report.units += chunks
+    report.units += chunks.count
     for loss in losses {
       // Gone by the first snapshot that does not have it any more; else it may have been there to the end.
       let gone = manifests.first { manifest, createdAt in

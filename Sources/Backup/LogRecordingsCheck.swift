@@ -20,17 +20,17 @@ struct LogRecordingsCheck {
     var error: BackupError
   }
 
-  /// Runs that do not parse are passed over: they are named elsewhere.
-  func run(_ runs: [LogRun]) throws(BackupError) -> (losses: [Loss], chunks: Int) {
+  /// Runs that do not parse are passed over: they are named elsewhere. Gives the chunks that open, too.
+  func run(_ runs: [LogRun]) throws(BackupError) -> (losses: [Loss], chunks: [ChunkName]) {
     var losses: [Loss] = []
-    var chunks = 0
+    var chunks: [ChunkName] = []
     let replay = RecordReplay(logWrap: opener.logWrap)
     for run in runs {
       guard let content = try? run.read(disk) else { continue }
       for record in content.records where record.header.kind == .recordings {
         guard let ids = try? replay.recordings(of: record) else { continue }
         for id in ids where opener.hasKey(id) {
-          do throws(BackupError) { chunks += try check(id) } catch {
+          do throws(BackupError) { chunks += try self.chunks(of: id) } catch {
             guard error.code == .damaged || error.code == .notFound else { throw error }
             losses.append(Loss(recording: id, time: record.header.time, error: error))
           }
@@ -40,17 +40,19 @@ struct LogRecordingsCheck {
     return (losses, chunks)
   }
 
-  /// Opens each chunk up to the one that says that it is the last; gives how many.
-  private func check(_ id: RecordingID) throws(BackupError) -> Int {
-    var number = 0
+  /// Opens each chunk up to the one that says that it is the last.
+  private func chunks(of id: RecordingID) throws(BackupError) -> [ChunkName] {
+    var names: [ChunkName] = []
     while true {
-      let isLast = try index.read(opener.archive.name(of: id, chunk: number)) { frame -> Bool? in
+      let number = names.count
+      let name = opener.archive.name(of: id, chunk: number)
+      let isLast = try index.read(name) { frame -> Bool? in
         guard let header = try? ChunkHeader(front: frame.body) else { return nil }
         let count = header.isLast ? number + 1 : number + 2
         return opener.open(frame.body, number: number, count: count, of: id) == nil ? nil : header.isLast
       }
-      number += 1
-      if isLast { return number }
+      names.append(name)
+      if isLast { return names }
     }
   }
 }

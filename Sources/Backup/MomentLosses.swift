@@ -111,7 +111,7 @@ struct MomentLosses {
           path: path, message: "records \(header.first) to \(header.last) of the log are in no file, but \(proof)",
           isLast: isLast))
     }
-    for run in runs {
+    for run in runs where run.header.last > whole.last?.header.last ?? 0 {
       // In front of the first run it is the oldest snapshot that something must have followed.
       let before =
         whole.last.map { ($0.header.end, $0.header.lastTime) }

@@ -10,11 +10,17 @@ struct MomentPlanner {
   let disk: any Disk
   let layout: ArchiveLayout
   let map: MomentMap
+  /// While it is used nothing expires below it.
+  private let hold: (any DirectoryHold)?
   private var log: ArchivedLog { ArchivedLog(disk: disk, layout: layout) }
 
   init(disk: any Disk, layout: ArchiveLayout) throws(BackupError) {
     self.disk = disk
     self.layout = layout
+    // There is no directory before the first snapshot.
+    hold = try onDisk { () throws(DiskError) in
+      try disk.info(layout.directory) == nil ? nil : disk.hold(layout.directory, .shared)
+    }
     map = try MomentMap.read(disk, layout)
   }
 

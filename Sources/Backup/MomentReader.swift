@@ -21,7 +21,9 @@ struct MomentReader: Sendable {
     at moment: UnixMicroseconds, disk: any Disk, layout: ArchiveLayout, _ opener: ArchivedAccountKeys,
     verifying: Bool = false
   ) throws(BackupError) -> MomentReader {
-    let way = try MomentPlanner(disk: disk, layout: layout).way(to: moment)
+    let planner = try MomentPlanner(disk: disk, layout: layout)
+    defer { withExtendedLifetime(planner) {} }
+    let way = try planner.way(to: moment)
     var failure: BackupError?
     for base in way.bases {
       do throws(BackupError) {

@@ -20,6 +20,8 @@ final class PackOutput: @unchecked Sendable {
   /// Written by this snapshot in packs that are finished.
   private var mine: Set<ChunkName> = []
   private var packs: [PackID] = []
+  /// The packs that have their names.
+  var finished: [PackID] { packs }
   private var bytes: UInt64 = 0
 
   /// Unfinished packs lie in `directory`, which is the packs' own when it is nil.

@@ -11,6 +11,8 @@ package struct SnapshotReader: Sendable {
   package let index: ArchiveIndex
   package let keys: ArchiveKeys
   package let recordings: any RecordingOpener
+  /// While it is read nothing expires below it. Nil for whoever holds the archive otherwise.
+  private var hold: (any DirectoryHold)?
 
   package init(manifest: Manifest, index: ArchiveIndex, keys: ArchiveKeys, recordings: any RecordingOpener) {
     self.manifest = manifest
@@ -31,10 +33,13 @@ package struct SnapshotReader: Sendable {
   package static func open(path: String, disk: any Disk, layout: ArchiveLayout, _ opener: ArchivedAccountKeys)
     throws(BackupError) -> SnapshotReader
   {
+    let hold = try onDisk { () throws(DiskError) in try disk.hold(layout.directory, .shared) }
     let manifest = try ManifestStore(disk: disk, layout: layout).read(path, keys: opener.archive)
     let index = ArchiveIndex(disk: disk, layout: layout)
     try index.refresh()
-    return SnapshotReader(manifest: manifest, index: index, keys: opener.archive, recordings: opener)
+    var reader = SnapshotReader(manifest: manifest, index: index, keys: opener.archive, recordings: opener)
+    reader.hold = hold
+    return reader
   }
 
   package var pages: ArchivePages { ArchivePages(manifest: manifest, index: index, keys: keys) }

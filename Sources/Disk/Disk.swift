@@ -73,6 +73,9 @@ public protocol Disk: Sendable {
   func syncDirectory(_ path: String) throws(DiskError)
   /// Bytes that an ordinary process may still write below `path`.
   func freeBytes(_ path: String) throws(DiskError) -> UInt64
+  /// Keeps others from removing files below `directory`, or, `.alone`, from reading there; nil when that is not to be had.
+  /// It binds only those who ask for it as well.
+  func hold(_ directory: String, _ mode: HoldMode) throws(DiskError) -> (any DirectoryHold)?
 }
 
 /// One open file. Reads and writes at different offsets may come from several threads; closes with its last reference.

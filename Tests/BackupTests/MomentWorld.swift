@@ -92,6 +92,8 @@ final class MomentWorld {
   /// Runs `body` as one commit and remembers `content` under its record's time.
   func commit(_ body: @escaping @Sendable (Connection) throws -> Void) async throws {
     let answer = try await store.engine.write(Self.account, body)
+    // It changed nothing, so there is no record of it.
+    if answer.position == commits.last?.position { return }
     let found = try await store.engine.publishedRecords(Self.account, from: answer.position.index, bytesMax: 1)
     let record = try #require(found?.records.first)
     #expect(record.position == answer.position)
@@ -143,10 +145,12 @@ final class MomentWorld {
     }
   }
 
-  func upload() async throws {
+  /// A new one of `bytes`, or one of any size that may replace another.
+  func upload(bytes size: Int? = nil) async throws {
     names += 1
-    let key = random.oneIn(4) ? (content.recordings.keys.min() ?? "calls/0.wav") : "calls/\(names).wav"
-    let body = bytes(1 + random.below(random.oneIn(5) ? 600_000 : 20_000))
+    let replaces = size == nil && random.oneIn(4)
+    let key = replaces ? (content.recordings.keys.min() ?? "calls/0.wav") : "calls/\(names).wav"
+    let body = bytes(size ?? 1 + random.below(random.oneIn(5) ? 600_000 : 20_000))
     let stored = try await store.engine.store(Self.account, body)
     content.recordings[key] = SHA256.hash(body)
     let now = clock.unixMicroseconds()

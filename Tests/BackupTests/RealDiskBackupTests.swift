@@ -74,4 +74,33 @@ import Testing
       #expect(content == TestStore.content(600_010, seed: 3))
     }
   }
+
+  @Test("while somebody reads in an archive nothing is removed from it; the next round does it")
+  func held() async throws {
+    try await withDirectory { root in
+      let (disk, clock) = (RealDisk(), MovingClock())
+      let store = try TestStore.open(disk, root: "\(root)/node", clock: clock)
+      defer { store.engine.close() }
+      try await store.makeAccount(account, rows: 40, recordings: 1)
+      let layout = ArchiveLayout(root: "\(root)/archive", account: account)
+      let archive = AccountArchive(disk: disk, layout: layout, clock: { clock.unixMicroseconds() })
+      for _ in 0..<3 {
+        _ = try await archive.createSnapshot(of: store.engine, kind: .daily)
+        clock.advance(microseconds: 86_400_000_000)
+      }
+      let request = UpkeepRequest(
+        border: clock.unixMicroseconds(), now: clock.unixMicroseconds(), unlockedBy: .keyEncryption(store.kek))
+      do {
+        let reader = try SnapshotReader.open(
+          path: try await archive.list().snapshots[0].path, disk: disk, layout: layout,
+          unlockedBy: .keyEncryption(store.kek))
+        let report = try await archive.upkeep(request)
+        #expect(report.isDeferred && report.expiredSnapshots == 0)
+        try reader.checkIntegrity()
+        #expect(try await archive.list().snapshots.count == 3)
+      }
+      let report = try await archive.upkeep(request)
+      #expect(!report.isDeferred && report.expiredSnapshots == 2)
+    }
+  }
 }

@@ -55,6 +55,10 @@ final class FakeBackups: AccountBackups {
     return nil
   }
 
+  func upkeep(_ account: AccountID, border: UnixMicroseconds, now: UnixMicroseconds) async throws -> UpkeepReport {
+    UpkeepReport()
+  }
+
   func hasLog(_ account: AccountID) async throws -> Bool { false }
 
   func moments(of account: AccountID) async throws -> [MomentSpan] { [] }

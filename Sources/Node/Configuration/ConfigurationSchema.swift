@@ -51,6 +51,9 @@ package enum ConfigurationSchema {
     .init("timers.snapshot_to", .timeOfDay, "04:00", "its end; accounts are spread over it"),
     .init("timers.scheduler_interval", .duration, "30s", "how often due snapshots are looked for"),
     .init("timers.archive_log_period", .duration, "60s", "how often the log of accounts with new records is archived"),
+    .init(
+      "timers.archive_upkeep_period", .duration, "6h",
+      "how often archives let go of what is older than the retention, and join small files of the log"),
     .init("timers.retention", .duration, "7d", "how long the archive can restore what was"),
     .init("timers.job_history", .duration, "24h", "how long a finished job can be asked about"),
     .init("timers.shutdown_timeout", .duration, "20s", "how long requests in flight may take at the end"),

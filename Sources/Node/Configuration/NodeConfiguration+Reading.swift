@@ -47,6 +47,7 @@ extension NodeConfiguration {
     timers.snapshotTo = values.number("timers.snapshot_to")
     timers.schedulerInterval = values.duration("timers.scheduler_interval")
     timers.archiveLogPeriod = values.duration("timers.archive_log_period")
+    timers.archiveUpkeepPeriod = values.duration("timers.archive_upkeep_period")
     timers.retention = values.duration("timers.retention")
     timers.jobHistory = values.duration("timers.job_history")
     timers.shutdownTimeout = values.duration("timers.shutdown_timeout")
@@ -100,6 +101,9 @@ extension NodeConfiguration {
     }
     guard timers.archiveLogPeriod >= .milliseconds(1) else {
       throw ConfigurationError("`timers.archive_log_period` must be at least \"1ms\"", source: source)
+    }
+    guard timers.archiveUpkeepPeriod >= .milliseconds(1) else {
+      throw ConfigurationError("`timers.archive_upkeep_period` must be at least \"1ms\"", source: source)
     }
     guard timers.retention >= .seconds(86_400) else {
       throw ConfigurationError("`timers.retention` must be at least \"1d\"", source: source)

@@ -91,6 +91,7 @@ package struct NodeConfiguration: Sendable, Equatable {
     package var schedulerInterval = Duration.seconds(30)
     /// What a lost node may take with it of the moments between snapshots.
     package var archiveLogPeriod = Duration.seconds(60)
+    package var archiveUpkeepPeriod = Duration.seconds(6 * 3600)
     package var retention = Duration.seconds(7 * 86_400)
     package var jobHistory = Duration.seconds(86_400)
     package var shutdownTimeout = Duration.seconds(20)

@@ -14,15 +14,17 @@ final class LiveBackups: AccountBackups {
   let disk: any Disk
   let root: String
   let unlock: KeyringUnlock
+  private let clock: any StoreClock
   /// Archives whose lists of chunks are in memory. A few: a list costs some tens of bytes a chunk.
   private let open = Lock<[AccountID: AccountArchive]>([:])
   private static let openMax = 16
   /// What those who write into one archive share; some hundred bytes for each account that was ever archived here.
   private let gates = Lock<[AccountID: ArchiveGate]>([:])
 
-  init(engine: Engine, disk: any Disk, archive: String, keyEncryption: any KeyEncryption) {
+  init(engine: Engine, disk: any Disk, archive: String, keyEncryption: any KeyEncryption, clock: any StoreClock) {
     self.engine = engine
     self.disk = disk
+    self.clock = clock
     root = archive
     unlock = .keyEncryption(keyEncryption)
   }
@@ -39,7 +41,9 @@ final class LiveBackups: AccountBackups {
       gates[account] = gate
       return gate
     }
-    return AccountArchive(disk: disk, layout: ArchiveLayout(root: root, account: account), gate: gate)
+    let clock = clock
+    return AccountArchive(
+      disk: disk, layout: ArchiveLayout(root: root, account: account), clock: { clock.unixMicroseconds() }, gate: gate)
   }
 
   private func archive(_ account: AccountID) -> AccountArchive {

@@ -57,6 +57,11 @@ extension NodeService {
     describeMetrics()
     startSchedule()
     startArchiving()
+    if cluster == nil {
+      // From its first start on a lone node knows how much time has passed.
+      _ = await retentionTime()
+    }
+    startUpkeep()
   }
 
   private static func openParts(
@@ -89,7 +94,7 @@ extension NodeService {
     )
     let backups =
       replacement
-      ?? LiveBackups(engine: engine, disk: disk, archive: paths.archive, keyEncryption: kek)
+      ?? LiveBackups(engine: engine, disk: disk, archive: paths.archive, keyEncryption: kek, clock: clock)
     return Parts(
       configuration: configuration, engine: engine, metrics: metrics, nodeID: nodeID, clock: clock,
       keyEncryption: kek, backups: backups, bootstrapTokenHash: try Self.bootstrapTokenHash(configuration, disk),
@@ -281,6 +286,11 @@ extension NodeService {
     metrics.describe("komora_held_requests_total", "Requests that waited until somebody led their account, by outcome")
     metrics.describe("komora_standby_reads_total", "Reads that this node answered as a standby")
     metrics.describe("komora_archive_expiry_failures_total", "Archives of deleted accounts that could not be removed")
+    metrics.describe("komora_archive_expired_snapshots_total", "Snapshots that were let go behind the retention")
+    metrics.describe("komora_archive_freed_bytes_total", "Bytes of archives' files that were let go")
+    metrics.describe("komora_archive_joined_runs_total", "Runs of archived logs that became parts of longer ones")
+    metrics.describe(
+      "komora_archive_upkeep_failures_total", "Rounds in which nothing was let go, since what stays is not whole")
   }
 
   /// The text of `/metrics`, with figures that are looked up when asked.

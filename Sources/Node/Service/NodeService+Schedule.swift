@@ -41,7 +41,7 @@ extension NodeService {
       }
       if isDue(account, now), let id = try? startSnapshot(account, .daily) { started.append(id) }
     }
-    await expireArchives(now)
+    if let time = await retentionTime() { await expireArchives(time) }
     return started
   }
 

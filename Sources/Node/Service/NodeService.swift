@@ -30,6 +30,8 @@ package final class NodeService: Sendable {
   let lock: DirectoryLock
   let scheduler: Lock<Task<Void, Never>?>
   let archiving = LogArchiving()
+  let upkeep = ArchiveKeeping()
+  let retention: RetentionTime
   let leaving = Lock(Leaving())
 
   struct Parts {
@@ -69,6 +71,8 @@ package final class NodeService: Sendable {
     }
     if let cluster { forwarding.routing.with { $0 = cluster.shards } }
     lock = parts.lock
+    retention = RetentionTime(
+      disk: RealDisk(), path: parts.configuration.paths.data + "/retention-time", clock: parts.clock)
     jobs = JobRegistry(
       parallel: configuration.limits.jobsCount, history: configuration.timers.jobHistory, clock: clock)
     scheduler = Lock(nil)
@@ -87,6 +91,7 @@ package final class NodeService: Sendable {
     running?.cancel()
     await running?.value
     await stopArchiving()
+    await stopUpkeep()
     await jobs.close()
     await cluster?.close(saysGoodbye: saysGoodbye, handsOver: !leaving.with { $0.endsWithOthers })
     let engine = engine
