@@ -42,9 +42,13 @@ struct ImportCommand: AsyncParsableCommand {
     let result = try await APIClient.with(connection) { client in
       let session = try await ImportSession.begin(client, account: account, source: database ?? recordings ?? "")
       do {
-        var result: [String: JSONValue] = ["account": .text(account.account)]
-        if let database { result.merge(try await load(database, client, session)) { $1 } }
-        if let tree { result.merge(try await load(tree, client, session)) { $1 } }
+        let progress = ImportProgress(json: connection.json, parts: (database == nil ? 0 : 1) + (tree == nil ? 0 : 1))
+        defer { progress.finish() }
+        // Side by side: rows wait for each other on the way, recordings take the processors meanwhile.
+        async let rows = load(database, client, session, progress)
+        async let files = load(tree, client, session, progress)
+        let result: [String: JSONValue] = try await rows.merging(files) { $1 }
+          .merging(["account": .text(account.account)]) { $1 }
         try await session.end(client, account: account)
         return JSONValue.object(result)
       } catch {
@@ -57,16 +61,17 @@ struct ImportCommand: AsyncParsableCommand {
   }
 
   private func load(
-    _ database: String, _ client: APIClient, _ session: ImportSession
+    _ database: String?, _ client: APIClient, _ session: ImportSession, _ progress: ImportProgress
   ) async throws -> [String: JSONValue] {
-    let display = ProgressDisplay("database", json: connection.json)
-    defer { display.finish() }
+    guard let database else { return [:] }
     let child = try DatabaseChild(path: database, skipping: skip)
     defer { child.end() }
     let hrana = HranaClient(
       exchange: client.exchange, nodes: NodeAddresses(client.settings.urls), path: "/db/\(account.account.pathSegment)",
       token: session.token)
-    var work = DatabaseImport(client: hrana, state: session.state, statePath: session.statePath, display: display)
+    var work = DatabaseImport(client: hrana, state: session.state, statePath: session.statePath) {
+      progress.update("database", $0, $1)
+    }
     let counts = try await work.run(child)
     return [
       "tables": .integer(Int64(counts.tables)), "rows": .integer(counts.rows),
@@ -75,15 +80,16 @@ struct ImportCommand: AsyncParsableCommand {
   }
 
   private func load(
-    _ tree: RecordingTree, _ client: APIClient, _ session: ImportSession
+    _ tree: RecordingTree?, _ client: APIClient, _ session: ImportSession, _ progress: ImportProgress
   ) async throws -> [String: JSONValue] {
-    let display = ProgressDisplay("recordings", json: connection.json)
-    defer { display.finish() }
+    guard let tree else { return [:] }
     let files = WorkPool(name: "files", threads: RecordingsImport.parallel)
     let s3 = S3Client(
       exchange: client.exchange, nodes: NodeAddresses(try s3Addresses(client.settings)), bucket: account.account,
       accessKey: session.accessKey, secretKey: session.secretKey, files: files)
-    let counts = try await RecordingsImport(client: s3, files: files, display: display).run(tree)
+    let counts = try await RecordingsImport(client: s3, files: files) {
+      progress.update("recordings", $0, $1)
+    }.run(tree)
     for note in tree.notes { Terminal.note("left out: \(note)") }
     return [
       "files_sent": .integer(Int64(counts.sent)), "sent_bytes": .integer(counts.sentBytes),

@@ -21,22 +21,33 @@ struct DatabaseImport {
 
   let client: HranaClient
   let statePath: String
-  let display: ProgressDisplay
+  let progress: @Sendable (Double, String) -> Void
   private var state: ImportState
   private var plan = DatabasePlan(creates: [], tables: [], finishes: [], sequences: [:], notes: [])
   private var step = 0
   private var rowsDone: Int64 = 0
   private var notes: [String] = []
+  /// The rows that are on their way while the next ones are read; and their step.
+  private var sent: (step: Int, task: Task<Void, any Error>)?
   private var batch: (table: Int, rows: [[Value]], bytes: Int) = (0, [], 0)
 
-  init(client: HranaClient, state: ImportState, statePath: String, display: ProgressDisplay) {
+  init(
+    client: HranaClient, state: ImportState, statePath: String, progress: @escaping @Sendable (Double, String) -> Void
+  ) {
     self.client = client
     self.state = state
     self.statePath = statePath
-    self.display = display
+    self.progress = progress
   }
 
   mutating func run(_ child: DatabaseChild) async throws -> Counts {
+    do { return try await load(child) } catch {
+      sent?.task.cancel()
+      throw error
+    }
+  }
+
+  private mutating func load(_ child: DatabaseChild) async throws -> Counts {
     guard case .plan(let json) = try Self.checked(await child.next()),
       let plan = try? JSONDecoder().decode(DatabasePlan.self, from: Data(json))
     else { throw CommandFailure(.failed, "the process that reads the database sent no plan") }
@@ -51,6 +62,7 @@ struct DatabaseImport {
       }
     }
     try await flush()
+    try await settle()
     for sql in plan.finishes { try await perform(sql) }
     for (table, sequence) in plan.sequences.sorted(by: { $0.key < $1.key }) { await raise(table, to: sequence) }
     try await compareCounts()
@@ -104,29 +116,52 @@ struct DatabaseImport {
     let values = Array(repeating: places, count: rows.count).joined(separator: ", ")
     // Rows of a cyclic table are sent without a key; that they carry their own makes a repetition harmless.
     let verb = table.isCyclic ? "INSERT OR IGNORE INTO" : "INSERT INTO"
-    try await perform(
+    try await send(
       "\(verb) \(ForeignSchema.quote(table.name)) (\(columns)) VALUES \(values)", rows,
       withoutForeignKeys: table.isCyclic)
     rowsDone += Int64(rows.count)
     let total = plan.tables.reduce(0) { $0 + $1.rows }
-    display.update(total == 0 ? 1 : Double(rowsDone) / Double(total), "\(rowsDone) of \(total) rows")
+    progress(total == 0 ? 1 : Double(rowsDone) / Double(total), "\(rowsDone) of \(total) rows")
   }
 
   // MARK: steps
 
-  private mutating func perform(_ sql: String, _ rows: [[Value]] = [], withoutForeignKeys: Bool = false) async throws {
+  private mutating func perform(_ sql: String) async throws {
+    try await send(sql, [], withoutForeignKeys: false)
+    try await settle()
+  }
+
+  /// Sends a step when the one before has ended, and comes back while it is under way.
+  private mutating func send(_ sql: String, _ rows: [[Value]], withoutForeignKeys: Bool) async throws {
     step += 1
     guard step > state.stepsDone else { return }
-    do {
-      if withoutForeignKeys {
-        _ = try await client.executeWithoutForeignKeys(sql, rows)
-      } else {
-        _ = try await client.execute(sql, rows, idempotencyKey: "import-\(state.id)-\(step)")
+    let (client, number, key) = (client, step, "import-\(state.id)-\(step)")
+    let statement = HranaClient.Encoded(sql, rows)
+    try await settle()
+    let task = Task {
+      do {
+        if withoutForeignKeys {
+          _ = try await client.executeWithoutForeignKeys(statement)
+        } else {
+          _ = try await client.execute(statement, idempotencyKey: key)
+        }
+      } catch let failure as HranaClient.SQLFailure {
+        throw CommandFailure(.failed, "the account refused step \(number): \(failure.message) (\(failure.code))")
       }
-    } catch let failure as HranaClient.SQLFailure {
-      throw CommandFailure(.failed, "the account refused step \(step): \(failure.message) (\(failure.code))")
     }
-    state.stepsDone = step
+    sent = (number, task)
+  }
+
+  /// Waits for the step that is under way, and notes that it is done.
+  private mutating func settle() async throws {
+    guard let (number, task) = sent else { return }
+    sent = nil
+    try await withTaskCancellationHandler {
+      try await task.value
+    } onCancel: {
+      task.cancel()
+    }
+    state.stepsDone = number
     try state.save(statePath)
   }
 
@@ -135,7 +170,7 @@ struct DatabaseImport {
   private mutating func raise(_ table: String, to sequence: Int64) async {
     do {
       _ = try await client.execute(
-        "UPDATE sqlite_sequence SET seq = max(seq, ?) WHERE name = ?", [[.integer(sequence), .text(table)]],
+        .init("UPDATE sqlite_sequence SET seq = max(seq, ?) WHERE name = ?", [[.integer(sequence), .text(table)]]),
         idempotencyKey: nil)
     } catch {
       notes.append("the AUTOINCREMENT counter of \(table) starts behind its greatest row id, not at \(sequence)")
@@ -145,7 +180,7 @@ struct DatabaseImport {
   private func compareCounts() async throws {
     for table in plan.tables {
       let answer = try await client.execute(
-        "SELECT count(*) FROM \(ForeignSchema.quote(table.name))", idempotencyKey: nil)
+        .init("SELECT count(*) FROM \(ForeignSchema.quote(table.name))"), idempotencyKey: nil)
       let count = answer["rows"]?.list?.first?.list?.first?["value"]?.integer
       guard count == table.rows else {
         throw CommandFailure(

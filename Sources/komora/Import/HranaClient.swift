@@ -1,12 +1,11 @@
 // SQL over Hrana's pipeline, with retries that do nothing twice.
 
+import API
 import AsyncHTTPClient
-import Base
 import Foundation
 import NIOCore
 import NIOHTTP1
 import SQLite
-import SigV4
 
 struct HranaClient: Sendable {
   let exchange: HTTPExchange
@@ -21,19 +20,31 @@ struct HranaClient: Sendable {
     var message: String
   }
 
+  /// A statement as it is sent, with all rows' values one after the other.
+  struct Encoded: Sendable {
+    fileprivate var request: [UInt8]
+    init(_ sql: String, _ rows: [[Value]] = []) { request = HranaClient.statement(sql, rows) }
+  }
+
   /// Runs one statement; under `idempotencyKey` it happens once, however often it is sent.
-  func execute(_ sql: String, _ rows: [[Value]] = [], idempotencyKey: String?) async throws -> JSONValue {
-    try await pipeline([Self.statement(sql, rows)], idempotencyKey: idempotencyKey, answer: 0)
+  func execute(_ statement: Encoded, idempotencyKey: String?) async throws -> JSONValue {
+    try await pipeline([statement], idempotencyKey: idempotencyKey, answer: 0)
   }
 
   /// Runs one statement on a connection that does not look at foreign keys.
-  func executeWithoutForeignKeys(_ sql: String, _ rows: [[Value]]) async throws -> JSONValue {
-    try await pipeline(
-      [Self.statement("PRAGMA foreign_keys = off", []), Self.statement(sql, rows)], idempotencyKey: nil, answer: 1)
+  func executeWithoutForeignKeys(_ statement: Encoded) async throws -> JSONValue {
+    try await pipeline([Encoded("PRAGMA foreign_keys = off"), statement], idempotencyKey: nil, answer: 1)
   }
 
-  private func pipeline(_ requests: [String], idempotencyKey: String?, answer: Int) async throws -> JSONValue {
-    let body = #"{"baton":null,"requests":["# + (requests + [#"{"type":"close"}"#]).joined(separator: ",") + "]}"
+  private func pipeline(_ statements: [Encoded], idempotencyKey: String?, answer: Int) async throws -> JSONValue {
+    var text = JSONText(capacity: statements.reduce(64) { $0 + $1.request.count + 1 })
+    text.raw(#"{"baton":null,"requests":["#)
+    for statement in statements {
+      text.raw(statement.request)
+      text.raw(",")
+    }
+    text.raw(#"{"type":"close"}]}"#)
+    let body = ByteBuffer(bytes: text.bytes)
     var attempt = 0
     while true {
       attempt += 1
@@ -52,14 +63,14 @@ struct HranaClient: Sendable {
       || failure.code == "NOT_APPLIED"
   }
 
-  private func send(_ body: String, _ idempotencyKey: String?, _ answer: Int) async throws -> JSONValue {
+  private func send(_ body: ByteBuffer, _ idempotencyKey: String?, _ answer: Int) async throws -> JSONValue {
     var headers: HTTPHeaders = ["content-type": "application/json", "authorization": "Bearer \(token)"]
     if let idempotencyKey { headers.add(name: "idempotency-key", value: idempotencyKey) }
     let base = nodes.current
     let reply: HTTPAnswer
     do {
       reply = try await exchange.send(
-        .POST, base + path + "/v3/pipeline", headers: headers, body: .bytes(ByteBuffer(string: body)))
+        .POST, base + path + "/v3/pipeline", headers: headers, body: .bytes(body))
     } catch {
       nodes.leave(base)
       throw HTTPExchange.failure(error, base)
@@ -74,34 +85,23 @@ struct HranaClient: Sendable {
     return results[answer]["response"]?["result"] ?? .null
   }
 
-  /// One request, with all rows' values one after the other.
-  private static func statement(_ sql: String, _ rows: [[Value]]) -> String {
-    var text = #"{"type":"execute","stmt":{"want_rows":true,"sql":"# + quoted(sql)
-    if !rows.isEmpty { text += #","args":["# + rows.lazy.joined().map(json).joined(separator: ",") + "]" }
-    return text + "}}"
-  }
-
-  private static func json(_ value: Value) -> String {
-    switch value {
-    case .null: #"{"type":"null"}"#
-    case .integer(let number): #"{"type":"integer","value":"\#(number)"}"#
-    case .real(let number): #"{"type":"float","value":\#(number)}"#
-    case .text(let text): #"{"type":"text","value":\#(quoted(text))}"#
-    case .blob(let bytes): #"{"type":"blob","base64":"\#(Base64.encode(bytes))"}"#
-    }
-  }
-
-  static func quoted(_ text: String) -> String {
-    var out: [UInt8] = [UInt8(ascii: "\"")]
-    out.reserveCapacity(text.utf8.count + 2)
-    for byte in text.utf8 {
-      switch byte {
-      case UInt8(ascii: "\""), UInt8(ascii: "\\"): out += [UInt8(ascii: "\\"), byte]
-      case 0..<0x20: out += Array("\\u00".utf8) + Array([byte].hex.utf8)
-      default: out.append(byte)
+  private static func statement(_ sql: String, _ rows: [[Value]]) -> [UInt8] {
+    var text = JSONText(capacity: sql.utf8.count + 256)
+    text.raw(#"{"type":"execute","stmt":{"want_rows":true,"sql":"#)
+    text.string(sql)
+    if !rows.isEmpty {
+      text.raw(#","args":["#)
+      var isFirst = true
+      for row in rows {
+        for value in row {
+          if !isFirst { text.raw(",") }
+          isFirst = false
+          text.value(value)
+        }
       }
+      text.raw("]")
     }
-    out.append(UInt8(ascii: "\""))
-    return String(decoding: out, as: UTF8.self)
+    text.raw("}}")
+    return text.bytes
   }
 }

@@ -14,7 +14,7 @@ struct RecordingsImport: Sendable {
   static let parallel = 4
   let client: S3Client
   let files: WorkPool
-  let display: ProgressDisplay
+  let progress: @Sendable (Double, String) -> Void
 
   func run(_ tree: RecordingTree) async throws -> Counts {
     let existing = try await client.list()
@@ -34,7 +34,7 @@ struct RecordingsImport: Sendable {
         counts.sent += wasSent ? 1 : 0
         counts.sentBytes += wasSent ? file.bytes : 0
         counts.present += wasSent ? 0 : 1
-        display.update(
+        progress(
           total == 0 ? 1 : Double(doneBytes) / Double(total),
           "\(counts.sent + counts.present) of \(tree.files.count) files")
       }
