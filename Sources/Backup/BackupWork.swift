@@ -4,8 +4,8 @@
 import Threads
 
 enum BackupWork {
-  private static let niceness = 10
-  private static let pool = WorkPool(name: "backup", threads: 2, niceness: niceness)
+  static let priority = ThreadPriority.nice(10)
+  private static let pool = WorkPool(name: "backup", threads: 2, priority: priority)
 
   /// Without waiting for it.
   static func run(_ body: @escaping @Sendable () -> Void) { pool.run(body) }
@@ -16,10 +16,13 @@ enum BackupWork {
 
   /// Runs `body` for each number below `count`, once, on `threads` threads of its own, which begin with the small ones, and
   /// returns when all have ended. The first error is thrown; no number is begun after it. Blocks.
-  static func forEach(_ count: Int, threads: Int = 2, _ body: @escaping @Sendable (Int) throws -> Void) throws {
+  static func forEach(
+    _ count: Int, threads: Int = 2, priority: ThreadPriority = priority,
+    _ body: @escaping @Sendable (Int) throws -> Void
+  ) throws {
     let state = Lock((next: 0, failure: (any Error)?.none))
     let started = (0..<min(threads, count)).map { number in
-      Thread(name: "backup-part-\(number)", niceness: niceness) {
+      Thread(name: "backup-part-\(number)", priority: priority) {
         while let number = state.with({ s -> Int? in
           guard s.next < count, s.failure == nil else { return nil }
           defer { s.next += 1 }

@@ -10,19 +10,58 @@ import SQLite
 enum CSVText {
   private static let pieceBytes = 32 << 10
 
-  /// A row without its end; long values come in pieces.
+  /// Whether `append` takes the value; one that is longer comes in pieces from `field`.
+  static func isShort(_ value: Value) -> Bool {
+    switch value {
+    case .text(let text): text.utf8.count <= pieceBytes
+    case .blob(let blob): blob.count <= pieceBytes
+    default: true
+    }
+  }
+
+  /// A short value at the end of `row`.
+  static func append(_ value: Value, to row: inout [UInt8]) {
+    switch value {
+    case .null: row.append(contentsOf: "\\N".utf8)
+    case .integer(let number): row.append(contentsOf: String(number).utf8)
+    case .real(let number): row.append(contentsOf: Self.text(number).utf8)
+    case .text(var text):
+      text.withUTF8 { bytes in
+        row.append(quote)
+        if bytes.first == UInt8(ascii: "\\") { row.append(UInt8(ascii: "\\")) }
+        var start = 0
+        for i in bytes.indices where bytes[i] == quote {
+          row.append(contentsOf: bytes[start...i])
+          start = i
+        }
+        row.append(contentsOf: bytes[start...])
+        row.append(quote)
+      }
+    case .blob(let blob):
+      row.append(contentsOf: "\\x".utf8)
+      row.append(contentsOf: digits(blob, blob.indices))
+    }
+  }
+
+  private static let quote = UInt8(ascii: "\"")
+
+  private static func text(_ number: Double) -> String {
+    number.isInfinite ? (number < 0 ? "-9e999" : "9e999") : "\(number)"
+  }
+
+  /// A value without anything around it; long ones come in pieces.
   static func field(_ value: Value, _ put: ([UInt8]) throws -> Void) throws {
     switch value {
-    case .null: try put(Array("\\N".utf8))
-    case .integer(let number): try put(Array("\(number)".utf8))
-    case .real(let number):
-      try put(Array((number.isInfinite ? (number < 0 ? "-9e999" : "9e999") : "\(number)").utf8))
     case .text(let text): try quoted(text, put)
     case .blob(let blob):
       try put(Array("\\x".utf8))
       for start in stride(from: 0, to: blob.count, by: pieceBytes) {
         try put(digits(blob, start..<min(start + pieceBytes, blob.count)))
       }
+    default:
+      var field: [UInt8] = []
+      append(value, to: &field)
+      try put(field)
     }
   }
 
@@ -38,7 +77,6 @@ enum CSVText {
   }
 
   static func quoted(_ text: String, _ put: ([UInt8]) throws -> Void) throws {
-    let quote = UInt8(ascii: "\"")
     let bytes = Array(text.utf8)
     try put(bytes.first == UInt8(ascii: "\\") ? [quote, UInt8(ascii: "\\")] : [quote])
     var start = 0
@@ -53,11 +91,11 @@ enum CSVText {
   static let end: [UInt8] = [0x0D, 0x0A]
 
   /// A whole row, for short values.
-  static func row(_ values: [Value]) throws -> [UInt8] {
+  static func row(_ values: [Value]) -> [UInt8] {
     var row: [UInt8] = []
     for (i, value) in values.enumerated() {
       if i > 0 { row += comma }
-      try field(value) { row += $0 }
+      append(value, to: &row)
     }
     return row + end
   }

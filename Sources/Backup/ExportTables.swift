@@ -6,6 +6,8 @@ import SQLite
 
 struct ExportTables {
   let connection: Connection
+  /// Rows are handed on in pieces of about so many bytes.
+  private static let rowsBytes = 64 << 10
 
   /// In the order of their names.
   func names() throws -> [String] {
@@ -29,14 +31,27 @@ struct ExportTables {
       try CSVText.quoted(statement.columnName(column)) { try spool.write($0) }
     }
     try spool.write(CSVText.end)
+    var rows: [UInt8] = []
     while try statement.step() {
       for column in 0..<statement.columnCount {
-        if column > 0 { try spool.write(CSVText.comma) }
-        // One value at a time: a row may be as long as SQLite allows.
-        try CSVText.field(statement.column(column)) { try spool.write($0) }
+        if column > 0 { rows.append(contentsOf: CSVText.comma) }
+        let value = statement.column(column)
+        if CSVText.isShort(value) {
+          CSVText.append(value, to: &rows)
+        } else {
+          // One value at a time: a row may be as long as SQLite allows.
+          try spool.write(rows)
+          rows.removeAll(keepingCapacity: true)
+          try CSVText.field(value) { try spool.write($0) }
+        }
       }
-      try spool.write(CSVText.end)
+      rows.append(contentsOf: CSVText.end)
+      if rows.count >= Self.rowsBytes {
+        try spool.write(rows)
+        rows.removeAll(keepingCapacity: true)
+      }
       try rowDone()
     }
+    try spool.write(rows)
   }
 }

@@ -45,7 +45,8 @@ package struct SnapshotProver: Sendable {
     let meter = ProgressMeter(total: Double(groups + recordings.count + 1), progress)
     let all = Lock(Result())
     do {
-      try BackupWork.forEach(groups + recordings.count) { [self] number in
+      // A proof has time: whoever commits meanwhile does not wait for it.
+      try BackupWork.forEach(groups + recordings.count, priority: .idle) { [self] number in
         var part = Result()
         if number < groups { try check(group: number, &part) } else { try check(recordings[number - groups], &part) }
         all.with { [part] in $0.add(part) }

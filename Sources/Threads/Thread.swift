@@ -2,34 +2,57 @@
 
 import Glibc
 
+/// How far a thread leaves the processor to others.
+public enum ThreadPriority: Sendable, Equatable {
+  case normal
+  /// setpriority(2), from 1 to 19; on Linux it counts for one thread.
+  case nice(Int)
+  /// SCHED_IDLE of sched(7): whoever wakes and is not idle runs at once. On a processor that is never idle some thousandths
+  /// are left to it.
+  case idle
+
+  /// For the thread that calls it.
+  fileprivate func take() {
+    switch self {
+    case .normal: break
+    case .nice(let niceness): setpriority(__priority_which_t(PRIO_PROCESS.rawValue), 0, Int32(niceness))
+    case .idle:
+      var none = sched_param()
+      // Of the calling thread. A kernel that refuses it leaves the thread as it is: slower for others, not wrong.
+      sched_setscheduler(0, schedIdle, &none)
+    }
+  }
+}
+
 public final class Thread: @unchecked Sendable {
   // Invariant: `handle` is written before `init` returns and read by `join`, which one owner calls once.
   private var handle = pthread_t()
 
   private final class Start {
     let name: String
-    let niceness: Int
+    let priority: ThreadPriority
     let body: @Sendable () -> Void
-    init(_ name: String, _ niceness: Int, _ body: @escaping @Sendable () -> Void) {
+    init(_ name: String, _ priority: ThreadPriority, _ body: @escaping @Sendable () -> Void) {
       self.name = name
-      self.niceness = niceness
+      self.priority = priority
       self.body = body
     }
   }
 
-  /// Starts at once. `name` shows in the process list, cut to 15 bytes. `niceness`, from 0 to 19: how far it yields the
-  /// processor to threads that are less nice (setpriority(2), which on Linux counts for one thread).
-  public init(name: String, stackBytes: Int = 2 << 20, niceness: Int = 0, _ body: @escaping @Sendable () -> Void) {
+  /// Starts at once. `name` shows in the process list, cut to 15 bytes.
+  public init(
+    name: String, stackBytes: Int = 2 << 20, priority: ThreadPriority = .normal, _ body: @escaping @Sendable () -> Void
+  ) {
     var attributes = pthread_attr_t()
     pthread_attr_init(&attributes)
     pthread_attr_setstacksize(&attributes, stackBytes)
-    let start = Unmanaged.passRetained(Start(name, niceness, body))
+    let start = Unmanaged.passRetained(Start(name, priority, body))
     let result = pthread_create(
       &handle, &attributes,
       { raw in
         let start = Unmanaged<Start>.fromOpaque(raw!).takeRetainedValue()
         nameThisThread(start.name)
-        if start.niceness > 0 { setpriority(__priority_which_t(PRIO_PROCESS.rawValue), 0, Int32(start.niceness)) }
+        start.priority.take()
         start.body()
         return nil
       }, start.toOpaque())
@@ -40,6 +63,9 @@ public final class Thread: @unchecked Sendable {
   /// Waits for the body to return.
   public func join() { pthread_join(handle, nil) }
 }
+
+// linux/sched.h's SCHED_IDLE, a GNU extension that the Glibc module does not show.
+private let schedIdle: Int32 = 5
 
 // pthread_setname_np is a GNU extension that the Glibc module does not show.
 private func nameThisThread(_ name: String) {

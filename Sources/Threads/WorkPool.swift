@@ -32,11 +32,10 @@ public final class WorkPool: Sendable {
   private let state = Lock(State())
   private let threads: [Thread]
 
-  /// `niceness`: of its threads, see `Thread`.
-  public init(name: String, threads count: Int, niceness: Int = 0) {
+  public init(name: String, threads count: Int, priority: ThreadPriority = .normal) {
     let state = state
     threads = (0..<count).map { i in
-      Thread(name: "\(name)-\(i)", niceness: niceness) {
+      Thread(name: "\(name)-\(i)", priority: priority) {
         while let job = state.wait(until: { !$0.isEmpty || $0.stopping }, { $0.take() }) { job() }
       }
     }
