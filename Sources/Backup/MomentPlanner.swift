@@ -10,7 +10,7 @@ struct MomentPlanner {
   let disk: any Disk
   let layout: ArchiveLayout
   let map: MomentMap
-  private var log: ArchivedLog { ArchivedLog(disk: disk, layout: layout) }
+  var log: ArchivedLog { ArchivedLog(disk: disk, layout: layout) }
 
   init(disk: any Disk, layout: ArchiveLayout) throws(BackupError) {
     self.disk = disk
