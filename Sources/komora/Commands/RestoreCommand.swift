@@ -37,9 +37,6 @@ struct RestoreCommand: AsyncParsableCommand {
   @Flag(help: "Make the account itself what it was, instead of a new one.")
   var inPlace = false
 
-  @Flag(help: "Do not ask before a restore in place.")
-  var yes = false
-
   @Flag(help: "Print the plan and change nothing.")
   var dryRun = false
 
@@ -47,8 +44,14 @@ struct RestoreCommand: AsyncParsableCommand {
   @OptionGroup var connection: ConnectionOptions
 
   func validate() throws {
+    // Also before a subcommand, which has options of its own.
+    let isBare = account == nil && snapshot == nil && at == nil && target == nil && !latest && !inPlace && !dryRun
+    if !isBare || offline.offline { try check() }
+  }
+
+  private func check() throws {
     if offline.offline {
-      guard account == nil, snapshot == nil, !latest, target == nil, !dryRun, !inPlace, !yes else {
+      guard account == nil, snapshot == nil, !latest, target == nil, !dryRun, !inPlace else {
         throw ValidationError("--offline goes with --archive, --recovery, --at, --expect and --out only.")
       }
       try offline.check()
@@ -61,6 +64,7 @@ struct RestoreCommand: AsyncParsableCommand {
   }
 
   func run() async throws {
+    try check()
     if offline.offline { return try await offline.run(json: connection.json, at: at) }
     var body: [String: JSONValue] = ["account": .text(account ?? ""), "dry_run": .boolean(dryRun)]
     if let target { body["as"] = .text(target) }
@@ -74,7 +78,7 @@ struct RestoreCommand: AsyncParsableCommand {
     if inPlace, !dryRun {
       try InPlaceConsent.ask(
         account ?? "", "Make account \(account ?? "") what it was, in place? What it is now can be brought back.",
-        yes: yes)
+        yes: offline.yes)
     }
     let request = JSONValue.object(body)
     let result = try await APIClient.with(connection) { client in
