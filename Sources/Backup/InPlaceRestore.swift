@@ -78,6 +78,7 @@ struct InPlaceRestore: Sendable {
         try await BackupWork.perform { _ = try MomentPlanner(disk: disk, layout: layout).way(to: position) }
         return source
       } catch let error as BackupError where attempt == 0 && (error.code == .refused || error.code == .notFound) {
+        if request.dryRun { return source }
         // The archived log does not reach the present: a snapshot does.
         _ = try await archive.createSnapshot(of: engine, kind: .manual)
       }

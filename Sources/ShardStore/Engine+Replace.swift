@@ -101,35 +101,41 @@ extension Engine {
   package var replacementPagesMax: Int { configuration.transactionPagesMax }
 }
 
-/// Pages by number in a sealed temporary file. One thread at a time.
-package final class ReplacementSpool: @unchecked Sendable {
-  // Invariant: used by the one thread that prepares a replacement.
-  private let file: SealedTemporary
-  private var places: [PageNumber: UInt64] = [:]
+/// Pages by number in a sealed temporary file, which goes with it.
+package final class ReplacementSpool: Sendable {
+  private struct State {
+    let file: SealedTemporary
+    var places: [PageNumber: UInt64] = [:]
+  }
+  private let state: Lock<State>
 
-  init(_ file: SealedTemporary) { self.file = file }
+  init(_ file: sending SealedTemporary) { state = Lock(State(file: file)) }
 
-  deinit { file.close() }
+  deinit { state.with { $0.file.close() } }
 
-  package func has(_ number: PageNumber) -> Bool { places[number] != nil }
+  package func has(_ number: PageNumber) -> Bool { state.with { $0.places[number] != nil } }
 
   /// Nil when it was never written.
   package func read(_ number: PageNumber) throws(StoreError) -> [UInt8]? {
-    guard let place = places[number] else { return nil }
-    var bytes = [UInt8](repeating: 0, count: Limits.pageBytes)
-    var span = bytes.mutableSpan
-    var raw = span.mutableBytes
-    guard file.read(at: place * UInt64(Limits.pageBytes), into: &raw) else {
-      throw StoreError(.io, "a temporary file cannot be read back; try again")
+    try state.with { s throws(StoreError) -> [UInt8]? in
+      guard let place = s.places[number] else { return nil }
+      var bytes = [UInt8](repeating: 0, count: Limits.pageBytes)
+      var span = bytes.mutableSpan
+      var raw = span.mutableBytes
+      guard s.file.read(at: place * UInt64(Limits.pageBytes), into: &raw) else {
+        throw StoreError(.io, "a temporary file cannot be read back; try again")
+      }
+      return bytes
     }
-    return bytes
   }
 
   package func write(_ number: PageNumber, _ bytes: [UInt8]) throws(StoreError) {
-    let place = places[number] ?? UInt64(places.count)
-    guard file.write(bytes.span.bytes, at: place * UInt64(Limits.pageBytes)) else {
-      throw StoreError(.diskFull, "there is no room for temporary files; free some space and try again")
+    try state.with { s throws(StoreError) in
+      let place = s.places[number] ?? UInt64(s.places.count)
+      guard s.file.write(bytes.span.bytes, at: place * UInt64(Limits.pageBytes)) else {
+        throw StoreError(.diskFull, "there is no room for temporary files; free some space and try again")
+      }
+      s.places[number] = place
     }
-    places[number] = place
   }
 }

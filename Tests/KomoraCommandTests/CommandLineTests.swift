@@ -79,6 +79,7 @@ struct CommandLineTests {
       "import --account acme", "restore --account acme --as new",
       "restore --account acme --latest --snapshot ID --as new",
       "restore --account acme --latest --as new --in-place", "restore --account acme --in-place", "restore undo",
+      "restore redo JOB", "restore undo JOB --latest",
       "restore --account acme --latest", "restore --offline --archive D --recovery F --out O",
       "restore --offline --archive D --recovery F --identity K --passphrase-file P --out O",
       "restore --offline --archive D --recovery F --identity K --out O --account acme", "verify",

@@ -9,14 +9,16 @@ struct RestoreCommand: AsyncParsableCommand {
     commandName: "restore", abstract: "Rebuild an account from a snapshot, or as it was at a moment.",
     discussion: """
       komora restore --account A (--snapshot ID | --at TIME | --latest) (--as NEW | --in-place) [--dry-run]
-      komora restore undo JOB
+      komora restore undo JOB [--dry-run]
       komora restore --offline --archive DIR --recovery FILE [--identity F | --passphrase-file F] [--at TIME] --out DIR
 
       A moment is the newest state that is not after TIME: a snapshot and the archived log behind it, up to the last \
       whole transaction. --in-place makes the account itself what it was: rows and recordings in one step, while it goes \
       on; what it was before stays restorable, and `komora restore undo JOB` brings it back.
-      """,
-    subcommands: [RestoreUndoCommand.self])
+      """)
+
+  @Argument(help: "`undo JOB` takes a restore in place back; the restore gave the id.")
+  var words: [String] = []
 
   @Option(help: "The account whose archive is read.")
   var account: String?
@@ -44,12 +46,14 @@ struct RestoreCommand: AsyncParsableCommand {
   @OptionGroup var connection: ConnectionOptions
 
   func validate() throws {
-    // Also before a subcommand, which has options of its own.
-    let isBare = account == nil && snapshot == nil && at == nil && target == nil && !latest && !inPlace && !dryRun
-    if !isBare || offline.offline { try check() }
-  }
-
-  private func check() throws {
+    guard words.isEmpty else {
+      let isAlone = snapshot == nil && at == nil && target == nil && !latest && !inPlace && !offline.offline
+      guard words.count == 2, words[0] == "undo", isAlone else {
+        throw ValidationError(
+          "To take a restore in place back: komora restore undo JOB [--account A] [--dry-run] [--yes]")
+      }
+      return
+    }
     if offline.offline {
       guard account == nil, snapshot == nil, !latest, target == nil, !dryRun, !inPlace else {
         throw ValidationError("--offline goes with --archive, --recovery, --at, --expect and --out only.")
@@ -64,7 +68,9 @@ struct RestoreCommand: AsyncParsableCommand {
   }
 
   func run() async throws {
-    try check()
+    if let job = words.last {
+      return try await RestoreUndo(job: job, account: account, dryRun: dryRun, yes: offline.yes).run(connection)
+    }
     if offline.offline { return try await offline.run(json: connection.json, at: at) }
     var body: [String: JSONValue] = ["account": .text(account ?? ""), "dry_run": .boolean(dryRun)]
     if let target { body["as"] = .text(target) }

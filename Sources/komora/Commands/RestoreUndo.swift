@@ -1,30 +1,14 @@
-// `komora restore undo JOB`: the account as it was right before a restore in place.
+// `komora restore undo JOB`: the account as it was right before a restore in place. A part of `RestoreCommand` and no command
+// of its own: the parser gives a subcommand's options to the command above it when both have them.
 
-import ArgumentParser
+struct RestoreUndo {
+  let job: String
+  /// Where no node remembers the job any more.
+  let account: String?
+  let dryRun: Bool
+  let yes: Bool
 
-struct RestoreUndoCommand: AsyncParsableCommand {
-  static let configuration = CommandConfiguration(
-    commandName: "undo", abstract: "Take a restore in place back.",
-    discussion: """
-      Brings the account back as it was right before the restore. What was written since goes, and is told first; it stays \
-      restorable like every moment, and an undo can itself be undone.
-      """)
-
-  @Argument(help: "The id that the restore gave.")
-  var job: String
-
-  @Option(help: "The account, where no node remembers the job any more.")
-  var account: String?
-
-  @Flag(help: "Print the plan and change nothing.")
-  var dryRun = false
-
-  @Flag(help: "Do not ask.")
-  var yes = false
-
-  @OptionGroup var connection: ConnectionOptions
-
-  func run() async throws {
+  func run(_ connection: ConnectionOptions) async throws {
     let (path, json) = ("/v1/restores/\(job.pathSegment)/undo", connection.json)
     let result = try await APIClient.with(connection) { client in
       func run(dryRun: Bool) async throws -> JSONValue {
