@@ -49,9 +49,9 @@ struct InPlaceRestore: Sendable {
 
   private func runOnce() async throws -> InPlaceReport {
     request.progress(0, "archiving what is there")
-    let source = try await secured()
+    try await secure()
     request.progress(0.05, "reading")
-    var work = try await compared(source)
+    var work = try await compared()
     try Task.checkCancellation()
     if request.dryRun { return try await dryRun(work) }
     request.progress(0.4, "checking")
@@ -67,18 +67,16 @@ struct InPlaceRestore: Sendable {
 
   // MARK: before
 
-  /// The account at a pin that its archive leads to.
-  private func secured() async throws -> PinnedSource {
+  /// Makes sure that the archive leads to what is there now.
+  private func secure() async throws {
     for attempt in 0..<2 {
-      let source = try await PinnedSource.pin(engine, account)
+      let position = try await PinnedSource.pin(engine, account).position
       do {
         try await archive.archiveLog(of: engine)
-        let position = source.position
         let (disk, layout) = (archive.disk, archive.layout)
-        try await BackupWork.perform { _ = try MomentPlanner(disk: disk, layout: layout).way(to: position) }
-        return source
+        return try await BackupWork.perform { _ = try MomentPlanner(disk: disk, layout: layout).way(to: position) }
       } catch let error as BackupError where attempt == 0 && (error.code == .refused || error.code == .notFound) {
-        if request.dryRun { return source }
+        if request.dryRun { return }
         // The archived log does not reach the present: a snapshot does.
         _ = try await archive.createSnapshot(of: engine, kind: .manual)
       }
@@ -98,8 +96,13 @@ struct InPlaceRestore: Sendable {
     var named: [RecordingID]
   }
 
-  private func compared(_ source: PinnedSource) async throws -> Work {
+  private func compared() async throws -> Work {
     let reader = try await opened()
+    // Behind all that the archive has, and so behind the wanted state: what changed since covers the way to both.
+    let source = try await PinnedSource.pin(engine, account)
+    guard reader.plan.end.index <= source.position.index else {
+      throw BackupError(.failed, "the archive is ahead of the account, which was replaced meanwhile; try again")
+    }
     let changes = try await source.changes(since: reader.snapshot.manifest.header.position)
     let (spool, pagesMax, progress) = (engine.spool(), engine.replacementPagesMax, request.progress)
     let total = Double(reader.plan.databasePages * Limits.pageBytes) + Double(reader.plan.logBytes)

@@ -1,6 +1,7 @@
 // Which pages a transaction really changes, and which changed since a position: what the gate and a restore in place ask.
 
 import Base
+import SQLite
 import Threads
 
 extension PageStore {
@@ -48,5 +49,15 @@ extension PageStore {
       let fewest = s.sizes.filter { $0.index > position.index }.map(\.pages).min()
       return (numbers, min(fewest ?? .max, s.pages(at: s.head.index)))
     }
+  }
+}
+
+extension StoreSession {
+  /// Makes a connection without a transaction look at the schema again when another state has taken the database's place:
+  /// SQLite compares cookies when a statement runs, and a statement may not even parse by the schema from before.
+  func learnSchema(_ connection: Connection) {
+    guard isSchemaOld else { return }
+    guard (try? connection.query("SELECT 1 FROM sqlite_master LIMIT 1")) != nil else { return }
+    noteSchema()
   }
 }

@@ -67,7 +67,16 @@ extension Shard {
     }
     let count = host.state.with { $0.pageCount }
     try commit(changes, databasePages: count, head: head, naming: returning)
+    forgetSchema()
     return Replaced(entry: entry, pages: changes.count, erased: erased)
+  }
+
+  /// Counters make SQLite drop its pages, but a statement may fail by the old schema before it looks at them: who has the
+  /// turn opens the writer's connection anew, and sessions look again before their next transaction. Readers begin with a
+  /// statement that looks.
+  private func forgetSchema() {
+    pages.state.with { $0.replacedAt = $0.head.index }
+    state.with { $0.writer = nil }
   }
 
   /// Those that have a key, and those that were erased.

@@ -20,6 +20,8 @@ final class StoreSession: PageSession {
   var readsHead = false
   /// Every pin is here, which somebody else keeps alive.
   var fixed: Position?
+  /// The schema that the connection knows is at least as new.
+  private var schemaIndex: LogIndex = 0
   /// Recordings that the open transaction makes exist.
   var recordings: [RecordingID] = []
   /// Why the last commit was refused.
@@ -173,6 +175,10 @@ final class StoreSession: PageSession {
 
   /// A drop happened since the session was opened: what it has cached may never have been.
   var isStale: Bool { store.state.with { $0.drops != drops || $0.closed } }
+
+  var isSchemaOld: Bool { store.state.with { $0.replacedAt > schemaIndex } }
+  /// What the connection has just read was at its latest pin.
+  func noteSchema() { schemaIndex = pinned.index }
 
   func takeRefusal() -> StoreError? {
     defer { refusal = nil }

@@ -121,7 +121,11 @@ import Threads
       }
       _ = try await world.archive.restoreInPlace(world.request(.snapshot(info.id), UInt8(round + 1)), in: engine)
       #expect(try await seen() == [.integer(1), .integer(300)])
-      // The writer's own statements and pages are of the restored state too.
+      // The writer's own statements and pages are of the restored state too: the first statement parses by its schema.
+      _ = try await engine.write(id) { c in
+        try c.execute("INSERT INTO a VALUES(5000, 'new')")
+        try c.execute("DELETE FROM a WHERE x = 5000")
+      }
       #expect(
         try await engine.write(id) { try $0.query("SELECT count(*), min(length(y)) FROM a")[0] }.value
           == [.integer(300), .integer(300)])
@@ -134,9 +138,55 @@ import Threads
     #expect(still == old)
     await #expect(throws: (any Error).self) { try await session.run(writes: true) { try $0.execute("DELETE FROM a") } }
     _ = try await session.run(writes: false) { if !$0.isAutocommit { try $0.execute("ROLLBACK") } }
+    _ = try await session.run(writes: true) { c in
+      try c.execute("INSERT INTO a VALUES(5000, 'new')")
+      try c.execute("DELETE FROM a WHERE x = 5000")
+    }
     let new = try await session.run(writes: false) { try ($0.query(query)[0], $0.query(columns)[0]) }.value
     #expect(new.0 == [.integer(1), .integer(300)] && new.1 == [.integer(2)])
     await session.close()
+  }
+
+  @Test("while a writer goes on: what comes out is one state of both tables, and the writer goes on from it")
+  func busy() async throws {
+    let world = try await MomentWorld(seed: 11, disk: ForgetfulDisk(seed: 11))
+    defer { world.store.engine.close() }
+    let (engine, id) = (world.store.engine, MomentWorld.account)
+    _ = try await engine.write(id) { c in
+      for table in ["a", "b"] { try c.execute("CREATE TABLE \(table)(x INTEGER PRIMARY KEY, y TEXT)") }
+    }
+    let info = try await world.archive.createSnapshot(of: engine, kind: .manual)
+    let writer = Task {
+      var n: Int64 = 0
+      while !Task.isCancelled {
+        n += 1
+        let x = n * 7919 % 4000
+        _ = try await engine.write(id) { c in
+          for table in ["a", "b"] {
+            try c.execute(
+              "INSERT OR REPLACE INTO \(table) VALUES(?, ?)", .integer(x), .text(String(repeating: "y", count: 200)))
+          }
+        }
+      }
+      return n
+    }
+    let rows = "SELECT (SELECT count(*) FROM a) - (SELECT count(*) FROM b), (SELECT count(*) FROM a)"
+    var undos = 0
+    for round in 0..<12 {
+      // The newest state that there is, as the archive has it while the writer goes on; now and then the empty one.
+      let state: ArchivedState = round % 4 == 3 ? .snapshot(info.id) : .moment(.max / 2)
+      _ = try await world.archive.restoreInPlace(world.request(state, UInt8(round + 1)), in: engine)
+      #expect(try await engine.read(id) { try $0.query(rows)[0][0] }.value == .integer(0))
+      guard round % 4 == 3 else { continue }
+      let before = try await world.entry(UInt8(round + 1)).before
+      _ = try await world.archive.restoreInPlace(world.request(.position(before), UInt8(round + 101)), in: engine)
+      #expect(try await engine.read(id) { try $0.query(rows)[0][1].integer ?? 0 }.value > 100)
+      undos += 1
+    }
+    writer.cancel()
+    #expect(try await writer.value > 100 && undos == 3)
+    let integrity = try await engine.read(id) { try $0.query("PRAGMA integrity_check") }.value
+    #expect(integrity == [[.text("ok")]])
   }
 
   @Test("an erased recording does not come back, neither with a restore nor with an undo; its row goes and is counted")

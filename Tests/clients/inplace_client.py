@@ -101,7 +101,7 @@ def make(checks):
     sql("create table calls (n integer primary key, note text)", "insert into calls values (1, 'one')")
     put("a.wav", 300_000)
     put("b.wav", 20_000)
-    state["snapshot"] = result("snapshot", "create", "--account", NAME)["snapshot"]
+    state["snapshot"] = result("snapshot", "create", "--account", NAME)["id"]
     state["first"] = content()
     sql("insert into calls values (2, 'two')")
     state["s3"].delete_object(Bucket=NAME, Key="a.wav")
