@@ -11,8 +11,8 @@ struct MomentPlanner {
   let layout: ArchiveLayout
   let map: MomentMap
   /// While it is used nothing expires below it.
-  private let hold: (any DirectoryHold)?
-  private var log: ArchivedLog { ArchivedLog(disk: disk, layout: layout) }
+  let hold: (any DirectoryHold)?
+  var log: ArchivedLog { ArchivedLog(disk: disk, layout: layout) }
 
   init(disk: any Disk, layout: ArchiveLayout) throws(BackupError) {
     self.disk = disk
@@ -32,6 +32,8 @@ struct MomentPlanner {
     var end: Position
     var time: UnixMicroseconds
     var isClamped: Bool
+    /// While it is kept nothing expires on the way.
+    var hold: (any DirectoryHold)?
   }
 
   /// `.notFound` before everything that the archive holds, `.refused` in a gap. A moment behind everything gives the
@@ -49,7 +51,7 @@ struct MomentPlanner {
     let place = end ?? (nearest.snapshot.position, nearest.time)
     return Way(
       bases: bases.reversed().map(\.snapshot), runs: chain.runs, log: log, end: place.position, time: place.time,
-      isClamped: isClamped)
+      isClamped: isClamped, hold: hold)
   }
 
   private func chain(for moment: UnixMicroseconds) throws(BackupError) -> (MomentMap.Chain, isClamped: Bool) {

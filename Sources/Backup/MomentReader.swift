@@ -21,9 +21,30 @@ struct MomentReader: Sendable {
     at moment: UnixMicroseconds, disk: any Disk, layout: ArchiveLayout, _ opener: ArchivedAccountKeys,
     verifying: Bool = false
   ) throws(BackupError) -> MomentReader {
-    let planner = try MomentPlanner(disk: disk, layout: layout)
-    defer { withExtendedLifetime(planner) {} }
-    let way = try planner.way(to: moment)
+    let way = try MomentPlanner(disk: disk, layout: layout).way(to: moment)
+    return try open(way, wanted: moment, disk: disk, layout: layout, opener, verifying: verifying)
+  }
+
+  /// As it was at a position of its log, rather than at a time.
+  static func open(
+    to position: Position, disk: any Disk, layout: ArchiveLayout, _ opener: ArchivedAccountKeys
+  ) throws(BackupError) -> MomentReader {
+    let way = try MomentPlanner(disk: disk, layout: layout).way(to: position)
+    return try open(way, wanted: way.time, disk: disk, layout: layout, opener, verifying: false)
+  }
+
+  /// A snapshot and nothing behind it.
+  static func open(
+    snapshot: SnapshotID, disk: any Disk, layout: ArchiveLayout, _ opener: ArchivedAccountKeys
+  ) throws(BackupError) -> MomentReader {
+    let way = try MomentPlanner(disk: disk, layout: layout).way(to: snapshot)
+    return try open(way, wanted: way.time, disk: disk, layout: layout, opener, verifying: false)
+  }
+
+  private static func open(
+    _ way: MomentPlanner.Way, wanted moment: UnixMicroseconds, disk: any Disk, layout: ArchiveLayout,
+    _ opener: ArchivedAccountKeys, verifying: Bool
+  ) throws(BackupError) -> MomentReader {
     var failure: BackupError?
     for base in way.bases {
       do throws(BackupError) {

@@ -41,11 +41,15 @@ struct MomentRestore: Sendable {
 extension RestorePlan {
   /// Puts the moment's own recordings in place of the snapshot's; gives those that were erased since.
   mutating func take(_ recordings: [ManifestBody.Recording], _ keys: any RecordingOpener) -> [RecordingID] {
-    let there = recordings.filter { keys.hasKey($0.id) }
+    take(recordings) { keys.hasKey($0) }
+  }
+
+  mutating func take(_ recordings: [ManifestBody.Recording], hasKey: (RecordingID) -> Bool) -> [RecordingID] {
+    let there = recordings.filter { hasKey($0.id) }
     self.recordings = there.count
     recordingBytes = there.reduce(0) { $0 + $1.bytes }
     erased = recordings.count - there.count
     missingChunks = 0
-    return recordings.map(\.id).filter { !keys.hasKey($0) }
+    return recordings.map(\.id).filter { !hasKey($0) }
   }
 }

@@ -44,12 +44,14 @@ package enum MultipartCatalog {
     """
   private static let uploadColumns = "id, key, content_type, metadata, created_us, etag"
 
-  private static func isThere(_ connection: Connection) throws(SQLiteError) -> Bool {
+  static func isThere(_ connection: Connection) throws(SQLiteError) -> Bool {
     try !connection.query("SELECT 1 FROM main.sqlite_master WHERE name = 'komora_upload_parts'").isEmpty
   }
 
+  static func make(_ connection: Connection) throws(SQLiteError) { try connection.executeScript(schema) }
+
   package static func begin(_ connection: Connection, _ upload: MultipartUpload) throws(SQLiteError) {
-    if try !isThere(connection) { try connection.executeScript(schema) }
+    if try !isThere(connection) { try make(connection) }
     try connection.execute(
       "INSERT INTO main.komora_uploads (\(uploadColumns)) VALUES (?,?,?,?,?,NULL)", .blob(upload.id), .text(upload.key),
       .text(upload.contentType), .text(upload.metadata), .integer(upload.createdAt))

@@ -61,9 +61,12 @@ extension PageStore {
     state.with { s in
       s.flushed = upTo.index
       let pin = s.minPin
+      // Pages behind the end were not written: a reader from before the database shrank has them only here.
+      let size = s.pages(at: upTo.index)
+      let widest = s.sessions.values.reduce(size) { max($0, s.pages(at: $1 ?? upTo.index)) }
       for (number, chain) in s.chains {
         guard let newest = chain.last else { continue }
-        if newest.index <= upTo.index, newest.index <= pin {
+        if newest.index <= upTo.index, newest.index <= pin, number <= size || number > widest {
           s.versionCount -= chain.count
           s.chains[number] = nil
         } else {

@@ -42,6 +42,8 @@ final class PageStore: PageHost {
     var flushed: LogIndex
     /// Drops so far; what saw an earlier count is stale.
     var drops: UInt64 = 0
+    /// Where another state last took the database's place: connections from before may know another schema.
+    var replacedAt: LogIndex = 0
     var markSerial: UInt64 = 1
     var sessions: [ObjectIdentifier: LogIndex?] = [:]
     var writer: ObjectIdentifier?

@@ -27,6 +27,9 @@ package final class PinnedView: @unchecked Sendable {
     shard.release()
   }
 
+  /// Whether it reads this opening of the account.
+  func isOf(_ shard: Shard) -> Bool { self.shard === shard }
+
   /// Moves the pin to a later position that is published.
   func advance(to later: Position) throws(StoreError) {
     guard session.advance(to: later) else { throw StoreError(.closed, "the account is closing; try again") }

@@ -103,6 +103,21 @@ package enum RecordingCatalog {
     return named.union(try MultipartCatalog.recordings(connection))
   }
 
+  /// Calls `body` with the id of each recording that a row names, in order and once.
+  package static func forEachID(_ connection: Connection, _ body: (RecordingID) throws -> Void) throws {
+    var after: [UInt8] = []
+    while true {
+      let rows = try connection.query(
+        "SELECT DISTINCT id FROM main.komora_recordings WHERE id > ? ORDER BY id LIMIT 500", .blob(after))
+      for row in rows {
+        guard case .blob(let id) = row[0] else { continue }
+        after = id
+        if id.count == 16 { try body(RecordingID(bytes: id)) }
+      }
+      if rows.count < 500 { return }
+    }
+  }
+
   private static func row(_ values: [Value]) -> RecordingRow? {
     guard case .text(let key) = values[0], case .blob(let id) = values[1], id.count == 16,
       case .integer(let bytes) = values[2], let md5 = values[3].blob, case .text(let type) = values[4],

@@ -18,6 +18,7 @@ final class RecordingStore: Sendable {
   private let plain: Bool
   /// Uploads that run or ended a moment ago: their rows may still be on their way.
   private let recent = Lock<[RecordingID: UInt64]>([:])
+  private let collecting = Lock(())
 
   init(
     disk: any Disk, directory: String, account: AccountID, keyring: Keyring, configuration: EngineConfiguration
@@ -114,10 +115,18 @@ final class RecordingStore: Sendable {
   func collect(live: Set<RecordingID>, now: UInt64, grace: UInt64) throws(StoreError) -> (
     recordings: Int, bytes: UInt64
   ) {
-    let young = recent.with { r in
-      r = r.filter { now < $0.value + grace }
-      return Set(r.keys)
+    try collecting.with { _ throws(StoreError) in
+      let young = recent.with { r in
+        r = r.filter { now < $0.value + grace }
+        return Set(r.keys)
+      }
+      return try volumes.collect { live.contains($0) || young.contains($0) }
     }
-    return try volumes.collect { live.contains($0) || young.contains($0) }
+  }
+
+  /// As uploads whose rows are still to come: not collected for a while. What is being collected at this moment is gone when
+  /// it returns.
+  func keep(_ ids: [RecordingID], now: UInt64) {
+    collecting.with { _ in recent.with { r in for id in ids { r[id] = now } } }
   }
 }

@@ -68,6 +68,7 @@ package final class Session: @unchecked Sendable {
       let connection = try openConnection()
       let store = connection.pageSession as? StoreSession
       store?.readsHead = hasTurn
+      if connection.isAutocommit { store?.learnSchema(connection) }
       var result: Result<T, any Error>
       do { result = .success(try body(connection)) } catch {
         result = .failure(store?.takeRefusal() ?? Shard.translated(error))

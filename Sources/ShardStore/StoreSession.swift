@@ -20,6 +20,8 @@ final class StoreSession: PageSession {
   var readsHead = false
   /// Every pin is here, which somebody else keeps alive.
   var fixed: Position?
+  /// The schema that the connection knows is at least as new.
+  private var schemaIndex: LogIndex = 0
   /// Recordings that the open transaction makes exist.
   var recordings: [RecordingID] = []
   /// Why the last commit was refused.
@@ -121,13 +123,7 @@ final class StoreSession: PageSession {
     guard overlay.count < store.transactionPagesMax || overlay[number] != nil else { return .tooLarge }
     guard Int(number) <= Limits.databasePagesMax else { return .tooLarge }
     if overlayPages == nil { overlayPages = pageCount }
-    // The reserved bytes are the seal's; whatever SQLite has there is not part of the page.
-    overlay[number] = [UInt8](unsafeUninitializedCapacity: Limits.pageBytes) { image, count in
-      let target = UnsafeMutableRawBufferPointer(image)
-      bytes.withUnsafeBytes { target.copyMemory(from: UnsafeRawBufferPointer(rebasing: $0[..<PageLayout.body])) }
-      for i in PageLayout.body..<Limits.pageBytes { target[i] = 0 }
-      count = Limits.pageBytes
-    }
+    overlay[number] = PageLayout.image(bytes)
     overlayPages = max(overlayPages!, number)
     return .ok
   }
@@ -164,8 +160,7 @@ final class StoreSession: PageSession {
 
   /// SQLite truncates after the gate, so the size is the header's (bytes 28 to 31 of page 1).
   private var databasePages: UInt32 {
-    guard let first = overlay[1] else { return pageCount }
-    return first[28..<32].reduce(0) { $0 << 8 | UInt32($1) }
+    overlay[1].map(PageHeader.databasePages) ?? pageCount
   }
 
   /// What differs from the head, sorted; the playback of a rollback differs in nothing.
@@ -175,35 +170,15 @@ final class StoreSession: PageSession {
     for (number, image) in overlay where number <= pages {
       written.append(ChangedPage(number: number, image: image, base: nil))
     }
-    written.sort { $0.number < $1.number }
-    let (headPages, serial) = store.state.with { s in
-      for i in written.indices { written[i].base = s.version(of: written[i].number, at: head.index) }
-      return (s.pages(at: head.index), s.markSerial)
-    }
-    var changes: [ChangedPage] = []
-    changes.reserveCapacity(written.count)
-    for var page in written {
-      // What lies behind the head's end is no base: a checkpoint may have left it out of the main file.
-      if page.number > headPages {
-        page.base = nil
-      } else if let version = page.base {
-        if version.image == page.image { continue }
-        if version.markSerial != serial { page.base = nil }
-      } else {
-        switch store.page(page.number, at: head.index) {
-        case .image(let base) where base == page.image: continue
-        case .image, .beyondEnd: break
-        case .damaged: throw StoreError(.damaged, "page \(page.number) of the database is damaged")
-        case .failed: throw StoreError(.io, "page \(page.number) of the database cannot be read")
-        }
-      }
-      changes.append(page)
-    }
-    return changes
+    return try store.differing(written, from: head)
   }
 
   /// A drop happened since the session was opened: what it has cached may never have been.
   var isStale: Bool { store.state.with { $0.drops != drops || $0.closed } }
+
+  var isSchemaOld: Bool { store.state.with { $0.replacedAt > schemaIndex } }
+  /// What the connection has just read was at its latest pin.
+  func noteSchema() { schemaIndex = pinned.index }
 
   func takeRefusal() -> StoreError? {
     defer { refusal = nil }

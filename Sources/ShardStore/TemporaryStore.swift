@@ -18,16 +18,16 @@ final class TemporaryQuota: Sendable {
   private let limit: UInt64
   private let used = Lock<(bytes: UInt64, serial: UInt64)>((0, 0))
 
-  init(disk: any Disk, configuration: EngineConfiguration) {
+  init(disk: any Disk, configuration: EngineConfiguration, limit: UInt64? = nil) {
     self.disk = disk
     directory = configuration.temporaryDirectory
-    limit = configuration.temporaryBytesPerShard
+    self.limit = limit ?? configuration.temporaryBytesPerShard
     plain = configuration.plantedBugs.contains(.sealingOff)
   }
 
   func take(_ bytes: UInt64) -> Bool {
     used.with { u in
-      guard u.bytes + bytes <= limit else { return false }
+      guard bytes <= limit - u.bytes else { return false }
       u.bytes += bytes
       return true
     }

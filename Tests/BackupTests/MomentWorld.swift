@@ -92,8 +92,8 @@ final class MomentWorld {
   /// Runs `body` as one commit and remembers `content` under its record's time.
   func commit(_ body: @escaping @Sendable (Connection) throws -> Void) async throws {
     let answer = try await store.engine.write(Self.account, body)
-    // It changed nothing, so there is no record of it.
-    if answer.position == commits.last?.position { return }
+    // A write that changed nothing has no record of its own.
+    if let last = commits.last, last.position == answer.position { return }
     let found = try await store.engine.publishedRecords(Self.account, from: answer.position.index, bytesMax: 1)
     let record = try #require(found?.records.first)
     #expect(record.position == answer.position)

@@ -59,6 +59,14 @@ final class FakeBackups: AccountBackups {
     UpkeepReport()
   }
 
+  func restoreInPlace(
+    _ account: AccountID, _ order: InPlaceOrder, progress: @escaping Progress
+  ) async throws -> InPlaceReport {
+    throw NodeError(.io, "the fake restores nothing")
+  }
+
+  func transactions(_ account: AccountID, after position: Position) async throws -> Int { 0 }
+
   func hasLog(_ account: AccountID) async throws -> Bool { false }
 
   func moments(of account: AccountID) async throws -> [MomentSpan] { [] }

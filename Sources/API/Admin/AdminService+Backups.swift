@@ -15,8 +15,10 @@ extension AdminService {
     var latest: Bool?
     /// A moment, in RFC 3339 or `now`, instead of a snapshot.
     var at: String?
-    /// The account that is made.
-    var `as`: String
+    /// The account that is made; without it `in_place`.
+    var `as`: String?
+    /// The account itself becomes what it was.
+    var inPlace: Bool?
     var dryRun: Bool?
   }
 
@@ -61,6 +63,7 @@ extension AdminService {
       try access.administrator(.backup, request, context)
       return try await restore(request, context, account: context.parameters.get("account"))
     }
+    addUndoRoute(to: router)
     router.post("restores") { request, context in
       try access.administrator(.backup, request, context)
       return try await restore(request, context, account: nil)
@@ -83,6 +86,8 @@ extension AdminService {
     guard let source = account ?? wanted.account else {
       throw APIError(.badRequest, code: "invalid", "the field account is missing")
     }
+    if wanted.inPlace == true { return try await restoreInPlace(wanted, of: source, request, context) }
+    let target = try target(of: wanted)
     if let at = wanted.at { return try await restore(wanted, of: source, at: at, request, context) }
     let newest = wanted.latest == true || wanted.snapshot == nil || wanted.snapshot == "latest"
     let found = try find(
@@ -94,7 +99,7 @@ extension AdminService {
     return try accepted(
       node.startRestore(
         RestoreRequest(
-          account: source, snapshot: try snapshotID(found.id), target: wanted.as, dryRun: wanted.dryRun ?? false)))
+          account: source, snapshot: try snapshotID(found.id), target: target, dryRun: wanted.dryRun ?? false)))
   }
 
   func addJobRoutes(to router: RouterGroup<APIContext>) {
@@ -154,7 +159,7 @@ extension AdminService {
 
   static let noSnapshot = APIError(.notFound, code: "notFound", "there is no such snapshot in the archive")
 
-  private func snapshotID(_ text: String?) throws(APIError) -> SnapshotID {
+  func snapshotID(_ text: String?) throws(APIError) -> SnapshotID {
     guard let id = text.flatMap(SnapshotID.init(_:)) else { throw Self.noSnapshot }
     return id
   }

@@ -68,7 +68,8 @@ extension AdminService {
     }
     return try accepted(
       node.startRestore(
-        RestoreRequest(account: source, moment: moment, target: wanted.as, dryRun: wanted.dryRun ?? false)))
+        RestoreRequest(account: source, moment: moment, target: try target(of: wanted), dryRun: wanted.dryRun ?? false))
+    )
   }
 
   /// The node to ask: this one (nil) when its archive has the moment, else one whose archive has it, else the one that

@@ -57,6 +57,9 @@ package struct AccountRecord: Sendable, Equatable {
   /// The node that its shard was made on, and which answers for its archive; nil in a store that never knew more than
   /// one. Who leads it now is for `ShardService` to say.
   package var primary: NodeID?
+  /// Ids of its last restores in place, the newest last: which account a job was about, when its node has forgotten it. What
+  /// undoes them lies in the account's own database.
+  package var restores: [String] = []
   /// What holds now, whatever the goal says; looked up when the record is shown, never stored.
   package var survives = Survival.none
 

@@ -13,6 +13,8 @@ struct StoredAccount: Codable {
   var options: AccountOptions
   /// The node that holds it; missing in a store that knew one node only.
   var primary: String?
+  /// Of its last restores in place; missing where there was none.
+  var restores: [String]?
 
   init(_ record: AccountRecord) {
     name = record.name
@@ -22,11 +24,12 @@ struct StoredAccount: Codable {
     home = record.home
     options = record.options
     primary = record.primary.map { "\($0)" }
+    restores = record.restores.isEmpty ? nil : record.restores
   }
 
   func record(id: AccountID) -> AccountRecord {
     AccountRecord(
       id: id, name: name, createdAt: createdAt, deletedAt: deletedAt, state: state, options: options, home: home,
-      primary: primary.flatMap(NodeID.init(_:)))
+      primary: primary.flatMap(NodeID.init(_:)), restores: restores ?? [])
   }
 }

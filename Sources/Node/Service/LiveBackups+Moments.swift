@@ -31,7 +31,7 @@ extension LiveBackups {
     return words
   }
 
-  private static func words(_ plan: RestorePlan) -> [String: String] {
+  static func words(_ plan: RestorePlan) -> [String: String] {
     var words = [
       "snapshot": "\(plan.snapshot)", "created_at": RFC3339.text(plan.createdAt), "position": "\(plan.position)",
       "bytes": "\(plan.bytes)", "database_bytes": "\(plan.databaseBytes)", "recordings": "\(plan.recordings)",

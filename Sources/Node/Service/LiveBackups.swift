@@ -46,7 +46,7 @@ final class LiveBackups: AccountBackups {
       disk: disk, layout: ArchiveLayout(root: root, account: account), clock: { clock.unixMicroseconds() }, gate: gate)
   }
 
-  private func archive(_ account: AccountID) -> AccountArchive {
+  func archive(_ account: AccountID) -> AccountArchive {
     open.with { open in
       if let archive = open[account] { return archive }
       if open.count >= Self.openMax { open = [:] }

@@ -29,7 +29,7 @@ struct OfflineRestoreOptions: ParsableArguments {
   @Option(help: "Offline: the directory that is made for the account's files.")
   var out: String?
 
-  @Flag(help: "Offline: take the newest snapshot without being asked whether it is new enough.")
+  @Flag(help: "Do not ask: before a restore in place; offline, whether the newest snapshot is new enough.")
   var yes = false
 
   func check() throws {
