@@ -73,6 +73,8 @@ extension PageStore {
           s.prune(number, below: pin)
         }
       }
+      // Sizes from before the oldest pin keep the file from being cut.
+      if let keep = s.sizes.lastIndex(where: { $0.index <= pin }), keep > 0 { s.sizes.removeFirst(keep) }
     }
   }
 

@@ -301,6 +301,11 @@ import Threads
     #expect(try await add(1002, late) == false, "its effect went with the restore, so it runs again")
     let rows = try await engine.read(id) { try $0.query("SELECT id FROM calls WHERE id > 1000 ORDER BY id") }.value
     #expect(rows == [[.integer(1001)], [.integer(1002)]])
+    // Clients go on making tables, and cannot touch the new one of the system.
+    _ = try await engine.write(id) { c in try c.asClient(deadline: nil) { try c.execute("CREATE TABLE mine(x)") } }
+    await #expect(throws: SQLiteError.self) {
+      try await engine.write(id) { c in try c.asClient(deadline: nil) { try c.execute("DELETE FROM komora_restores") } }
+    }
   }
 
   @Test("more pages than one transaction may have are refused with what to do, and nothing changes")

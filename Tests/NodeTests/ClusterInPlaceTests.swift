@@ -1,5 +1,4 @@
-// Restores in place in a cluster: asked of any node, done by the one that leads, the same on every replica, undone by whoever
-// leads then.
+// Restores in place in a cluster: asked of any node, done by the one that leads, the same on every replica.
 
 import Base
 import Foundation
@@ -17,7 +16,7 @@ extension ClusterTests {
       bed.hasArchives = true
     }
 
-    @Test("any node passes it on to the leader; recordings come back on every replica; the next leader undoes it")
+    @Test("any node passes it on to the leader; every replica has it; it is undone from any node, too")
     func anywhere() async throws {
       let nodes = try await bed.cluster(Shards.three)
       let id = try await nodes[0].createAccount(name: "acme", AccountOptions(home: "eu")).id
@@ -46,7 +45,6 @@ extension ClusterTests {
         for node in nodes where try await Shards.rows(node, id, from: .replica) != [1, 3] { return false }
         return true
       }
-      // Who leads next has an archive of its own or not: what it cannot lead back to it says.
       let undone = try await other.send(.POST, "/v1/restores/\(name)/undo", token: token, "{}")
       #expect(undone.status == 202, "\(undone.text)")
       let undo = try await other.end(undone, token: token)
@@ -54,6 +52,7 @@ extension ClusterTests {
       #expect((undo["result"] as? [String: Any])?["later_transactions"] as? String == "1", "\(undo)")
       #expect(try await Shards.rows(leader, id, from: .primary) == [1, 2])
       let next = try #require(nodes.first { $0.nodeID != leader.nodeID })
+      // Who leads next has no snapshot of its own, and says so.
       try await leader.handOver(id, to: next.nodeID)
       try await Shards.write(nodes, id, "INSERT INTO t VALUES (4)")
       let refused = try await other.send(
