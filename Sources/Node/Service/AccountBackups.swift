@@ -4,7 +4,7 @@ package import Backup
 package import Base
 package import Formats
 
-package protocol AccountBackups: MomentBackups, NodeExports {
+package protocol AccountBackups: MomentBackups, NodeExports, NodeMerges {
 
   /// Takes a snapshot and proves it.
   func snapshot(_ account: AccountID, _ kind: SnapshotKind, progress: @escaping Progress) async throws -> SnapshotInfo
