@@ -21,25 +21,34 @@ struct MergeChecks {
 
   enum Outcome: Equatable {
     case done
-    /// A rule of the schema forbids it.
-    case violated(String, isUnique: Bool)
+    /// A rule of the schema forbids it; with `mayWait` another row stands in the way, which may go yet.
+    case violated(String, mayWait: Bool)
   }
 
-  /// One statement that changes one row.
+  /// One statement that changes one row; nothing of it is left unless it is done.
   func change(_ body: () throws -> Void) throws -> Outcome {
+    try connection.execute("SAVEPOINT komora_row")
     let before = connection.totalChanges
     do {
       try body()
     } catch let error as SQLiteError where error.code == .constraint || error.code == .mismatch || error.code == .tooBig
     {
-      let isUnique = ["UNIQUE", "PRIMARYKEY", "ROWID"].contains { error.name.hasSuffix($0) }
-      return .violated(error.message, isUnique: isUnique)
+      try takeBack()
+      let mayWait = ["UNIQUE", "PRIMARYKEY", "ROWID", "FOREIGNKEY"].contains { error.name.hasSuffix($0) }
+      return .violated(error.message, mayWait: mayWait)
     }
     let count = connection.totalChanges - before
     guard count == 1 else {
-      return .violated("it would change \(count - 1) rows of other tables by their foreign keys", isUnique: false)
+      try takeBack()
+      return .violated("it would change \(count - 1) rows of other tables by their foreign keys", mayWait: true)
     }
+    try connection.execute("RELEASE komora_row")
     return .done
+  }
+
+  private func takeBack() throws {
+    try connection.execute("ROLLBACK TO komora_row")
+    try connection.execute("RELEASE komora_row")
   }
 
   /// Rows whose foreign keys lead nowhere, among the tables that were touched and those that refer to them.

@@ -11,7 +11,6 @@ struct MergeJournal {
   enum Kind: Int64 { case row = 0, recording, made, columns }
 
   struct Entry {
-    var sequence: Int64
     var kind: Kind
     var table: String
     var key: RowImage
@@ -97,24 +96,25 @@ struct MergeJournal {
     try connection.execute("DELETE FROM main.komora_merge_rows WHERE merge = ?", .blob(merge))
   }
 
-  /// The last change first.
+  /// The last change first. Row by row: a statement that stays open would keep tables from being dropped.
   func forEachBackwards(_ body: (Entry) throws -> Void) throws {
-    let scan = try MergeTable.statement(
-      connection,
-      "SELECT number, kind, name, key, before, after FROM main.komora_merge_rows WHERE merge = ? ORDER BY number DESC")
-    defer { scan.finalize() }
-    try scan.bind(.blob(merge), at: 1)
-    while try scan.step() {
-      let row = scan.row
-      guard let kind = Kind(rawValue: row[1].integer ?? -1), let name = row[2].text,
-        let key = RowImage(row[3].blob ?? []), let after = row[5].blob, let sequence = row[0].integer
+    let last = try connection.query("SELECT max(number) FROM main.komora_merge_rows WHERE merge = ?", .blob(merge))
+    var number = last.first?[0].integer ?? 0
+    while number > 0 {
+      let rows = try connection.query(
+        "SELECT kind, name, key, before, after FROM main.komora_merge_rows WHERE merge = ? AND number = ?",
+        .blob(merge),
+        .integer(number))
+      guard let row = rows.first, let kind = Kind(rawValue: row[0].integer ?? -1), let name = row[1].text,
+        let key = RowImage(row[2].blob ?? []), let after = row[4].blob
       else { throw Self.damage }
       var before: RowImage?
-      if let bytes = row[4].blob {
+      if let bytes = row[3].blob {
         guard let image = RowImage(bytes) else { throw Self.damage }
         before = image
       }
-      try body(Entry(sequence: sequence, kind: kind, table: name, key: key, before: before, after: after))
+      try body(Entry(kind: kind, table: name, key: key, before: before, after: after))
+      number -= 1
     }
   }
 

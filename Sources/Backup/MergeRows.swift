@@ -135,8 +135,8 @@ struct MergeRows {
     case .done:
       try done(&self)
       return .done
-    case .violated(let reason, let isUnique):
-      if isUnique, mayWait { return .waits }
+    case .violated(let reason, let canWait):
+      if canWait, mayWait { return .waits }
       report.violations += 1
       report.list(
         MergeReport.Conflict(

@@ -88,8 +88,8 @@ struct MergeUndo {
       } else {
         tables[entry.table]?.counts.changed += 1
       }
-    case .violated(let reason, let isUnique):
-      if isUnique, mayWait { return waiting.append(entry) }
+    case .violated(let reason, let canWait):
+      if canWait, mayWait { return waiting.append(entry) }
       report.violations += 1
       report.list(
         MergeReport.Conflict(table: entry.table, key: target.shown(entry.key), differences: [], reason: reason))

@@ -139,7 +139,7 @@ import Testing
     try await world.sql("DELETE FROM calls WHERE id = 10", "DELETE FROM agents WHERE id = 1")
     let before = try await world.content()
     let alone = try await world.refused { try await world.run(world.request(snapshot, "table:calls")) }
-    #expect(alone.violations == 1 && alone.conflicts[0].table == "calls" && alone.conflicts[0].key == ["10"])
+    #expect(alone.violations == 2 && alone.conflicts[0].table == "calls" && alone.conflicts[0].key == ["10"])
     #expect(alone.conflicts[0].reason?.contains("agents") == true)
     #expect(try await world.content() == before)
     // The child comes before its parent.

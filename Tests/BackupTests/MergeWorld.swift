@@ -10,12 +10,10 @@ import SQLite
 import ShardStore
 import Simulator
 import Testing
-import Threads
 
 struct MergeWorld: Sendable {
   static let account = AccountID(bits: 0xA)
   let store: TestStore
-  private let names = Lock(MergeID(0x100))
 
   init(_ disk: any Disk = ForgetfulDisk(seed: 1), making: Bool = true) async throws {
     store = try TestStore.open(disk, logFileBytes: 256 << 10)
@@ -49,10 +47,8 @@ struct MergeWorld: Sendable {
   func request(
     _ snapshot: SnapshotID, _ only: String..., policy: MergePolicy = .refuse, dryRun: Bool = false
   ) throws -> MergeRequest {
-    let id = names.with { id in
-      id += 1
-      return id
-    }
+    var random = SystemRandomNumberGenerator()
+    let id = MergeID(random.next()) << 64 | MergeID(random.next())
     return MergeRequest(
       id: id, from: .snapshot(snapshot), selection: try RowSelection(only), policy: policy, dryRun: dryRun)
   }
