@@ -22,20 +22,27 @@ struct MergeSource: Sendable {
     case .snapshot(let id):
       let path = try ManifestStore(disk: disk, layout: layout).path(of: id)
       let reader = try SnapshotReader.open(path: path, disk: disk, layout: layout, unlockedBy: unlock)
-      let header = reader.manifest.header
-      return MergeSource(
-        side: DiffReport.Side(name: "\(id)", position: header.position, createdAt: header.createdAt),
-        host: reader.pages.host, reader: reader)
+      return MergeSource(reader)
     case .moment(let moment):
       let opener = try ArchivedAccountKeys.read(disk: disk, layout: layout, unlockedBy: unlock)
-      let reader = try MomentReader.open(at: moment, disk: disk, layout: layout, opener)
-      let pages = ChangedPages(under: reader.snapshot.pages, count: reader.snapshot.manifest.header.databasePages)
-      try reader.replay(into: pages, ProgressMeter(total: Double(reader.plan.logBytes)) { _ in })
-      return MergeSource(
-        side: DiffReport.Side(
-          name: RFC3339.text(reader.plan.time), position: reader.plan.end, createdAt: reader.plan.time),
-        host: pages.host(count: reader.plan.databasePages), reader: reader.snapshot)
+      return try MergeSource(try MomentReader.open(at: moment, disk: disk, layout: layout, opener))
     }
+  }
+
+  init(_ reader: SnapshotReader) {
+    let header = reader.manifest.header
+    side = DiffReport.Side(name: "\(header.snapshot)", position: header.position, createdAt: header.createdAt)
+    host = reader.pages.host
+    self.reader = reader
+  }
+
+  init(_ reader: MomentReader) throws(BackupError) {
+    let pages = ChangedPages(under: reader.snapshot.pages, count: reader.snapshot.manifest.header.databasePages)
+    try reader.replay(into: pages, ProgressMeter(total: Double(max(reader.plan.logBytes, 1))) { _ in })
+    side = DiffReport.Side(
+      name: RFC3339.text(reader.plan.time), position: reader.plan.end, createdAt: reader.plan.time)
+    host = pages.host(count: reader.plan.databasePages)
+    self.reader = reader.snapshot
   }
 
   /// Runs `body` on a connection of its own to the old state, whose own needs for room are met in memory.

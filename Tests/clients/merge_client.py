@@ -5,18 +5,20 @@ makes and deletes accounts whose names begin with `merge-`.
 """
 import datetime
 import hashlib
+import io
 import json
 import math
 import os
 import ssl
+import sqlite3
 import struct
 import subprocess
+import tempfile
 import time
 import urllib.error
 import urllib.request
 import uuid
 import wave
-import io
 
 import boto3
 from botocore.config import Config
@@ -213,7 +215,50 @@ def moments(checks):
     checks.equal(account.content(), STATE["broken"], "all is as it was")
     code, _, error = komora("merge", "--account", NAME, "--from", STATE["snapshot"], "--only", "calls")
     checks.true(code == 2 and "table:" in error, f"wrong use says what a pattern is: {code} {error}")
+
+
+def parts(checks):
+    only = [word for pattern in SELECTION for word in ("--only", pattern)]
+    restore = ["restore", "--account", NAME, "--as", NAME + "-part", *only]
+    code, plan, error = komora(*restore, "--snapshot", STATE["snapshot"], "--dry-run")
+    checks.equal((code, plan.get("only_rows"), plan.get("recordings")), (0, "14", "14"), f"the plan: {plan} {error}")
+    checks.equal(plan.get("left_out"), "everything else", "says what is left out")
+    for point in (["--snapshot", STATE["snapshot"]], ["--at", STATE["moment"]]):
+        code, done, error = komora(*restore, *point)
+        checks.equal(code, 0, f"restored in part: {done} {error}")
+        part = Account(NAME + "-part")
+        rows, recordings = part.content()
+        checks.equal(rows, [r for r in STATE["whole"][0] if int(r[0]) in DELETED], "the chosen rows alone")
+        checks.equal(recordings, {k: v for k, v in STATE["whole"][1].items() if int(k[5:-4]) in DELETED}, "and recordings")
+        checks.equal(part.sql("select count(*) from audit"), [["0"]], "other tables are there and empty")
+        part.sql("insert into calls values (99, 'new', null)")
+        checks.equal(part.sql("select count(*) from audit"), [["1"]], "and so are the triggers")
+        ask("DELETE", f"/v1/accounts/{NAME}-part")
+    offline(checks, only)
+    code, _, error = komora(*restore, "--latest", "--only", "row:calls")
+    checks.equal(code, 2, f"wrong patterns are wrong use: {error}")
     ask("DELETE", f"/v1/accounts/{NAME}")
 
 
-Checks("merges").run(mistake, brought_back, conflicts, moments)
+def offline(checks, only):
+    with tempfile.TemporaryDirectory() as folder:
+        secret, recovery, out = (os.path.join(folder, name) for name in ("secret", "recovery", "out"))
+        with open(secret, "w", encoding="utf-8") as file:
+            file.write("a passphrase of some words\n")
+        code, _, error = komora("key", "recovery", "--account", NAME, "--passphrase-file", secret, "--out", recovery)
+        checks.equal(code, 0, f"a recovery file: {error}")
+        words = ["restore", "--offline", "--archive", os.environ["KOMORA_ARCHIVE"], "--recovery", recovery,
+                 "--passphrase-file", secret, "--yes", "--out", out, *only]
+        done = subprocess.run(
+            [os.environ["KOMORA_BIN"], *words, "--json"], capture_output=True, text=True, timeout=120, check=False)
+        checks.equal(done.returncode, 0, f"offline: {done.stderr}")
+        with sqlite3.connect(os.path.join(out, "account.sqlite")) as database:
+            found = [row[0] for row in database.execute("select id from calls order by id")]
+        checks.equal(found, DELETED, "its database has the chosen rows")
+        files = sorted(os.listdir(os.path.join(out, "recordings", "2026")))
+        checks.equal(files, sorted(f"{n}.wav" for n in DELETED), "and its files are the chosen recordings")
+        with open(os.path.join(out, "account.sqlite"), "rb") as file:
+            checks.true(b"call 30" not in file.read(), "nothing of the rest lies in it")
+
+
+Checks("merges").run(mistake, brought_back, conflicts, moments, parts)

@@ -18,6 +18,8 @@ extension AdminService {
     /// The account that is made.
     var `as`: String
     var dryRun: Bool?
+    /// Patterns: chosen rows and recordings alone.
+    var only: [String]?
   }
 
   private struct VerifyBody: Codable {
@@ -88,13 +90,15 @@ extension AdminService {
     let found = try find(
       newest ? nil : try snapshotID(wanted.snapshot), in: await archives(of: source, request, context))
     if let there = holder(of: found) {
-      let body = RestoreBody(account: source, snapshot: found.id, as: wanted.as, dryRun: wanted.dryRun)
+      let body = RestoreBody(
+        account: source, snapshot: found.id, as: wanted.as, dryRun: wanted.dryRun, only: wanted.only)
       return try await pass("/v1/restores", body, to: there, found.node, request, context)
     }
     return try accepted(
       node.startRestore(
         RestoreRequest(
-          account: source, snapshot: try snapshotID(found.id), target: wanted.as, dryRun: wanted.dryRun ?? false)))
+          account: source, snapshot: try snapshotID(found.id), target: wanted.as, dryRun: wanted.dryRun ?? false,
+          only: try selection(wanted.only))))
   }
 
   func addJobRoutes(to router: RouterGroup<APIContext>) {

@@ -31,10 +31,7 @@ extension AdminService {
       let record = try access.account(.backup, ownerToo: false, request, context)
       let wanted = try await body(MergeBody.self, of: request, context)
       let point = try mergePoint(wanted.from)
-      let selection: RowSelection
-      do throws(BackupError) { selection = try RowSelection(wanted.only) } catch {
-        throw APIError(.badRequest, code: "invalid", error.message, applied: .no)
-      }
+      let selection = try patterns(wanted.only)
       if case .snapshot(let id) = point { try await checkHere(id, record.name, request, context) }
       let order = MergeOrder(
         from: point, selection: selection, policy: try policy(wanted.onConflict), dryRun: wanted.dryRun ?? false,
@@ -53,6 +50,18 @@ extension AdminService {
           MergeUndoRequest(
             merge: merge.bits, policy: try policy(wanted.onConflict), dryRun: wanted.dryRun ?? false,
             listed: wanted.listed ?? 1_000, idempotency: try key(of: wanted, request, merge))))
+    }
+  }
+
+  /// What the patterns choose; nil without any.
+  func selection(_ texts: [String]?) throws(APIError) -> RowSelection? {
+    guard let texts else { return nil }
+    return try patterns(texts)
+  }
+
+  private func patterns(_ texts: [String]) throws(APIError) -> RowSelection {
+    do throws(BackupError) { return try RowSelection(texts) } catch {
+      throw APIError(.badRequest, code: "invalid", error.message, applied: .no)
     }
   }
 

@@ -11,4 +11,13 @@ package protocol NodeMerges: Sendable {
   ) async throws -> MergeReport
   /// Takes back what one merge did; likewise.
   func undoMerge(_ account: AccountID, _ request: MergeUndoRequest) async throws -> MergeReport
+  /// What a restore of the chosen part would bring, in words.
+  func planSelection(
+    _ account: AccountID, _ point: MergePoint, _ selection: RowSelection
+  ) async throws -> [String: String]
+  /// Builds `target` from the chosen part; otherwise as a restore of all.
+  func restoreSelection(
+    _ account: AccountID, _ point: MergePoint, _ selection: RowSelection, as target: AccountID,
+    placed: @escaping @Sendable () async throws -> Void, progress: @escaping @Sendable (Double, String) -> Void
+  ) async throws -> [String: String]
 }

@@ -107,3 +107,22 @@ extension MergeReport {
       + "--on-conflict keep to leave them, or take to replace them"
   }
 }
+
+extension NodeService {
+  /// What the part of a restore that was asked for would bring; nothing when all was.
+  func planned(
+    _ point: RestorePoint, _ source: AccountRecord, _ only: RowSelection?
+  ) async throws -> [String: String] {
+    guard let only else { return [:] }
+    return try await backups.planSelection(source.id, point.merge, only)
+  }
+}
+
+extension NodeService.RestorePoint {
+  var merge: MergePoint {
+    switch self {
+    case .snapshot(let info): .snapshot(info.id)
+    case .moment(let moment): .moment(moment)
+    }
+  }
+}

@@ -1,6 +1,7 @@
 // `komora restore`: an account from a snapshot, by a node or, with --offline, from archive files alone.
 
 import ArgumentParser
+import Backup
 import Base
 import ShardStore
 
@@ -8,11 +9,15 @@ struct RestoreCommand: AsyncParsableCommand {
   static let configuration = CommandConfiguration(
     commandName: "restore", abstract: "Rebuild an account from a snapshot, or as it was at a moment.",
     discussion: """
-      komora restore --account A (--snapshot ID | --at TIME | --latest) --as NEW [--dry-run]
-      komora restore --offline --archive DIR --recovery FILE [--identity F | --passphrase-file F] [--at TIME] --out DIR
+      komora restore --account A (--snapshot ID | --at TIME | --latest) --as NEW [--only PATTERN…] [--dry-run]
+      komora restore --offline --archive DIR --recovery FILE [--identity F | --passphrase-file F] [--at TIME] [--only PATTERN…] \
+      --out DIR
 
       A moment is the newest state that is not after TIME: a snapshot and the archived log behind it, up to the last \
-      whole transaction.
+      whole transaction. With --only the new account, or the files, hold the chosen rows and recordings alone; tables, \
+      indexes, views and triggers are declared as they were.
+
+      \(SelectionHelp.text)
       """)
 
   @Option(help: "The account whose archive is read.")
@@ -34,10 +39,16 @@ struct RestoreCommand: AsyncParsableCommand {
   @Flag(help: "Print the plan and change nothing.")
   var dryRun = false
 
+  @Option(help: "Only these rows and recordings; may be given several times. See `komora merge --help`.")
+  var only: [String] = []
+
   @OptionGroup var offline: OfflineRestoreOptions
   @OptionGroup var connection: ConnectionOptions
 
   func validate() throws {
+    if !only.isEmpty {
+      do throws(BackupError) { _ = try RowSelection(only) } catch { throw ValidationError("--only: \(error.message).") }
+    }
     if offline.offline {
       guard account == nil, snapshot == nil, !latest, target == nil, !dryRun else {
         throw ValidationError("--offline goes with --archive, --recovery, --at, --expect and --out only.")
@@ -52,10 +63,11 @@ struct RestoreCommand: AsyncParsableCommand {
   }
 
   func run() async throws {
-    if offline.offline { return try await offline.run(json: connection.json, at: at) }
+    if offline.offline { return try await offline.run(json: connection.json, at: at, only: only) }
     var body: [String: JSONValue] = [
       "account": .text(account ?? ""), "as": .text(target ?? ""), "dry_run": .boolean(dryRun),
     ]
+    if !only.isEmpty { body["only"] = .list(only.map { .text($0) }) }
     if let snapshot { body["snapshot"] = .text(snapshot) }
     if let at {
       _ = try Self.moment(at)
@@ -86,6 +98,6 @@ struct RestoreCommand: AsyncParsableCommand {
     ("state", "state"), ("moment", "at"), ("log records", "log_records"), ("log bytes", "log_bytes"),
     ("position", "position"), ("source", "source"), ("size", "bytes"),
     ("database", "database_bytes"), ("recordings", "recordings"), ("of them", "recording_bytes"), ("erased", "erased"),
-    ("missing chunks", "missing_chunks"),
+    ("missing chunks", "missing_chunks"), ("chosen rows", "only_rows"), ("left out", "left_out"),
   ]
 }
