@@ -59,8 +59,13 @@ def komora(*words):
     environment = dict(os.environ, KOMORA_TOKEN=ADMIN)
     done = subprocess.run(
         [os.environ["KOMORA_BIN"], *words, *connection], capture_output=True, text=True, timeout=120, env=environment)
-    lines = [line for line in done.stdout.splitlines() if line.startswith("{")]
-    return done.returncode, json.loads(lines[-1]) if lines else {}, done.stderr
+    # Progress comes line by line; a result may be one line or several.
+    for start in reversed([i for i, c in enumerate(done.stdout) if c == "{" and done.stdout[i - 1:i] in ("", "\n")]):
+        try:
+            return done.returncode, json.loads(done.stdout[start:]), done.stderr
+        except json.JSONDecodeError:
+            continue
+    return done.returncode, {}, done.stderr
 
 
 def call(n):

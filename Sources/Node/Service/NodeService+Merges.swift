@@ -76,7 +76,9 @@ extension NodeService {
       throw NodeError(.refused, refused.report.refusal(what))
     } catch {
       metrics.counter("komora_merges_total", [("kind", kind), ("outcome", "failed")]).increment()
-      throw NodeError(describing: error)
+      let error = NodeError(describing: error)
+      // Another node has come to lead the account meanwhile: it merges when it is asked again.
+      throw error.code == .elsewhere ? NodeError(.unavailable, "the account changed hands: merge again") : error
     }
   }
 }
