@@ -74,38 +74,57 @@ package struct OfflineRestore: Sendable {
   }
 
   /// Writes the files; `out` must not exist. Blocks.
-  package func run(out: String, progress: @escaping @Sendable (Double) -> Void = { _ in }) throws(BackupError)
-    -> RestoreReport
-  {
+  /// With `only` the chosen rows and recordings alone; everything is declared as it was.
+  package func run(
+    out: String, only: RowSelection? = nil, progress: @escaping @Sendable (Double) -> Void = { _ in }
+  ) throws(BackupError) -> RestoreReport {
+    if let only { return try run(out: out, try SelectedDatabase(source(), only), progress: progress) }
+    return try run(out: out, nil, progress: progress)
+  }
+
+  private func source() throws(BackupError) -> MergeSource {
+    if let moment { return try MergeSource(moment) }
+    return MergeSource(reader)
+  }
+
+  private func run(
+    out: String, _ selected: SelectedDatabase?, progress: @escaping @Sendable (Double) -> Void
+  ) throws(BackupError) -> RestoreReport {
     guard try onDisk({ () throws(DiskError) in try disk.info(out) }) == nil else {
       throw BackupError(.exists, "there is something at \(out) already; choose another directory", path: out)
     }
     var plan = plan
     // Of a moment only its own rows say which recordings it needs.
-    guard moment != nil || plan.missingChunks == 0 else {
+    guard selected != nil || moment != nil || plan.missingChunks == 0 else {
       throw BackupError(.damaged, "\(plan.missingChunks) chunks of the snapshot are in no pack of the archive")
     }
-    var recordings = reader.manifest.body.recordings
+    var recordings = selected?.recordings ?? reader.manifest.body.recordings
+    var host: ReadOnlyPages
     do {
-      if moment == nil { try reader.checkIntegrity() }
+      if moment == nil, selected == nil { try reader.checkIntegrity() }
       let building = out + Self.unfinishedSuffix
       if try disk.info(building) != nil { try FileTree.remove(disk, building) }
       try disk.makeDurableDirectory(building)
       let meter = ProgressMeter(total: Double(plan.bytes + (plan.moment?.logBytes ?? 0)), progress)
-      let database = try writeDatabase("\(building)/account.sqlite", meter)
-      if let moment {
+      let path = "\(building)/account.sqlite"
+      let database = try selected.map { try write($0, path) } ?? writeDatabase(path, meter)
+      host = selected?.pages.host ?? reader.pages.host
+      if let selected {
+        plan.take(selected)
+      } else if let moment {
         try moment.replay(into: database, meter)
         try database.finish(pages: moment.plan.databasePages)
         try moment.checkIntegrity(of: database)
         recordings = try moment.recordings(in: database)
         _ = plan.take(recordings, reader.recordings)
+        host = database.host(pages: moment.plan.databasePages)
       }
-      try writeRecordings(recordings, of: database, building, meter)
+      try writeRecordings(recordings, of: host, building, meter)
       try disk.syncDirectory(building)
       try disk.rename(building, to: out)
       try disk.syncDirectory(parentDirectory(of: out) ?? ".")
     } catch { throw BackupError(anyOf: error) }
-    let erased = recordings.map(\.id).filter { !reader.recordings.hasKey($0) }
+    let erased = selected?.erased ?? recordings.map(\.id).filter { !reader.recordings.hasKey($0) }
     return RestoreReport(plan: plan, account: plan.account, erased: erased)
   }
 
@@ -123,10 +142,18 @@ package struct OfflineRestore: Sendable {
     return PlainDatabase(file: file)
   }
 
+  private func write(_ selected: SelectedDatabase, _ path: String) throws -> PlainDatabase {
+    let database = PlainDatabase(file: try disk.open(path, .create))
+    for number in 1...selected.pages.count {
+      try database.writePage(PageNumber(number), selected.pages.page(PageNumber(number)))
+    }
+    try database.finish(pages: selected.pages.count)
+    return database
+  }
+
   private func writeRecordings(
-    _ recordings: [ManifestBody.Recording], of database: PlainDatabase, _ building: String, _ meter: ProgressMeter
+    _ recordings: [ManifestBody.Recording], of host: ReadOnlyPages, _ building: String, _ meter: ProgressMeter
   ) throws {
-    let host = moment.map { database.host(pages: $0.plan.databasePages) } ?? reader.pages.host
     var paths = SafePath()
     try host.query { connection in try RecordingRows.forEach(in: connection) { paths.note($0.key) } }
     let listed = Dictionary(uniqueKeysWithValues: recordings.map { ($0.id, $0) })

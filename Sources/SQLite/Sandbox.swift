@@ -121,7 +121,7 @@ extension Connection {
   private static let systemNames = """
     'komora_requests','komora_requests_by_time','komora_recordings','komora_recordings_by_id','komora_meta',
     'komora_deleted','komora_objects','komora_uploads','komora_uploads_by_key','komora_upload_parts','komora_restores',
-    'komora_restores_by_request'
+    'komora_restores_by_request','komora_merges','komora_merge_rows'
     """
 
   private static let configuration: [(Int32, Int32)] = [

@@ -42,6 +42,9 @@ final class RecordingStore: Sendable {
     do { return try keyring.addRecordingKey(id) } catch { throw StoreError(error, "the keyring") }
   }
 
+  /// For the grace of uploads nothing collects these: rows that name them are on their way.
+  func protect(_ ids: [RecordingID], now: UInt64) { recent.with { for id in ids { $0[id] = now } } }
+
   /// Makes a finished upload durable: its chunks, then its key.
   func finish(_ volumes: Set<UInt32>) throws(StoreError) {
     try self.volumes.sync(volumes)

@@ -7,6 +7,7 @@
 // | komora_uploads, komora_upload_parts | now's: who is in the middle of an upload goes on with it |
 // | komora_requests | the restored state's: a reply belongs to its effect, and goes and comes with it |
 // | komora_restores | now's, and this one: a restore never forgets how to undo another |
+// | komora_merges, komora_merge_rows | the restored state's: what undoes a merge goes and comes with what it did |
 
 import Base
 import SQLite

@@ -13,7 +13,8 @@ package struct Komora: AsyncParsableCommand {
     version: Version.text,
     subcommands: [
       DevCommand.self, NodeCommand.self, ClusterCommand.self, AccountCommand.self, KeyCommand.self, ImportCommand.self,
-      SnapshotCommand.self, RestoreCommand.self, DiffCommand.self, ExportCommand.self, VerifyCommand.self,
+      SnapshotCommand.self, RestoreCommand.self, MergeCommand.self, DiffCommand.self, ExportCommand.self,
+      VerifyCommand.self,
       KeysCommand.self, DoctorCommand.self, ReadDatabaseCommand.self, BesideInputCommand.self,
     ])
 

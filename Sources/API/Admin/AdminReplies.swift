@@ -131,6 +131,7 @@ struct JobReply: Encodable {
   var message: String
   var result: [String: String]
   var diff: DiffReply?
+  var merge: MergeReply?
   var error: Failure?
   var createdAt: String
   var finishedAt: String?
@@ -144,6 +145,7 @@ struct JobReply: Encodable {
     message = job.message
     result = job.result
     diff = job.diff.map(DiffReply.init)
+    merge = job.merge.map(MergeReply.init)
     error = job.failure.map { Failure(code: $0.code.rawValue, detail: $0.message) }
     createdAt = job.createdAt.rfc3339
     finishedAt = job.finishedAt?.rfc3339

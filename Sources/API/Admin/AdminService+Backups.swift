@@ -20,6 +20,8 @@ extension AdminService {
     /// The account itself becomes what it was.
     var inPlace: Bool?
     var dryRun: Bool?
+    /// Patterns: chosen rows and recordings alone.
+    var only: [String]?
   }
 
   private struct VerifyBody: Codable {
@@ -86,6 +88,10 @@ extension AdminService {
     guard let source = account ?? wanted.account else {
       throw APIError(.badRequest, code: "invalid", "the field account is missing")
     }
+    guard wanted.inPlace != true || (wanted.only ?? []).isEmpty else {
+      throw APIError(
+        .badRequest, code: "invalid", "only goes with as: a merge brings chosen rows back into the account itself")
+    }
     if wanted.inPlace == true { return try await restoreInPlace(wanted, of: source, request, context) }
     let target = try target(of: wanted)
     if let at = wanted.at { return try await restore(wanted, of: source, at: at, request, context) }
@@ -93,13 +99,15 @@ extension AdminService {
     let found = try find(
       newest ? nil : try snapshotID(wanted.snapshot), in: await archives(of: source, request, context))
     if let there = holder(of: found) {
-      let body = RestoreBody(account: source, snapshot: found.id, as: wanted.as, dryRun: wanted.dryRun)
+      let body = RestoreBody(
+        account: source, snapshot: found.id, as: wanted.as, dryRun: wanted.dryRun, only: wanted.only)
       return try await pass("/v1/restores", body, to: there, found.node, request, context)
     }
     return try accepted(
       node.startRestore(
         RestoreRequest(
-          account: source, snapshot: try snapshotID(found.id), target: target, dryRun: wanted.dryRun ?? false)))
+          account: source, snapshot: try snapshotID(found.id), target: target, dryRun: wanted.dryRun ?? false,
+          only: try selection(wanted.only))))
   }
 
   func addJobRoutes(to router: RouterGroup<APIContext>) {

@@ -63,13 +63,14 @@ extension AdminService {
     }
     // A request that another node passed on is answered from this archive, whatever it holds.
     if context.forwarded == nil, let there = try await holder(of: moment, source, request, context) {
-      let body = RestoreBody(account: source, at: text, as: wanted.as, dryRun: wanted.dryRun)
+      let body = RestoreBody(account: source, at: text, as: wanted.as, dryRun: wanted.dryRun, only: wanted.only)
       return try await pass("/v1/restores", body, to: there, node.nodeName(there) ?? "\(there)", request, context)
     }
     return try accepted(
       node.startRestore(
-        RestoreRequest(account: source, moment: moment, target: try target(of: wanted), dryRun: wanted.dryRun ?? false))
-    )
+        RestoreRequest(
+          account: source, moment: moment, target: try target(of: wanted), dryRun: wanted.dryRun ?? false,
+          only: try selection(wanted.only))))
   }
 
   /// The node to ask: this one (nil) when its archive has the moment, else one whose archive has it, else the one that

@@ -21,6 +21,7 @@ struct AdminService: Sendable {
     addRecoveryRoute(to: shards)
     addSnapshotRoute(to: shards)
     addBackupRoutes(to: router)
+    addMergeRoutes(to: shards)
     addExportRoute(to: shards)
     addExportRoutes(to: router)
     addJobRoutes(to: router)

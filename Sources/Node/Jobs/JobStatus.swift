@@ -9,7 +9,7 @@ package struct JobID: OpaqueID {
 }
 
 package enum JobKind: String, Sendable {
-  case snapshot, restore, verify, diff, export
+  case snapshot, restore, verify, diff, export, merge
 }
 
 package enum JobState: String, Sendable {
@@ -32,6 +32,8 @@ package struct JobStatus: Sendable, Equatable {
   package var result: [String: String]
   /// What a comparison found; names the account's data.
   package var diff: DiffReport?
+  /// What a merge did, or would not do; names the account's data too.
+  package var merge: MergeReport?
   /// Why it failed.
   package var failure: NodeError?
   package var createdAt: UnixMicroseconds
@@ -41,6 +43,7 @@ package struct JobStatus: Sendable, Equatable {
   package var withoutData: JobStatus {
     var status = self
     status.diff = nil
+    status.merge = nil
     return status
   }
 }

@@ -4,7 +4,7 @@ package import Backup
 package import Base
 package import Formats
 
-package protocol AccountBackups: MomentBackups, InPlaceBackups, NodeExports, ArchiveUpkeep {
+package protocol AccountBackups: MomentBackups, InPlaceBackups, NodeExports, NodeMerges, ArchiveUpkeep {
 
   /// Takes a snapshot and proves it.
   func snapshot(_ account: AccountID, _ kind: SnapshotKind, progress: @escaping Progress) async throws -> SnapshotInfo

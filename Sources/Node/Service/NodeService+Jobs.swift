@@ -80,7 +80,7 @@ extension NodeService {
     _ request: RestoreRequest, from source: AccountRecord, _ reporter: JobRegistry.Reporter
   ) async throws -> [String: String] {
     let point = try await point(request, source)
-    var result = try await plan(point, source)
+    var result = try await plan(point, source, only: request.only)
     result["source"] = "archive"
     guard !request.dryRun else {
       result["dry_run"] = "true"
@@ -91,7 +91,7 @@ extension NodeService {
     do {
       let alone = VoterSet(goal: .none, voters: [ownVoter])
       let facts = try await build(
-        point, source, as: target, placed: { try await self.beginShard(target.id, alone) },
+        point, source, only: request.only, as: target, placed: { try await self.beginShard(target.id, alone) },
         progress: { reporter.report($0 * 0.9, $1) })
       _ = try await setState(target.id, .active)
       if let cluster {

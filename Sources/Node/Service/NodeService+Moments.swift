@@ -31,20 +31,27 @@ extension NodeService {
     return .moment(moment)
   }
 
-  func plan(_ point: RestorePoint, _ source: AccountRecord) async throws -> [String: String] {
+  func plan(
+    _ point: RestorePoint, _ source: AccountRecord, only: RowSelection?
+  ) async throws -> [String: String] {
     do {
+      let part = try await planned(point, source, only)
       switch point {
       case .snapshot(let info):
-        return info.result.merging(try await backups.plan(source.id, info.id)) { $1 }
-      case .moment(let moment): return try await backups.plan(source.id, at: moment)
+        return info.result.merging(try await backups.plan(source.id, info.id)) { $1 }.merging(part) { $1 }
+      case .moment(let moment): return try await backups.plan(source.id, at: moment).merging(part) { $1 }
       }
     } catch { throw NodeError(describing: error) }
   }
 
   func build(
-    _ point: RestorePoint, _ source: AccountRecord, as target: AccountRecord,
+    _ point: RestorePoint, _ source: AccountRecord, only: RowSelection?, as target: AccountRecord,
     placed: @escaping @Sendable () async throws -> Void, progress: @escaping MomentBackups.Progress
   ) async throws -> [String: String] {
+    if let only {
+      return try await backups.restoreSelection(
+        source.id, point.merge, only, as: target.id, placed: placed, progress: progress)
+    }
     switch point {
     case .snapshot(let info):
       return try await backups.restore(source.id, info.id, as: target.id, placed: placed, progress: progress)

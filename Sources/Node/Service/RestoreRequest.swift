@@ -1,5 +1,6 @@
 // What is to be restored, and under which name.
 
+package import Backup
 package import Base
 
 package struct RestoreRequest: Sendable, Equatable {
@@ -13,14 +14,18 @@ package struct RestoreRequest: Sendable, Equatable {
   package var target: String
   /// Only say what would be done.
   package var dryRun: Bool
+  /// Chosen rows and recordings alone; nil for everything.
+  package var only: RowSelection?
 
   package init(
-    account: String, snapshot: SnapshotID? = nil, moment: UnixMicroseconds? = nil, target: String, dryRun: Bool = false
+    account: String, snapshot: SnapshotID? = nil, moment: UnixMicroseconds? = nil, target: String, dryRun: Bool = false,
+    only: RowSelection? = nil
   ) {
     self.account = account
     self.moment = moment
     self.snapshot = snapshot
     self.target = target
     self.dryRun = dryRun
+    self.only = only
   }
 }

@@ -101,17 +101,7 @@ struct DiffCommand: AsyncParsableCommand {
     return words.joined(separator: ", ")
   }
 
-  /// Names and keys come from the account: nothing in them may move the cursor or turn the line around.
-  private static func text(_ value: JSONValue?) -> String {
-    var text = ""
-    for scalar in (value?.text ?? "").unicodeScalars {
-      switch scalar.properties.generalCategory {
-      case .control, .format, .lineSeparator, .paragraphSeparator: text += "\\u{\(String(scalar.value, radix: 16))}"
-      default: text.unicodeScalars.append(scalar)
-      }
-    }
-    return text
-  }
+  private static func text(_ value: JSONValue?) -> String { ShownText.safe(value) }
 
   private static func sign(_ difference: JSONValue) -> String {
     switch difference["change"]?.text {

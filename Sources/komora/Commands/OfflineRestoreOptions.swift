@@ -38,7 +38,7 @@ struct OfflineRestoreOptions: ParsableArguments {
     }
   }
 
-  func run(json: Bool, at: String?) async throws {
+  func run(json: Bool, at: String?, only: [String]) async throws {
     let file = try RecoveryInput.open(recovery ?? "", identity: identity, passphraseFile: passphraseFile)
     let expected = try expect.map { text throws(CommandFailure) in
       guard let position = ExpectedPosition(text) else {
@@ -60,7 +60,9 @@ struct OfflineRestoreOptions: ParsableArguments {
     let display = ProgressDisplay("restore", json: json)
     let out = PrivateFile.absolute(out ?? "")
     // The process does nothing else: this thread may block.
-    let report = try failing { try restore.run(out: out) { display.update($0, "writing") } }
+    let report = try failing {
+      try restore.run(out: out, only: only.isEmpty ? nil : RowSelection(only)) { display.update($0, "writing") }
+    }
     display.finish()
     var members: [String: JSONValue] = [
       "out": .text(out), "account": .text("\(report.plan.account)"), "snapshot": .text("\(report.plan.snapshot)"),

@@ -1,6 +1,7 @@
 // `komora restore`: an account from a snapshot, by a node or, with --offline, from archive files alone.
 
 import ArgumentParser
+import Backup
 import Base
 import ShardStore
 
@@ -8,13 +9,18 @@ struct RestoreCommand: AsyncParsableCommand {
   static let configuration = CommandConfiguration(
     commandName: "restore", abstract: "Rebuild an account from a snapshot, or as it was at a moment.",
     discussion: """
-      komora restore --account A (--snapshot ID | --at TIME | --latest) (--as NEW | --in-place) [--dry-run]
+      komora restore --account A (--snapshot ID | --at TIME | --latest) (--as NEW | --in-place) [--only PATTERN…] [--dry-run]
       komora restore undo JOB [--dry-run]
-      komora restore --offline --archive DIR --recovery FILE [--identity F | --passphrase-file F] [--at TIME] --out DIR
+      komora restore --offline --archive DIR --recovery FILE [--identity F | --passphrase-file F] [--at TIME] \
+      [--only PATTERN…] --out DIR
 
       A moment is the newest state that is not after TIME: a snapshot and the archived log behind it, up to the last \
       whole transaction. --in-place makes the account itself what it was: rows and recordings in one step, while it goes \
-      on; what it was before stays restorable, and `komora restore undo JOB` brings it back.
+      on; what it was before stays restorable, and `komora restore undo JOB` brings it back. With --only the new account, \
+      or the files, hold the chosen rows and recordings alone; tables, indexes, views and triggers are declared as they \
+      were. `komora merge` brings chosen rows back into the account itself.
+
+      \(SelectionHelp.text)
       """)
 
   @Argument(help: "`undo JOB` takes a restore in place back; the restore gave the id.")
@@ -42,17 +48,28 @@ struct RestoreCommand: AsyncParsableCommand {
   @Flag(help: "Print the plan and change nothing.")
   var dryRun = false
 
+  @Option(help: "Only these rows and recordings; may be given several times. See `komora merge --help`.")
+  var only: [String] = []
+
   @OptionGroup var offline: OfflineRestoreOptions
   @OptionGroup var connection: ConnectionOptions
 
   func validate() throws {
     guard words.isEmpty else {
-      let isAlone = snapshot == nil && at == nil && target == nil && !latest && !inPlace && !offline.offline
+      let isAlone =
+        snapshot == nil && at == nil && target == nil && only.isEmpty && !latest && !inPlace && !offline.offline
       guard words.count == 2, words[0] == "undo", isAlone else {
         throw ValidationError(
           "To take a restore in place back: komora restore undo JOB [--account A] [--dry-run] [--yes]")
       }
       return
+    }
+    guard only.isEmpty || !inPlace else {
+      throw ValidationError(
+        "--only goes with --as or --offline: komora merge brings chosen rows back into the account itself.")
+    }
+    if !only.isEmpty {
+      do throws(BackupError) { _ = try RowSelection(only) } catch { throw ValidationError("--only: \(error.message).") }
     }
     if offline.offline {
       guard account == nil, snapshot == nil, !latest, target == nil, !dryRun, !inPlace else {
@@ -71,11 +88,12 @@ struct RestoreCommand: AsyncParsableCommand {
     if let job = words.last {
       return try await RestoreUndo(job: job, account: account, dryRun: dryRun, yes: offline.yes).run(connection)
     }
-    if offline.offline { return try await offline.run(json: connection.json, at: at) }
+    if offline.offline { return try await offline.run(json: connection.json, at: at, only: only) }
     var body: [String: JSONValue] = ["account": .text(account ?? ""), "dry_run": .boolean(dryRun)]
     if let target { body["as"] = .text(target) }
     if inPlace { body["in_place"] = .boolean(true) }
     if latest { body["latest"] = .boolean(true) }
+    if !only.isEmpty { body["only"] = .list(only.map { .text($0) }) }
     if let snapshot { body["snapshot"] = .text(snapshot) }
     if let at {
       _ = try Self.moment(at)
@@ -117,6 +135,6 @@ struct RestoreCommand: AsyncParsableCommand {
     ("rows added", "rows_added"), ("rows removed", "rows_removed"), ("rows changed", "rows_changed"),
     ("recordings back", "recordings_returning"), ("from the archive", "recordings_from_archive"),
     ("recordings that go", "recordings_vanishing"), ("before", "before"), ("undo", "undo"),
-    ("not archived yet", "archive_failure"),
+    ("not archived yet", "archive_failure"), ("chosen rows", "only_rows"), ("left out", "left_out"),
   ]
 }
