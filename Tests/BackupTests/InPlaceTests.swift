@@ -207,6 +207,12 @@ import Threads
     try await world.check("restored")
     #expect(report.erased == [rows[1].id] && report.returning == rows.count - 1)
     #expect(report.broughtBack == rows.count - 1, "their bytes had gone")
+    // Its record names what came back, so a voter asks for bytes and keys before it takes the rows.
+    let before = try #require(report.before)
+    let records = try await engine.publishedRecords(id, from: before.index + 1, bytesMax: 1 << 20)?.records ?? []
+    var named: [RecordingID] = []
+    for record in records { named += try await engine.recordings(namedBy: record) }
+    #expect(Set(named) == Set(rows.map(\.id)).subtracting([rows[1].id]))
     // One that is erased behind the restore does not come back with the undo of its undo.
     try await world.inPlace(world.request(.position(try await world.entry(1).before), 2), expecting: AccountContent())
     world.content.calls = full.calls

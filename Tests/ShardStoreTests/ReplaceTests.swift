@@ -12,17 +12,23 @@ import Threads
     try (1...view.pageCount).map { try view.readPage(PageNumber($0)) }
   }
 
-  /// Puts the account back to what `old` sees.
-  private func replace(_ engine: Engine, _ id: AccountID, by old: PinnedView, _ name: UInt8) async throws -> Replaced {
+  /// The account's pages now; nothing stays pinned.
+  private func state(_ engine: Engine, _ id: AccountID) async throws -> [[UInt8]] {
+    try pages(try await engine.pin(id))
+  }
+
+  /// Puts the account back to `wanted`.
+  private func replace(_ engine: Engine, _ id: AccountID, by wanted: [[UInt8]], _ name: UInt8) async throws -> Replaced
+  {
     let view = try await engine.pin(id)
-    let (wanted, live) = (try pages(old), try pages(view))
+    let live = try pages(view)
     var images: [PageNumber: [UInt8]] = [:]
     for (i, page) in wanted.enumerated() where i >= live.count || live[i] != page { images[PageNumber(i + 1)] = page }
     let entry = ReplacementEntry(id: [UInt8](repeating: name, count: 16), at: 0, before: .start, what: "test")
     return try await engine.replace(
       id,
       Replacement(
-        view: view, pageCount: old.pageCount, images: images, recordings: [], entry: entry, request: nil)
+        view: view, pageCount: wanted.count, images: images, recordings: [], entry: entry, request: nil)
     ).value
   }
 
@@ -35,9 +41,9 @@ import Threads
     let pair = try await ReplicaPair(id(1))
     try await pair.attach()
     try await fill(pair, 0..<100)
-    let small = try await pair.first.pin(pair.account)
+    let small = try await state(pair.first, pair.account)
     try await fill(pair, 100..<700)
-    let large = try await pair.first.pin(pair.account)
+    let large = try await state(pair.first, pair.account)
     for (round, old) in [small, large, small].enumerated() {
       let replaced = try await replace(pair.first, pair.account, by: old, UInt8(round + 1))
       #expect(replaced.pages > 0 && replaced.entry.before.index > 0)
@@ -82,7 +88,7 @@ import Threads
       }
     }
     try await insert(0..<50)
-    let small = try await engine.pin(account)
+    let small = try await state(engine, account)
     try await insert(50..<600)
     let large = try await engine.pin(account)
     let content = try pages(large)
