@@ -118,6 +118,8 @@ package struct AccountMerge: Sendable {
       return report
     } catch let rolledBack as RolledBack {
       return rolledBack.report
+    } catch let error as StoreError where error.code == .tooLarge {
+      throw Self.tooLarge
     }
   }
 
@@ -148,10 +150,13 @@ package struct AccountMerge: Sendable {
   private static func translating<R>(_ body: () throws -> R) throws -> R {
     do { return try body() } catch let error as SQLiteError {
       guard error.code == .full else { throw BackupError(.failed, "the merge stopped: \(error.message)") }
-      throw BackupError(
-        .refused, "the merge changes more than one transaction can hold: choose fewer rows, in several merges")
+      throw tooLarge
     }
   }
+
+  private static let tooLarge = BackupError(
+    .refused,
+    "the merge changes more than one transaction can hold (256 MiB of pages): choose fewer rows, in several merges")
 
   // MARK: undo
 
@@ -180,6 +185,8 @@ package struct AccountMerge: Sendable {
       return report
     } catch let rolledBack as RolledBack {
       return rolledBack.report
+    } catch let error as StoreError where error.code == .tooLarge {
+      throw Self.tooLarge
     }
   }
 

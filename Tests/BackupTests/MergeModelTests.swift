@@ -56,8 +56,8 @@ import Testing
     }
     for _ in 0..<count {
       let table = names[Int(random.next() % UInt64(names.count))]
-      let key = table == "i" ? Value.integer(Int64(random.next() % 30)) : value(15, nulls: nulls)
-      let new = table == "i" ? Value.integer(Int64(random.next() % 30)) : value(15, nulls: nulls)
+      let key = table == "i" ? Value.integer(Int64(random.next() % 14)) : value(4, nulls: nulls)
+      let new = table == "i" ? Value.integer(Int64(random.next() % 14)) : value(4, nulls: nulls)
       switch random.next() % 5 {
       case 0, 1: try? connection.execute("INSERT OR REPLACE INTO \(table) (k, v) VALUES (?, ?)", key, value(9))
       case 2: try? connection.execute("UPDATE \(table) SET v = ? WHERE k IS ?", value(9), key)
@@ -149,7 +149,7 @@ import Testing
     defer { world.close() }
     let report = try await world.run(request(world, snapshot, .take))
     let merged = try await state(world)
-    try await change(world, seed * 7 + 3, 40, false)
+    try await change(world, seed * 7 + 3, 30, false)
     let now = try await state(world)
     let content = try await world.content()
     let policy = MergePolicy.allCases[Int(seed % 3)]

@@ -294,4 +294,27 @@ import Testing
     await expectError(.notFound) { try await world.undo(first) }
     #expect(try await world.undo(second).removed == 1)
   }
+
+  @Test("a merge that is too large for a transaction says so and changes nothing; in parts it works")
+  func tooLarge() async throws {
+    let world = try await MergeWorld { $0.transactionPagesMax = 120 }
+    defer { world.close() }
+    try await world.sql("CREATE TABLE calls (id INTEGER PRIMARY KEY, body BLOB)")
+    for i in 0..<10 {
+      try await world.sql(
+        """
+        INSERT INTO calls WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 20)
+        SELECT \(i * 20) + i, randomblob(3000) FROM n
+        """)
+    }
+    let snapshot = try await world.snapshot()
+    for i in 0..<10 { try await world.sql("DELETE FROM calls WHERE id BETWEEN \(i * 20 + 1) AND \(i * 20 + 20)") }
+    await expectError(.refused) { try await world.run(world.request(snapshot, "table:calls")) }
+    #expect(try await world.rows("SELECT count(*) FROM calls") == [[.integer(0)]])
+    for i in 0..<5 {
+      let part = "row:calls/\(i * 40 + 1)..\(i * 40 + 40)"
+      #expect(try await world.run(world.request(snapshot, part)).inserted == 40)
+    }
+    #expect(try await world.rows("SELECT count(*) FROM calls") == [[.integer(200)]])
+  }
 }

@@ -15,8 +15,11 @@ struct MergeWorld: Sendable {
   static let account = AccountID(bits: 0xA)
   let store: TestStore
 
-  init(_ disk: any Disk = ForgetfulDisk(seed: 1), making: Bool = true) async throws {
-    store = try TestStore.open(disk, logFileBytes: 256 << 10)
+  init(
+    _ disk: any Disk = ForgetfulDisk(seed: 1), making: Bool = true,
+    _ change: (inout EngineConfiguration) -> Void = { _ in }
+  ) async throws {
+    store = try TestStore.open(disk, logFileBytes: 256 << 10, change)
     if making { try await store.engine.createAccount(Self.account) }
   }
 
