@@ -25,6 +25,7 @@ package final class ArchiveIndex: Sendable {
     var damaged: [BackupError] = []
     /// Open packs, the oldest use first.
     var open: [(pack: Int, file: PackFile)] = []
+    var reads = 0
   }
 
   private let disk: any Disk
@@ -89,6 +90,8 @@ package final class ArchiveIndex: Sendable {
   }
 
   package func contains(_ name: ChunkName) -> Bool { state.with { $0.places[name.high] != nil } }
+  /// Chunks that were asked for so far.
+  package var reads: Int { state.with { $0.reads } }
   package var chunks: Int { state.with { $0.places.count } }
   package var damagedPacks: [BackupError] { state.with { $0.damaged } }
 
@@ -101,7 +104,10 @@ package final class ArchiveIndex: Sendable {
   package func read<T>(
     _ name: ChunkName, open: ((header: PackFrameHeader, body: ArraySlice<UInt8>)) -> T?
   ) throws(BackupError) -> T {
-    let places = state.with { s in s.places[name.high].map { [$0] + (s.others[name.high] ?? []) } ?? [] }
+    let places = state.with { s in
+      s.reads += 1
+      return s.places[name.high].map { [$0] + (s.others[name.high] ?? []) } ?? []
+    }
     var failure = BackupError(.damaged, "chunk \(name) is in no pack of the archive", path: layout.packs)
     for place in places {
       do throws(BackupError) {

@@ -106,6 +106,8 @@ extension AdminService {
     anyNode.get("jobs/:job") { request, context in
       try AdminJSON.response(JobReply(job(request, context)))
     }
+    anyNode.delete("jobs/:job") { request, context in try await cancelJob(request, context) }
+    anyNode.post("jobs/:job/cancel") { request, context in try await cancelJob(request, context) }
     anyNode.get("jobs/:job/events") { request, context in
       let id = try job(request, context).id
       return Response(
@@ -123,7 +125,7 @@ extension AdminService {
   }
 
   /// A job that the token may look at.
-  private func job(_ request: Request, _ context: APIContext) throws -> JobStatus {
+  func job(_ request: Request, _ context: APIContext) throws -> JobStatus {
     let principal = try access.principal(request, context)
     let missing = APIError(.notFound, code: "notFound", "there is no such job, or the token does not open it")
     guard let id = JobID(context.parameters.get("job") ?? ""), let job = node.job(id) else { throw missing }

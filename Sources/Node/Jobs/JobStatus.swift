@@ -16,7 +16,9 @@ package enum JobState: String, Sendable {
   /// Others run first.
   case waiting
   case running, done, failed
-  package var isFinal: Bool { self == .done || self == .failed }
+  /// Somebody ended it; what it had built beside is gone.
+  case cancelled
+  package var isFinal: Bool { self == .done || self == .failed || self == .cancelled }
 }
 
 package struct JobStatus: Sendable, Equatable {

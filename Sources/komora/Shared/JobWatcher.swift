@@ -16,6 +16,7 @@ extension APIClient {
       switch job["state"]?.text {
       case "done": return job
       case "failed": throw Self.failure(job)
+      case "cancelled": throw CommandFailure(.refused, "the job was cancelled; nothing of what it made beside is left")
       default: try await Task.sleep(for: .milliseconds(200))
       }
     }
