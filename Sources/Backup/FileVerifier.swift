@@ -15,6 +15,7 @@ struct FileVerifier {
     (".klog", "KLOG"),
     (".kseg", "KSEG"), (".kvol", "KVOL"), (".kpgs", "KPGS"), ("/pages.keys", "KPGK"), (".krdo", "KRDO"),
     ("/held.ids", "KEXI"), ("/\(RestoreProgress.fileName)", "KRPG"),
+    ("/\(VerifyCursor.fileName)", "KVCR"),
   ]
 
   func verify(_ path: String, _ report: inout VerifyReport) throws(BackupError) {
@@ -91,6 +92,10 @@ struct FileVerifier {
     case "KRPG":
       try whole(path, limit: RestoreProgress.bytesMax) { (bytes) throws(FormatError) in
         _ = try RestoreProgress(bytes)
+      }
+    case "KVCR":
+      try whole(path, limit: VerifyCursor.byteCount) { (bytes) throws(FormatError) in
+        _ = try VerifyCursor(bytes)
       }
     case "KEXI": _ = try HeldRecordings(disk, path)
     case "KKEK": try whole(path, limit: 4096) { (bytes) throws(FormatError) in _ = try KeyringKeyFile(bytes) }

@@ -61,8 +61,6 @@ package struct Restore: Sendable {
       guard plan.missingChunks == 0 else {
         throw BackupError(.damaged, "\(plan.missingChunks) chunks of the snapshot are in no pack of the archive")
       }
-      // An earlier run began to write only after this.
-      if target.resumed == nil { try reader.checkIntegrity() }
       let meter = ProgressMeter(total: Double(plan.bytes), progress)
       try writePages(to: target, meter)
       try beginRecordings(of: target, pages: reader.manifest.header.databasePages)

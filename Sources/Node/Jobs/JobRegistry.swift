@@ -19,6 +19,7 @@ package final class JobRegistry: Sendable {
     package func report(_ progress: Double, _ message: String) { registry.report(id, progress, message) }
     /// What the job found, beside its result.
     package func attach(_ diff: DiffReport) { registry.state.with { $0.jobs[id]?.diff = diff } }
+    package func attach(_ findings: [VerifyFinding]) { registry.state.with { $0.jobs[id]?.findings = findings } }
   }
   package typealias Body = @Sendable (Reporter) async throws -> [String: String]
 

@@ -2,6 +2,7 @@
 
 package import Backup
 package import Base
+package import ShardStore
 
 package struct JobID: OpaqueID {
   package let bits: UInt128
@@ -34,6 +35,8 @@ package struct JobStatus: Sendable, Equatable {
   package var result: [String: String]
   /// What a comparison found; names the account's data.
   package var diff: DiffReport?
+  /// What a verification found; names files of the archive.
+  package var findings: [VerifyFinding] = []
   /// Why it failed.
   package var failure: NodeError?
   package var createdAt: UnixMicroseconds

@@ -14,6 +14,7 @@ final class LiveBackups: AccountBackups {
   let disk: any Disk
   let root: String
   let unlock: KeyringUnlock
+  let recordings: SnapshotRecordings
   /// Archives whose lists of chunks are in memory. A few: a list costs some tens of bytes a chunk.
   private let open = Lock<[AccountID: AccountArchive]>([:])
   private static let openMax = 16
@@ -25,6 +26,7 @@ final class LiveBackups: AccountBackups {
     self.disk = disk
     root = archive
     unlock = .keyEncryption(keyEncryption)
+    recordings = SnapshotRecordings(disk: disk)
   }
 
   /// One that is not kept: nothing of what the log's archiver needs lies in the lists of chunks.
@@ -65,23 +67,6 @@ final class LiveBackups: AccountBackups {
     let disk = disk
     guard try await blocking({ try disk.info(layout.manifests) }) != nil else { return [] }
     return try await archive(account).list().snapshots
-  }
-
-  func verify(
-    _ account: AccountID, _ snapshot: SnapshotID, progress: @escaping Progress
-  ) async throws -> [String: String] {
-    let (disk, unlock, cancel) = (disk, unlock, JobScope.current.cancel)
-    let layout = ArchiveLayout(root: root, account: account)
-    return try await blocking {
-      let path = try ManifestStore(disk: disk, layout: layout).path(of: snapshot)
-      let reader = try SnapshotReader.open(path: path, disk: disk, layout: layout, unlockedBy: unlock)
-      let result = try SnapshotProver(reader, cancel: cancel).run { progress($0, "reading back") }
-      guard result.isWhole else {
-        let reason = result.problems.first ?? result.damaged.first.map { "\($0.value)" } ?? "no reason"
-        throw NodeError(.io, "the snapshot is damaged (\(result.damaged.count) chunks): \(reason)")
-      }
-      return ["snapshot": "\(snapshot)", "chunks": "\(result.chunks)", "bytes": "\(result.bytes)"]
-    }
   }
 
   func plan(_ account: AccountID, _ snapshot: SnapshotID) async throws -> [String: String] {

@@ -1,7 +1,7 @@
 // Snapshots, restores and verifications as jobs.
 
 package import Backup
-package import Base
+import Base
 import Control
 import Formats
 import ShardStore
@@ -50,18 +50,6 @@ extension NodeService {
       return try await backups.snapshots(of: account.id)
     } catch {
       throw NodeError(describing: error)
-    }
-  }
-
-  package func startVerify(account name: String, snapshot: SnapshotID) throws(NodeError) -> JobID {
-    let account = try archivedAccount(name)
-    let backups = backups
-    return try jobs.start(.verify, account: name, sharing: false) { reporter in
-      do {
-        return try await backups.verify(account.id, snapshot) { reporter.report($0, $1) }
-      } catch {
-        throw NodeError(describing: error)
-      }
     }
   }
 
