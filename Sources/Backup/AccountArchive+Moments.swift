@@ -14,6 +14,7 @@ package struct MomentRequest: Sendable {
   package var progress: @Sendable (Double) -> Void
   /// A record that is left out: what a test plants to convict its checker. Nil in every release.
   package var skipped: LogIndex?
+  package var control = RestoreControl()
 
   package init(
     at moment: UnixMicroseconds, as account: AccountID, unlockedBy unlock: KeyringUnlock,
@@ -51,22 +52,10 @@ extension AccountArchive {
       throw BackupError(.refused, "a restored account has an id of its own; \(request.account) is the archive's")
     }
     let (disk, layout) = (disk, layout)
-    let report = try await BackupWork.perform {
+    let (report, keys) = try await BackupWork.perform {
       let opener = try ArchivedAccountKeys.read(disk: disk, layout: layout, unlockedBy: request.unlock)
-      var reader = try MomentReader.open(
-        at: request.moment, disk: disk, layout: layout, opener, verifying: true)
-      reader.replay.skipped = request.skipped
-      let target: RestoreBuilder
-      do {
-        target = try engine.beginRestore(
-          as: request.account, base: reader.plan.end, pageCount: reader.plan.databasePages,
-          recordingName: opener.recordingName)
-      } catch { throw BackupError(anyOf: error) }
-      let (plan, erased) = try MomentRestore(reader: reader).run(into: target, progress: request.progress)
-      return RestoreReport(plan: plan, account: request.account, erased: erased)
+      return (try ResumableRestore(disk: disk, layout: layout, engine: engine, opener: opener).build(request), opener)
     }
-    do { try await placed() } catch { throw BackupError(anyOf: error) }
-    if !report.erased.isEmpty { try await removeErased(report, in: engine) }
-    return report
+    return try await finish(report, in: engine, keys, isMoment: true, placed)
   }
 }

@@ -13,6 +13,8 @@ package struct UpkeepRequest: Sendable {
   package var unlock: KeyringUnlock
   /// Copied out of packs that are mostly waste, in one round.
   package var copyBytesMax: UInt64
+  /// Called before something is removed: closes what is held open only to be quick.
+  package var beforeRemoving: @Sendable () -> Void = {}
 
   package init(
     border: UnixMicroseconds, now: UnixMicroseconds, unlockedBy unlock: KeyringUnlock, copyBytesMax: UInt64 = 256 << 20
@@ -46,7 +48,7 @@ extension AccountArchive {
       do {
         var report = UpkeepReport()
         guard try await exists() else { return report }
-        try await gate.archiver.run { try await joinRuns(&report) }
+        try await gate.archiver.run { try await joinRuns(request, &report) }
         try await expire(request, &report)
         return report
       } catch { throw BackupError(anyOf: error) }
@@ -58,12 +60,13 @@ extension AccountArchive {
     return try await BackupWork.perform { try disk.info(path) != nil }
   }
 
-  private func joinRuns(_ report: inout UpkeepReport) async throws {
+  private func joinRuns(_ request: UpkeepRequest, _ report: inout UpkeepReport) async throws {
     let (disk, layout) = (disk, layout)
     let rollUp = LogRollUp(disk: disk, layout: layout, runBytes: logRunBytes)
     let (joined, isHeld) = try await BackupWork.perform {
       let covered = try rollUp.run()
       guard !covered.isEmpty else { return (0, true) }
+      request.beforeRemoving()
       guard let hold = try disk.hold(layout.directory, .alone) else { return (0, false) }
       return try withExtendedLifetime(hold) {
         try rollUp.remove(covered)
@@ -88,6 +91,7 @@ extension AccountArchive {
       try await gate.archiver.run {
         try await BackupWork.perform {
           let packs = try sweep.prepare(try expiry.needed(plan, chunks), copyBytesMax: request.copyBytesMax)
+          request.beforeRemoving()
           guard let hold = try disk.hold(layout.directory, .alone) else { return (packs, false) }
           return try withExtendedLifetime(hold) {
             try expiry.remove(plan)

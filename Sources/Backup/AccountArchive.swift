@@ -44,7 +44,8 @@ package final class AccountArchive: Sendable {
   /// Takes a snapshot of the account as it is now and proves it. A damaged old chunk that the proof finds is written
   /// again by a second snapshot. `progress` reaches 0.5 when the snapshot is stored.
   package func createSnapshot(
-    of engine: Engine, kind: SnapshotKind, progress: @escaping @Sendable (Double) -> Void = { _ in }
+    of engine: Engine, kind: SnapshotKind, cancel: CancelFlag = CancelFlag(),
+    progress: @escaping @Sendable (Double) -> Void = { _ in }
   ) async throws -> SnapshotInfo {
     let isFree = gate.isTakingSnapshot.with { taking in
       defer { taking = true }
@@ -61,10 +62,12 @@ package final class AccountArchive: Sendable {
     var distrusted: Set<ChunkName> = []
     let keyring = try await BackupWork.perform { [layout] in try engine.keyring(layout.account) }
     for attempt in 0..<2 {
-      let order = SnapshotOrder(kind: kind, now: clock(), distrusted: distrusted) { progress($0 / 2) }
+      let order = SnapshotOrder(kind: kind, now: clock(), distrusted: distrusted, cancel: cancel) { progress($0 / 2) }
       let stored = try await store(engine, keyring, order)
       let result = try await prove(
-        ProofOrder(path: stored.path, accountKey: keyring.accountKey, now: clock()) { progress(0.5 + $0 / 2) })
+        ProofOrder(path: stored.path, accountKey: keyring.accountKey, now: clock(), cancel: cancel) {
+          progress(0.5 + $0 / 2)
+        })
       if result.isWhole { return try await info(stored.path) }
       distrusted.formUnion(result.damaged.keys)
       guard attempt == 0, result.problems.isEmpty else {
@@ -80,6 +83,7 @@ package final class AccountArchive: Sendable {
     var path: String
     var accountKey: SecretBytes
     var now: UnixMicroseconds
+    var cancel: CancelFlag
     var progress: @Sendable (Double) -> Void
   }
 
@@ -87,6 +91,7 @@ package final class AccountArchive: Sendable {
     var kind: SnapshotKind
     var now: UnixMicroseconds
     var distrusted: Set<ChunkName>
+    var cancel: CancelFlag
     var progress: @Sendable (Double) -> Void
   }
 
@@ -98,7 +103,8 @@ package final class AccountArchive: Sendable {
       let keys = ArchiveKeys(account: layout.account, archive: keyring.archive, signing: keyring.keys.signing)
       var random = SystemRandom()
       let request = SnapshotRequest(
-        id: SnapshotID(from: &random), kind: order.kind, createdAt: order.now, progress: order.progress)
+        id: SnapshotID(from: &random), kind: order.kind, createdAt: order.now, cancel: order.cancel,
+        progress: order.progress)
       let writer = SnapshotWriter(
         disk: disk, layout: layout, keys: keys, index: index, packBytesMax: packBytesMax,
         distrusted: order.distrusted, gate: gate)
@@ -115,7 +121,7 @@ package final class AccountArchive: Sendable {
     return try await BackupWork.perform {
       let reader = try SnapshotReader.open(
         path: order.path, disk: disk, layout: layout, unlockedBy: .accountKey(order.accountKey))
-      let result = try SnapshotProver(reader).run(progress: order.progress)
+      let result = try SnapshotProver(reader, cancel: order.cancel).run(progress: order.progress)
       if result.isWhole {
         try store.writeProof(reader.manifest, path: order.path, provenAt: order.now, result, reader.keys)
       }
@@ -164,8 +170,9 @@ package final class AccountArchive: Sendable {
     }
   }
 
-  /// Builds `account`, which must not exist and is not the archive's own id, from `snapshot`. When it returns the account is there; when it throws or
-  /// the process dies nothing of it is. Recordings erased since the snapshot stay erased, their rows too. `placed` runs
+  /// Builds `account`, which must not exist and is not the archive's own id, from `snapshot`. When it returns the account is
+  /// there; when it throws nothing of it is; after a kill the same request goes on where the killed one had come, also in
+  /// what is done when the account has its place. Recordings erased since the snapshot stay erased, their rows too. `placed` runs
   /// when the account lies in its place and before it is written to: where accounts have owners, it gets them there.
   package func restore(
     _ request: RestoreRequest, into engine: Engine, placed: @Sendable () async throws -> Void = {}
@@ -174,25 +181,12 @@ package final class AccountArchive: Sendable {
       // It would have new keys, and its snapshots would need this archive, which only the old keys open.
       throw BackupError(.refused, "a restored account has an id of its own; \(request.account) is the archive's")
     }
-    let (store, disk, layout) = (store, disk, layout)
-    let report = try await BackupWork.perform {
+    let (disk, layout) = (disk, layout)
+    let (report, keys) = try await BackupWork.perform {
       let opener = try ArchivedAccountKeys.read(disk: disk, layout: layout, unlockedBy: request.unlock)
-      let reader = try SnapshotReader.open(
-        path: try store.path(of: request.snapshot), disk: disk, layout: layout, opener)
-      let restore = Restore(reader)
-      let header = reader.manifest.header
-      let target: RestoreBuilder
-      do {
-        target = try engine.beginRestore(
-          as: request.account, base: header.position, pageCount: header.databasePages,
-          recordingName: opener.recordingName)
-      } catch { throw BackupError(anyOf: error) }
-      try restore.run(into: target, progress: request.progress)
-      return RestoreReport(plan: restore.plan, account: request.account, erased: restore.erased)
+      return (try ResumableRestore(disk: disk, layout: layout, engine: engine, opener: opener).build(request), opener)
     }
-    do { try await placed() } catch { throw BackupError(anyOf: error) }
-    if !report.erased.isEmpty { try await removeErased(report, in: engine) }
-    return report
+    return try await finish(report, in: engine, keys, isMoment: false, placed)
   }
 
   /// An erased recording does not come back as a row either. Until this is durable nobody knows the account's name.

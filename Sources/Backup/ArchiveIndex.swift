@@ -25,6 +25,7 @@ package final class ArchiveIndex: Sendable {
     var damaged: [BackupError] = []
     /// Open packs, the oldest use first.
     var open: [(pack: Int, file: PackFile)] = []
+    var reads = 0
   }
 
   private let disk: any Disk
@@ -92,7 +93,22 @@ package final class ArchiveIndex: Sendable {
   }
 
   package func contains(_ name: ChunkName) -> Bool { state.with { $0.places[name.high] != nil } }
+  /// Chunks that were asked for so far.
+  package var reads: Int { state.with { $0.reads } }
   package var chunks: Int { state.with { $0.places.count } }
+  func place(of name: ChunkName) -> Place? { state.with { $0.places[name.high] } }
+  func copies(of name: ChunkName) -> Int {
+    state.with { s in s.places[name.high] == nil ? 0 : 1 + (s.others[name.high]?.count ?? 0) }
+  }
+  /// By their numbers in `Place`.
+  func packIDs() -> [PackID] { state.with { $0.packs } }
+  /// Of each pack by its number: which place its id has among all.
+  func packOrder() -> [Int] {
+    let packs = packIDs()
+    var order = [Int](repeating: 0, count: packs.count)
+    for (place, number) in packs.indices.sorted(by: { packs[$0] < packs[$1] }).enumerated() { order[number] = place }
+    return order
+  }
   package var damagedPacks: [BackupError] { state.with { $0.damaged } }
 
   /// The chunk called `name`, checked as far as is possible without its key.
@@ -104,7 +120,10 @@ package final class ArchiveIndex: Sendable {
   package func read<T>(
     _ name: ChunkName, open: ((header: PackFrameHeader, body: ArraySlice<UInt8>)) -> T?
   ) throws(BackupError) -> T {
-    let places = state.with { s in s.places[name.high].map { [$0] + (s.others[name.high] ?? []) } ?? [] }
+    let places = state.with { s in
+      s.reads += 1
+      return s.places[name.high].map { [$0] + (s.others[name.high] ?? []) } ?? []
+    }
     var failure = BackupError(.damaged, "chunk \(name) is in no pack of the archive", path: layout.packs)
     for place in places {
       do throws(BackupError) {
@@ -117,7 +136,7 @@ package final class ArchiveIndex: Sendable {
     throw failure
   }
 
-  private func packFile(_ pack: Int) throws(BackupError) -> PackFile {
+  func packFile(_ pack: Int) throws(BackupError) -> PackFile {
     let (id, ready) = state.with { s -> (PackID, PackFile?) in
       guard let i = s.open.lastIndex(where: { $0.pack == pack }) else { return (s.packs[pack], nil) }
       let entry = s.open.remove(at: i)

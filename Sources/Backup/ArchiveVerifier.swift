@@ -32,6 +32,9 @@ struct ArchiveVerifier {
 
   /// Checks snapshots and recordings, then says which moments are left.
   func verify(_ keys: VerifyKeys, _ report: inout VerifyReport) throws(BackupError) {
+    // Else what expires meanwhile would be missing.
+    let hold = try onDisk { () throws(DiskError) in try disk.hold(layout.directory, .shared) }
+    defer { withExtendedLifetime(hold) {} }
     var broken = MomentVerifier.Broken()
     try verifyChunks(keys, &broken, &report)
     try MomentVerifier(disk: disk, layout: layout).verify(
@@ -49,8 +52,6 @@ struct ArchiveVerifier {
       return report.notes.append(
         "\(layout.directory): chunks were not opened, for that the account's key or its recovery file is needed")
     }
-    let hold = try onDisk { () throws(DiskError) in try disk.hold(layout.directory, .shared) }
-    defer { withExtendedLifetime(hold) {} }
     let opener: ArchivedAccountKeys
     do throws(BackupError) {
       opener = try ArchivedAccountKeys.read(disk: disk, layout: layout, unlockedBy: unlock)
@@ -58,20 +59,17 @@ struct ArchiveVerifier {
     let index = ArchiveIndex(disk: disk, layout: layout)
     try index.refresh()
     let store = ManifestStore(disk: disk, layout: layout)
-    var manifests: [(manifest: Manifest, createdAt: UnixMicroseconds)] = []
-    for snapshot in try store.list().snapshots {
-      do throws(BackupError) {
-        let manifest = try store.read(snapshot.path, keys: opener.archive)
-        manifests.append((manifest, snapshot.createdAt))
-        let reader = SnapshotReader(manifest: manifest, index: index, keys: opener.archive, recordings: opener)
-        let result = try SnapshotProver(reader).run()
-        report.units += Int(result.chunks)
-        for error in result.damaged.values {
-          if let path = error.path { broken.snapshots[path, default: []].insert(snapshot.path) }
-          if !report.names(error) { report.note(error, in: snapshot.path) }
-        }
-        for problem in result.problems { report.damage(snapshot.path, at: 0, problem) }
-      } catch { if !report.names(error) { report.note(error, in: snapshot.path) } }
+    let manifests = try store.list().snapshots.compactMap {
+      snapshot -> (manifest: Manifest, createdAt: UnixMicroseconds)? in
+      (try? store.read(snapshot.path, keys: opener.archive)).map { ($0, snapshot.createdAt) }
+    }
+    do {
+      var order = VerifyOrder()
+      order.which = .all
+      try VerifyArchive(disk: disk, layout: layout, order).sweep(opener, 0, &broken, &report) { _ in }
+    } catch {
+      let error = BackupError(anyOf: error)
+      guard error.code == .notFound else { throw error }
     }
     let check = LogRecordingsCheck(disk: disk, layout: layout, opener: opener, index: index)
     let (losses, chunks) = try check.run(try ArchivedLog(disk: disk, layout: layout).list().runs)
@@ -85,13 +83,5 @@ struct ArchiveVerifier {
       broken.spans[path, default: []].append(MomentSpan(from: loss.time, through: (gone?.createdAt ?? .max / 4) - 1))
       if !report.names(loss.error) { report.note(loss.error, in: path) }
     }
-  }
-}
-
-extension VerifyReport {
-  /// Whether the same place was named already.
-  fileprivate func names(_ error: BackupError) -> Bool {
-    guard let path = error.path else { return false }
-    return findings.contains { $0.path == path && $0.offset == UInt64(error.offset ?? 0) }
   }
 }

@@ -21,6 +21,8 @@ public struct BackupError: Error, Sendable, CustomStringConvertible {
     case io
     /// The database or the engine said no.
     case failed
+    /// Whoever asked for it does not want it any more, or the process ends.
+    case cancelled
   }
 
   public var code: Code

@@ -12,7 +12,7 @@ final class DiffRows {
   private let new: Side
   private let key: DiffTable.Key
   private let common: [String]
-  private let cancellation: DiffCancellation
+  private let cancellation: CancelFlag
   private var steps = 0
   private let plainKeys: Bool
   private let found: Found
@@ -28,7 +28,7 @@ final class DiffRows {
 
   /// Both tables have the same key. With `plainKeys` keys that are texts are given as they are, not as SQL. `found` hears each difference; the key is the new one where there are two.
   init(
-    _ table: DiffTable, in old: Connection, _ other: DiffTable, in new: Connection, cancellation: DiffCancellation,
+    _ table: DiffTable, in old: Connection, _ other: DiffTable, in new: Connection, cancellation: CancelFlag,
     plainKeys: Bool = false, found: @escaping Found
   ) throws {
     let names = Set(other.columns.map(SQLText.folded))

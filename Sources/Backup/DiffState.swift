@@ -37,7 +37,7 @@ package struct DiffState: Sendable {
   /// The account where `view` has pinned it. Names are made here, which reads everything once; `known` are those of a
   /// state at the same position.
   init(
-    live view: PinnedView, keys: ArchiveKeys, at known: DiffState?, cancellation: DiffCancellation,
+    live view: PinnedView, keys: ArchiveKeys, at known: DiffState?, cancellation: CancelFlag,
     progress: @Sendable (Double) -> Void
   ) throws(BackupError) {
     side = DiffReport.Side(name: "live", position: view.position, createdAt: nil)

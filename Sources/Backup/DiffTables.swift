@@ -6,10 +6,10 @@ package import SQLite
 package struct DiffTables {
   private let old: Connection
   private let new: Connection
-  private let cancellation: DiffCancellation
+  private let cancellation: CancelFlag
   private var listing: DiffListing
 
-  package init(old: Connection, new: Connection, listed: Int, cancellation: DiffCancellation) {
+  package init(old: Connection, new: Connection, listed: Int, cancellation: CancelFlag) {
     self.old = old
     self.new = new
     self.cancellation = cancellation

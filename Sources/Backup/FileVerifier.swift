@@ -14,7 +14,8 @@ struct FileVerifier {
     (".kpak", "KPAK"), (".kman", "KMAN"), (".kman.proof", "KPRF"), (".klrg", "KLRG"), ("/keyring", "KKEY"),
     (".klog", "KLOG"),
     (".kseg", "KSEG"), (".kvol", "KVOL"), (".kpgs", "KPGS"), ("/pages.keys", "KPGK"), (".krdo", "KRDO"),
-    ("/held.ids", "KEXI"),
+    ("/held.ids", "KEXI"), ("/\(RestoreProgress.fileName)", "KRPG"),
+    ("/\(VerifyCursor.fileName)", "KVCR"),
   ]
 
   func verify(_ path: String, _ report: inout VerifyReport) throws(BackupError) {
@@ -88,6 +89,14 @@ struct FileVerifier {
       }
       report.notes.append("\(path): pages are sealed; verify the node's data directory with its key to check them")
     case "KPGK": try whole(path, limit: 8 << 20) { (bytes) throws(FormatError) in _ = try PageKeysFile(bytes) }
+    case "KRPG":
+      try whole(path, limit: RestoreProgress.bytesMax) { (bytes) throws(FormatError) in
+        _ = try RestoreProgress(bytes)
+      }
+    case "KVCR":
+      try whole(path, limit: VerifyCursor.byteCount) { (bytes) throws(FormatError) in
+        _ = try VerifyCursor(bytes)
+      }
     case "KEXI": _ = try HeldRecordings(disk, path)
     case "KKEK": try whole(path, limit: 4096) { (bytes) throws(FormatError) in _ = try KeyringKeyFile(bytes) }
     case "KPAS": try whole(path, limit: 4096) { (bytes) throws(FormatError) in _ = try KeyringPassphrase(bytes) }

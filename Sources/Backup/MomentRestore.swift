@@ -6,27 +6,40 @@ import Formats
 
 struct MomentRestore: Sendable {
   let reader: MomentReader
+  var control = RestoreControl()
 
   /// What is there now, and which recordings did not come back because their keys were destroyed. Blocks until the account
-  /// is in its place, or nothing of it is left.
+  /// is in its place, or nothing of it is left, or the process ends.
   func run(into target: any RestoreTarget, progress: @escaping @Sendable (Double) -> Void) throws(BackupError)
     -> (plan: RestorePlan, erased: [RecordingID])
   {
     var plan = reader.restorePlan
     do {
       let meter = ProgressMeter(total: Double(plan.bytes + reader.plan.logBytes), progress)
-      let restore = Restore(reader.snapshot)
-      try restore.writePages(to: target, meter)
-      let pages = TargetPages(target: target)
-      try reader.replay(into: pages, meter)
-      let recordings = try reader.recordings(in: pages)
+      let restore = Restore(reader.snapshot, control)
+      try restore.writePages(to: target, meter, areFinal: false)
+      try replay(into: target, meter)
+      let recordings = try reader.recordings(in: TargetPages(target: target))
       let erased = plan.take(recordings, reader.snapshot.recordings)
+      try restore.beginRecordings(of: target, pages: reader.plan.databasePages)
       try restore.writeRecordings(recordings, to: target, meter)
       try target.finish()
       return (plan, erased)
     } catch {
-      target.cancel()
+      control.cancel.keepsWork ? target.suspend() : target.cancel()
       throw BackupError(anyOf: error)
+    }
+  }
+
+  private func replay(into target: any RestoreTarget, _ meter: ProgressMeter) throws {
+    let pages = TargetPages(target: target)
+    switch target.resumed?.step {
+    case .recordings?: meter.advance(Int(clamping: reader.plan.logBytes))
+    case .replay?:
+      try reader.replay(into: ReplayPages(pages, control.cancel, ReplayPages.Base(reader.snapshot)), meter)
+    default:
+      try target.checkpoint(.replay, pages: reader.snapshot.manifest.header.databasePages)
+      try reader.replay(into: ReplayPages(pages, control.cancel), meter)
     }
   }
 

@@ -5,7 +5,8 @@
 //   <out>/recordings/…          recordings, byte for byte, under paths made from their keys
 //   <out>/recordings.jsonl      which key lies where, one JSON object a line
 //
-// Everything is built in `<out>.komora-unfinished` and gets its name at the end; a run that was killed is run again.
+// Everything is built in `<out>.komora-unfinished` and gets its name at the end; a run that was killed goes on when it is
+// run again.
 // What it writes is readable by everybody who can read the directory: that is its purpose.
 
 package import AtRest
@@ -27,10 +28,10 @@ package struct OfflineRestore: Sendable {
   /// Opens the newest snapshot or, with `at`, the newest state that is not after that moment: a snapshot and the archived
   /// log behind it. `archive` is an account's directory or the one above it.
   /// `.refused` without the keyring's state, in a gap of the log, and when the state has not reached `expect`; without
-  /// `expect` the caller shows how old the snapshot is and asks.
+  /// `expect` the caller shows how old the snapshot is and asks. `goingOnAt` is where `run` will write.
   package init(
     disk: any Disk, archive: String, recovery: RecoveryFile, at: UnixMicroseconds? = nil,
-    expect: ExpectedPosition? = nil
+    expect: ExpectedPosition? = nil, goingOnAt out: String? = nil
   ) throws(BackupError) {
     let layout = try Self.layout(disk, archive, recovery.account)
     let store = ManifestStore(disk: disk, layout: layout)
@@ -49,7 +50,13 @@ package struct OfflineRestore: Sendable {
     }
     let opener = try ArchivedAccountKeys.read(
       disk: disk, layout: layout, unlockedBy: .accountKey(recovery.accountKey))
-    let moment = try MomentReader.open(at: at, disk: disk, layout: layout, opener, verifying: true)
+    var moment = try MomentReader.open(at: at, disk: disk, layout: layout, opener)
+    // What an earlier run has begun was verified by it.
+    if try out.map({ path throws(BackupError) in
+      try OfflineWriter.progress(disk, path + Self.unfinishedSuffix, moment.snapshot, moment)
+    }) == nil {
+      moment = try MomentReader.open(at: at, disk: disk, layout: layout, opener, verifying: true)
+    }
     try Self.check(expect, moment.plan.end, layout.directory)
     self.moment = moment
     reader = moment.snapshot
@@ -73,118 +80,28 @@ package struct OfflineRestore: Sendable {
     throw BackupError(.notFound, "there is no archive of account \(account) here", path: archive)
   }
 
-  /// Writes the files; `out` must not exist. Blocks.
-  /// With `only` the chosen rows and recordings alone; everything is declared as it was.
+  /// Writes the files; `out` must not exist, unless it is what a run left that was killed in its last step. One that was
+  /// killed before goes on where it had come. With `only` the chosen rows and recordings alone; everything is declared as it
+  /// was, and a run that was killed begins anew. Blocks.
   package func run(
-    out: String, only: RowSelection? = nil, progress: @escaping @Sendable (Double) -> Void = { _ in }
+    out: String, only: RowSelection? = nil, _ control: RestoreControl = RestoreControl(),
+    progress: @escaping @Sendable (Double) -> Void = { _ in }
   ) throws(BackupError) -> RestoreReport {
-    if let only { return try run(out: out, try SelectedDatabase(source(), only), progress: progress) }
-    return try run(out: out, nil, progress: progress)
+    let selected = try only.map { chosen throws(BackupError) in try SelectedDatabase(source(), chosen) }
+    // Of a moment only its own rows say which recordings it needs.
+    guard selected != nil || moment != nil || plan.missingChunks == 0 else {
+      throw BackupError(.damaged, "\(plan.missingChunks) chunks of the snapshot are in no pack of the archive")
+    }
+    do {
+      let writer = OfflineWriter(
+        disk: disk, reader: reader, moment: moment, selected: selected, out: out, control: control,
+        meter: ProgressMeter(total: Double(plan.bytes + (plan.moment?.logBytes ?? 0)), progress))
+      return try writer.run(plan)
+    } catch { throw BackupError(anyOf: error) }
   }
 
   private func source() throws(BackupError) -> MergeSource {
     if let moment { return try MergeSource(moment) }
     return MergeSource(reader)
-  }
-
-  private func run(
-    out: String, _ selected: SelectedDatabase?, progress: @escaping @Sendable (Double) -> Void
-  ) throws(BackupError) -> RestoreReport {
-    guard try onDisk({ () throws(DiskError) in try disk.info(out) }) == nil else {
-      throw BackupError(.exists, "there is something at \(out) already; choose another directory", path: out)
-    }
-    var plan = plan
-    // Of a moment only its own rows say which recordings it needs.
-    guard selected != nil || moment != nil || plan.missingChunks == 0 else {
-      throw BackupError(.damaged, "\(plan.missingChunks) chunks of the snapshot are in no pack of the archive")
-    }
-    var recordings = selected?.recordings ?? reader.manifest.body.recordings
-    var host: ReadOnlyPages
-    do {
-      if moment == nil, selected == nil { try reader.checkIntegrity() }
-      let building = out + Self.unfinishedSuffix
-      if try disk.info(building) != nil { try FileTree.remove(disk, building) }
-      try disk.makeDurableDirectory(building)
-      let meter = ProgressMeter(total: Double(plan.bytes + (plan.moment?.logBytes ?? 0)), progress)
-      let path = "\(building)/account.sqlite"
-      let database = try selected.map { try write($0, path) } ?? writeDatabase(path, meter)
-      host = selected?.pages.host ?? reader.pages.host
-      if let selected {
-        plan.take(selected)
-      } else if let moment {
-        try moment.replay(into: database, meter)
-        try database.finish(pages: moment.plan.databasePages)
-        try moment.checkIntegrity(of: database)
-        recordings = try moment.recordings(in: database)
-        _ = plan.take(recordings, reader.recordings)
-        host = database.host(pages: moment.plan.databasePages)
-      }
-      try writeRecordings(recordings, of: host, building, meter)
-      try disk.syncDirectory(building)
-      try disk.rename(building, to: out)
-      try disk.syncDirectory(parentDirectory(of: out) ?? ".")
-    } catch { throw BackupError(anyOf: error) }
-    let erased = selected?.erased ?? recordings.map(\.id).filter { !reader.recordings.hasKey($0) }
-    return RestoreReport(plan: plan, account: plan.account, erased: erased)
-  }
-
-  private func writeDatabase(_ path: String, _ meter: ProgressMeter) throws -> PlainDatabase {
-    let file = try disk.open(path, .create)
-    let pages = reader.pages
-    var offset: UInt64 = 0
-    for group in reader.manifest.body.groups.indices {
-      let bytes = try pages.open(group: group)
-      try file.write(bytes, at: offset)
-      offset += UInt64(bytes.count)
-      meter.advance(bytes.count)
-    }
-    try file.sync()
-    return PlainDatabase(file: file)
-  }
-
-  private func write(_ selected: SelectedDatabase, _ path: String) throws -> PlainDatabase {
-    let database = PlainDatabase(file: try disk.open(path, .create))
-    for number in 1...selected.pages.count {
-      try database.writePage(PageNumber(number), selected.pages.page(PageNumber(number)))
-    }
-    try database.finish(pages: selected.pages.count)
-    return database
-  }
-
-  private func writeRecordings(
-    _ recordings: [ManifestBody.Recording], of host: ReadOnlyPages, _ building: String, _ meter: ProgressMeter
-  ) throws {
-    var paths = SafePath()
-    try host.query { connection in try RecordingRows.forEach(in: connection) { paths.note($0.key) } }
-    let listed = Dictionary(uniqueKeysWithValues: recordings.map { ($0.id, $0) })
-    let list = try LineFile(disk, "\(building)/recordings.jsonl")
-    var directories: Set<String> = []
-    try disk.makeDirectory("\(building)/recordings")
-    directories.insert("\(building)/recordings")
-    var files = PlainRecordings(reader: reader, disk: disk, meter: meter)
-    try host.query { connection in
-      try RecordingRows.forEach(in: connection) { row in
-        guard let recording = listed[row.id] else {
-          throw BackupError(.damaged, "the snapshot lists no recording \(row.id)")
-        }
-        let path = "recordings/\(paths.path(of: row.key))"
-        let erased = !reader.recordings.hasKey(row.id)
-        try list.append(Self.line(row, path: erased ? nil : path))
-        guard !erased else { return }
-        var directory = parentDirectory(of: "\(building)/\(path)") ?? "."
-        try disk.makeDirectory(directory)
-        while directories.insert(directory).inserted { directory = parentDirectory(of: directory) ?? "." }
-        try files.add(recording, row, "\(building)/\(path)")
-      }
-    }
-    try files.finish()
-    try list.finish()
-    // From the deepest up, so that no name depends on one that is not durable.
-    for directory in directories.sorted(by: >) { try disk.syncDirectory(directory) }
-  }
-
-  private static func line(_ row: RecordingRows.Named, path: String?) -> String {
-    let place = path.map { "\"path\":\(JSONText.quoted($0))" } ?? "\"erased\":true"
-    return "{\"key\":\(JSONText.quoted(row.key)),\(place),\"bytes\":\(row.bytes),\"md5\":\"\(row.md5.hex)\"}"
   }
 }

@@ -46,6 +46,11 @@ package final class PackFile: Sendable {
     return (trailer.entries, offset)
   }
 
+  /// Up to so many bytes as they lie there.
+  func read(_ count: Int, at offset: Int) throws(BackupError) -> [UInt8] {
+    try onDisk { () throws(DiskError) in try file.read(count, at: UInt64(offset)) }
+  }
+
   /// The frame of `bytes` at `offset`, its checksum and name checked.
   package func frame(_ name: ChunkName, at offset: Int, bytes: Int) throws(BackupError) -> (
     header: PackFrameHeader, body: ArraySlice<UInt8>

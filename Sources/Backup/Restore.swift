@@ -1,30 +1,49 @@
 // Builds an account from a snapshot: plan, verify, build beside, give it its place.
 //
-// Until the target's `finish` nothing of it is visible, and a restore that was killed is simply run again. Every chunk
-// is opened and compared with its name before it is written; recordings are sealed anew, because a seal binds the
-// account.
+// Until the target's `finish` nothing of it is visible. Every chunk is opened and compared with its name before it is
+// written; recordings are sealed anew, because a seal binds the account. A restore that was killed goes on from what its
+// target had made durable: pages are compared with the names of their groups, recordings with their roots, and only what
+// is not there is read from the archive again.
 
 package import AtRest
 package import Base
-import Formats
+package import Formats
 
 /// Where a restored account is built: pages from one thread, then recordings from several at the same time, then the end.
 package protocol RestoreTarget: AnyObject, Sendable {
   /// Page `number` from 1; the last image of a page counts.
   func writePage(_ number: PageNumber, _ bytes: [UInt8]) throws
+  /// Of the database at its end.
+  var pageCount: Int { get }
   /// A page that was written before.
   func readPage(_ number: PageNumber) throws -> [UInt8]
-  /// A recording under the id it had; `next` gives it chunk by chunk, nil at the end.
-  func addRecording(_ recording: RecordingID, _ next: () throws -> CodedChunk?) throws
+  /// A recording under the id it had; `next` gives it chunk by chunk from `first` on, nil at the end.
+  func addRecording(_ recording: RecordingID, from first: Int, _ next: () throws -> CodedChunk?) throws
+  /// What an earlier run made durable; nil for a new restore.
+  var resumed: RestoreProgress? { get }
+  /// Makes durable what was written: so many pages, and recordings once `step` is theirs.
+  func checkpoint(_ step: RestoreProgress.Step, pages: Int) throws
+  /// Chunks of a recording, from the first, that an earlier run made durable.
+  func durableChunks(of recording: RecordingID) -> Int
+  /// One of them, as it was recorded.
+  func readChunk(_ number: Int, of recording: RecordingID, isLast: Bool) throws -> [UInt8]
   /// Makes all of it durable and visible at once.
   func finish() throws
+  /// Leaves what is durable for a later run.
+  func suspend()
   func cancel()
 }
 
 package struct Restore: Sendable {
   private let reader: SnapshotReader
+  private let cancel: CancelFlag
+  private let pace: RestorePace
 
-  package init(_ reader: SnapshotReader) { self.reader = reader }
+  package init(_ reader: SnapshotReader, _ control: RestoreControl = RestoreControl()) {
+    self.reader = reader
+    cancel = control.cancel
+    pace = RestorePace(control)
+  }
 
   package var plan: RestorePlan { RestorePlan(reader) }
 
@@ -33,7 +52,7 @@ package struct Restore: Sendable {
     reader.manifest.body.recordings.map(\.id).filter { !reader.recordings.hasKey($0) }
   }
 
-  /// Blocks until the account is in its place, or nothing of it is left.
+  /// Blocks until the account is in its place, or nothing of it is left, or the process ends.
   package func run(into target: any RestoreTarget, progress: @escaping @Sendable (Double) -> Void = { _ in })
     throws(BackupError)
   {
@@ -42,20 +61,28 @@ package struct Restore: Sendable {
       guard plan.missingChunks == 0 else {
         throw BackupError(.damaged, "\(plan.missingChunks) chunks of the snapshot are in no pack of the archive")
       }
-      try reader.checkIntegrity()
       let meter = ProgressMeter(total: Double(plan.bytes), progress)
       try writePages(to: target, meter)
+      try beginRecordings(of: target, pages: reader.manifest.header.databasePages)
       try writeRecordings(reader.manifest.body.recordings, to: target, meter)
       try target.finish()
     } catch {
-      target.cancel()
+      cancel.keepsWork ? target.suspend() : target.cancel()
       throw BackupError(anyOf: error)
     }
   }
 
-  func writePages(to target: any RestoreTarget, _ meter: ProgressMeter) throws {
+  /// `areFinal` is false when the log's records change them afterwards.
+  func writePages(to target: any RestoreTarget, _ meter: ProgressMeter, areFinal: Bool = true) throws {
     let pages = reader.pages
+    let all = reader.manifest.header.databasePages
     for group in reader.manifest.body.groups.indices {
+      try cancel.check()
+      let end = min((group + 1) * Limits.snapshotGroupPages, all)
+      guard try !isThere(group, upTo: end, target, areFinal) else {
+        meter.advance((end - group * Limits.snapshotGroupPages) * Limits.pageBytes)
+        continue
+      }
       let bytes = try pages.open(group: group)
       var number = PageNumber(group * Limits.snapshotGroupPages + 1)
       for start in stride(from: 0, to: bytes.count, by: Limits.pageBytes) {
@@ -63,31 +90,68 @@ package struct Restore: Sendable {
         number += 1
       }
       meter.advance(bytes.count)
+      // A group that was mended lies before what is noted already.
+      if pace.isDue(after: bytes.count), end > Int(target.resumed?.pages ?? 0) {
+        try target.checkpoint(.pages, pages: end)
+      }
     }
+  }
+
+  /// Whether an earlier run made the group durable. While the log's records have not changed any page, it is what the group's
+  /// name stands for.
+  private func isThere(_ group: Int, upTo end: Int, _ target: any RestoreTarget, _ areFinal: Bool) throws -> Bool {
+    guard let resumed = target.resumed else { return false }
+    if !areFinal, resumed.step != .pages { return true }
+    guard end <= Int(resumed.pages) else { return false }
+    var bytes: [UInt8] = []
+    for number in (group * Limits.snapshotGroupPages + 1)...end {
+      // One that does not open is written again.
+      guard let page = try? target.readPage(PageNumber(number)) else { return false }
+      bytes += page
+    }
+    return reader.keys.name(ofDatabase: bytes) == reader.manifest.body.groups[group]
+  }
+
+  /// From here on checkpoints are of recordings.
+  func beginRecordings(of target: any RestoreTarget, pages: Int) throws {
+    guard target.resumed?.step != .recordings else { return }
+    try target.checkpoint(.recordings, pages: pages)
   }
 
   func writeRecordings(
     _ recordings: [ManifestBody.Recording], to target: any RestoreTarget, _ meter: ProgressMeter
   ) throws {
-    let reader = reader
     let wanted = recordings.filter { reader.recordings.hasKey($0.id) }
-    try BackupWork.forEach(wanted.count) { i in try Self.write(wanted[i], from: reader, to: target, meter) }
+    try BackupWork.forEach(wanted.count) { i in try write(wanted[i], to: target, meter) }
   }
 
   /// Each chunk is decoded and its name compared, but goes on as it was coded: under another seal, which binds the account.
-  private static func write(
-    _ recording: ManifestBody.Recording, from reader: SnapshotReader, to target: any RestoreTarget,
-    _ meter: ProgressMeter
+  private func write(
+    _ recording: ManifestBody.Recording, to target: any RestoreTarget, _ meter: ProgressMeter
   ) throws {
-    var number = 0
+    let there = min(target.durableChunks(of: recording.id), recording.chunks)
     var names: [[UInt8]] = []
-    try target.addRecording(recording.id) {
-      guard number < recording.chunks else { return nil }
-      let chunk = try reader.opened(number, of: recording)
-      names.append(reader.recordings.name(ofChunk: chunk.original))
-      number += 1
-      meter.advance(chunk.original.count)
-      return chunk.coded
+    // Out of the new account: that they are what was recorded the root says at the end.
+    for number in 0..<there {
+      try cancel.check()
+      let original = try target.readChunk(number, of: recording.id, isLast: number == recording.chunks - 1)
+      names.append(reader.recordings.name(ofChunk: original))
+      meter.advance(original.count)
+    }
+    var number = there
+    if there == 0 || there < recording.chunks {
+      try target.addRecording(recording.id, from: there) {
+        guard number < recording.chunks else { return nil }
+        try cancel.check()
+        let chunk = try reader.opened(number, of: recording)
+        names.append(reader.recordings.name(ofChunk: chunk.original))
+        number += 1
+        meter.advance(chunk.original.count)
+        if pace.isDue(after: chunk.original.count) {
+          try target.checkpoint(.recordings, pages: target.pageCount)
+        }
+        return chunk.coded
+      }
     }
     guard RecordingRoot.hash(names) == recording.root else {
       throw BackupError(.damaged, "recording \(recording.id) is not what its row says")

@@ -8,6 +8,10 @@ public struct RestoreReport: Sendable, Equatable {
   public var account: AccountID
   /// Recordings that did not come back because their keys were destroyed.
   public var erased: [RecordingID]
+  /// It went on where an earlier run had been killed.
+  public var isResumed = false
+  /// Chunks that were read from the archive's packs.
+  public var chunksRead = 0
 
   public init(plan: RestorePlan, account: AccountID, erased: [RecordingID]) {
     self.plan = plan

@@ -10,6 +10,7 @@ package struct RestoreRequest: Sendable {
   package var unlock: KeyringUnlock
   /// Hears fractions from 0 to 1.
   package var progress: @Sendable (Double) -> Void
+  package var control = RestoreControl()
 
   package init(
     snapshot: SnapshotID, as account: AccountID, unlockedBy unlock: KeyringUnlock,

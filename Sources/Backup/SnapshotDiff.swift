@@ -23,16 +23,16 @@ package struct SnapshotDiff: Sendable {
   /// Runs on the threads of backups. `engine` holds the account when a side is live. Ends early when the task is
   /// cancelled.
   package func run(
-    _ request: DiffRequest, in engine: Engine, progress: @escaping @Sendable (Double) -> Void = { _ in }
+    _ request: DiffRequest, in engine: Engine, cancel cancellation: CancelFlag = CancelFlag(),
+    progress: @escaping @Sendable (Double) -> Void = { _ in }
   ) async throws -> DiffReport {
     let isLive = request.from == .live || request.to == .live
     let live: (view: PinnedView, keys: ArchiveKeys)?
     do { live = isLive ? try await pin(engine) : nil } catch { throw BackupError(anyOf: error) }
-    let cancellation = DiffCancellation()
     return try await withTaskCancellationHandler {
       try await BackupWork.perform { try compare(request, live, cancellation, progress) }
     } onCancel: {
-      cancellation.cancel()
+      cancellation.set()
     }
   }
 
@@ -46,7 +46,7 @@ package struct SnapshotDiff: Sendable {
   }
 
   private func compare(
-    _ request: DiffRequest, _ live: (view: PinnedView, keys: ArchiveKeys)?, _ cancellation: DiffCancellation,
+    _ request: DiffRequest, _ live: (view: PinnedView, keys: ArchiveKeys)?, _ cancellation: CancelFlag,
     _ progress: @escaping @Sendable (Double) -> Void
   ) throws(BackupError) -> DiffReport {
     let snapshots = try snapshots(request)

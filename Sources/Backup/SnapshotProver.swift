@@ -34,8 +34,12 @@ package struct SnapshotProver: Sendable {
   }
 
   private let reader: SnapshotReader
+  private let cancel: CancelFlag
 
-  package init(_ reader: SnapshotReader) { self.reader = reader }
+  package init(_ reader: SnapshotReader, cancel: CancelFlag = CancelFlag()) {
+    self.reader = reader
+    self.cancel = cancel
+  }
 
   private var manifest: Manifest { reader.manifest }
 
@@ -59,6 +63,7 @@ package struct SnapshotProver: Sendable {
   }
 
   private func check(group number: Int, _ result: inout Result) throws(BackupError) {
+    try cancel.check()
     let name = manifest.body.groups[number]
     let coder = DatabaseChunkCoder(keys: reader.keys)
     let expected = manifest.groupBytes(number)
@@ -83,6 +88,7 @@ package struct SnapshotProver: Sendable {
     var total: UInt64 = 0
     var isWhole = true
     for number in 0..<recording.chunks {
+      try cancel.check()
       let name = reader.keys.name(of: recording.id, chunk: number)
       do throws(BackupError) {
         let original = try reader.chunk(number, of: recording)

@@ -39,7 +39,9 @@ extension SnapshotWriter {
   /// Groups that are read at a time: 4 MiB.
   private static let batchGroups = 64
 
-  func writeDatabase(_ source: any SnapshotSource, _ kept: Kept, _ meter: ProgressMeter) async throws -> [ChunkName] {
+  func writeDatabase(_ source: any SnapshotSource, _ kept: Kept, _ meter: ProgressMeter, _ cancel: CancelFlag)
+    async throws -> [ChunkName]
+  {
     let count = (source.databasePages + Self.groupPages - 1) / Self.groupPages
     var names = kept.names
     let batches = Self.batches(of: (0..<count).filter { kept.names[$0] == nil })
@@ -48,7 +50,7 @@ extension SnapshotWriter {
     var pages = batches.isEmpty ? [] : try await Self.read(batches[0], source)
     for (i, batch) in batches.enumerated() {
       async let next = i + 1 < batches.count ? Self.read(batches[i + 1], source) : []
-      for (group, name) in zip(batch, try await write(pages)) { names[group] = name }
+      for (group, name) in zip(batch, try await write(pages, cancel)) { names[group] = name }
       meter.advance(pages.count)
       pages = try await next
     }
@@ -84,10 +86,10 @@ extension SnapshotWriter {
     var frame: [UInt8]?
   }
 
-  private func write(_ pages: [UInt8]) async throws -> [ChunkName] {
+  private func write(_ pages: [UInt8], _ cancel: CancelFlag) async throws -> [ChunkName] {
     let groupBytes = Self.groupPages * Limits.pageBytes
     let count = (pages.count + groupBytes - 1) / groupBytes
-    let work = Coding(coder: coder, index: index, distrusted: distrusted)
+    let work = Coding(coder: coder, index: index, distrusted: distrusted, cancel: cancel)
     async let front = work.code(pages, 0..<(count / 2))
     async let back = work.code(pages, (count / 2)..<count)
     let coded = try await front + back
@@ -107,12 +109,14 @@ extension SnapshotWriter {
     let coder: DatabaseChunkCoder
     let index: ArchiveIndex
     let distrusted: Set<ChunkName>
+    let cancel: CancelFlag
 
     func code(_ pages: [UInt8], _ groups: Range<Int>) async throws -> [Coded] {
       try await BackupWork.perform { try groups.map { try code(pages, $0) } }
     }
 
     private func code(_ pages: [UInt8], _ number: Int) throws(BackupError) -> Coded {
+      try cancel.check()
       let groupBytes = SnapshotWriter.groupPages * Limits.pageBytes
       let start = number * groupBytes
       var group = Array(pages[start..<min(start + groupBytes, pages.count)])

@@ -56,15 +56,15 @@ package final class SnapshotWriter {
       let meter = ProgressMeter(
         total: recordings.reduce(Double(source.databasePages * Limits.pageBytes)) { $0 + Double($1.bytes) },
         request.progress)
-      let groups = try await writeDatabase(source, kept, meter)
-      try await writeRecordings(recordings, source, meter)
+      let groups = try await writeDatabase(source, kept, meter, request.cancel)
+      try await writeRecordings(recordings, source, meter, request.cancel)
       let body = ManifestBody(
         databaseRoot: ArchiveKeys.databaseRoot(pages: source.databasePages, groups: groups), groups: groups,
         recordings: recordings.map { .init(id: $0.id, bytes: $0.bytes, chunks: $0.chunks, root: $0.root) })
       return try await seal(body, of: source, request)
     } catch {
       let output = output
-      BackupWork.run { output.abandon() }
+      try? await BackupWork.perform { output.abandon() }
       throw error
     }
   }
@@ -98,10 +98,11 @@ package final class SnapshotWriter {
   // MARK: recordings
 
   private func writeRecordings(
-    _ recordings: [SourceRecording], _ source: any SnapshotSource, _ meter: ProgressMeter
+    _ recordings: [SourceRecording], _ source: any SnapshotSource, _ meter: ProgressMeter, _ cancel: CancelFlag
   ) async throws {
     for recording in recordings {
       for number in 0..<recording.chunks {
+        try cancel.check()
         let name = keys.name(of: recording.id, chunk: number)
         guard !output.has(name, trusting: !distrusted.contains(name)) else { continue }
         let sealed = try await source.sealedChunk(number, of: recording.id)

@@ -57,6 +57,31 @@ package enum Verify {
     return report
   }
 
+  /// A part of the archives at `path`: their snapshots' chunks as far as `order` says. `.notFound` when there is none.
+  package static func part(
+    _ path: String, disk: any Disk, keys: VerifyKeys, _ order: VerifyOrder, now: UnixMicroseconds,
+    progress: @escaping @Sendable (Double) -> Void = { _ in }
+  ) throws(BackupError) -> VerifyReport {
+    let root = path.count > 1 && path.hasSuffix("/") ? String(path.dropLast()) : path
+    let files = try onDisk { () throws(DiskError) in try FileTree.files(disk, root) }
+    let archives = ArchiveVerifier.archives(among: files)
+    guard !archives.isEmpty else { throw BackupError(.notFound, "there is no archive of Komora here", path: path) }
+    guard archives.count == 1 || order.cursor == nil else {
+      throw BackupError(.refused, "a cursor is one account's: name the directory of one account's archive", path: path)
+    }
+    var report = VerifyReport(path: path)
+    for layout in archives {
+      guard let unlock = keys.unlock(layout.account) else {
+        report.notes.append("\(layout.directory): the key that was given does not open this account's archive")
+        continue
+      }
+      let one = try VerifyArchive(disk: disk, layout: layout, order).run(
+        unlockedBy: unlock, now: now, progress: progress)
+      report.add(one)
+    }
+    return report
+  }
+
   /// The whole data directory, or the one account of it that was named.
   private static func verifyData(
     _ data: DataDirectory, _ disk: any Disk, _ keys: VerifyKeys, _ report: inout VerifyReport

@@ -37,6 +37,8 @@ public enum Limits {
   public static let snapshotGroupPages = 16
   /// A pack of the archive is closed at this size.
   public static let packBytesDefault = 32 << 20
+  /// Original bytes after which a restore makes durable what it has: one group of chunks, what a kill costs at most.
+  public static let restoreGroupBytes = 64 << 20
   /// Records in one file of the archived log, after which the next begins: what a restore holds in memory of it.
   public static let archivedLogBytesDefault = 4 << 20
   /// The frames of such a file: the last record may be as long as a record can be.

@@ -125,6 +125,7 @@ package final class Engine: Sendable {
       if let id = AccountID(name) {
         entries[id] = Entry(id)
       } else if name.hasPrefix(".") {
+        if Self.isResumable(name, configuration, disk) { continue }
         // What a crash left of an account that was being made, restored or removed; it was never visible.
         try disk.removeTree("\(configuration.accountsDirectory)/\(name)")
       }

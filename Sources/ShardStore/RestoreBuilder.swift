@@ -1,9 +1,10 @@
-// An account that is being rebuilt: beside the others until it is whole, then in place by one rename.
+// An account that is being rebuilt: beside the others until it is whole, then in place by one rename. How it goes on
+// after a kill lies in `ResumableRestore.swift`.
 
 package import AtRest
 package import Base
 import Disk
-import Formats
+package import Formats
 package import OpenSSL
 import SQLite
 import Threads
@@ -14,16 +15,30 @@ extension Engine {
   package func beginRestore(
     as id: AccountID, base: Position, pageCount: Int, recordingName: SecretBytes
   ) throws(StoreError) -> RestoreBuilder {
+    try beginRestore(RestoreOrder(account: id, base: base, pageCount: pageCount, recordingName: recordingName))
+  }
+
+  /// The same; one with a binding notes what of it is durable, and goes on where an earlier one with that binding ended.
+  package func beginRestore(_ order: RestoreOrder) throws(StoreError) -> RestoreBuilder {
+    let id = order.account
     guard !hasAccount(id) else { throw StoreError(.exists, "there is an account \(id) already") }
-    let directory = "\(configuration.accountsDirectory)/.restore-\(id)"
-    if try storing({ try disk.info(directory) }) != nil { try disk.removeTree(directory) }
+    let directory = restoreDirectory(of: id)
+    if try storing({ try disk.info(directory) }) != nil {
+      if let builder = try resumeRestore(order, in: directory) { return builder }
+      try disk.removeTree(directory)
+    }
     try storing { try disk.makeDirectory(directory) }
-    let keyring = try createKeyring(id, in: directory, recordingName: recordingName)
-    let main = try layOut(id, in: directory, keyring: keyring, base: base, pages: UInt32(pageCount))
+    let keyring = try createKeyring(id, in: directory, recordingName: order.recordingName)
+    let main = try layOut(id, in: directory, keyring: keyring, base: order.base, pages: UInt32(order.pageCount))
     let recordings = try RecordingStore(
       disk: disk, directory: "\(directory)/\(Shard.volumesName)", account: id, keyring: keyring,
       configuration: configuration)
-    return RestoreBuilder(self, id, directory, keyring, main, recordings, pages: UInt32(pageCount))
+    let builder = RestoreBuilder(self, order, directory, keyring, main, recordings, resumed: nil)
+    if !order.binding.isEmpty {
+      try builder.noteBeginning()
+      try storing { try disk.syncDirectory(configuration.accountsDirectory) }
+    }
+    return builder
   }
 }
 
@@ -33,26 +48,33 @@ package final class RestoreBuilder: @unchecked Sendable {
   // the engine.
   package let id: AccountID
   package let keyring: Keyring
-  private let engine: Engine
-  private let directory: String
+  /// What an earlier run made durable; nil when this one began anew.
+  package let resumed: RestoreProgress?
+  let engine: Engine
+  let directory: String
+  let recordings: RecordingStore
+  /// What is durable; nil when nothing is noted. Whoever changes it holds the lock while it does.
+  let noted: Lock<RestoreProgress?>
   private let main: MainFile
-  private let recordings: RecordingStore
   private let pages: UInt32
+  package var pageCount: Int { Int(pages) }
   private var batch: [(PageNumber, [UInt8])] = []
   private let volumes = Lock<Set<UInt32>>([])
   private var ended = false
 
   init(
-    _ engine: Engine, _ id: AccountID, _ directory: String, _ keyring: Keyring, _ main: MainFile,
-    _ recordings: RecordingStore, pages: UInt32
+    _ engine: Engine, _ order: RestoreOrder, _ directory: String, _ keyring: Keyring, _ main: MainFile,
+    _ recordings: RecordingStore, resumed: RestoreProgress?
   ) {
-    self.pages = pages
+    pages = UInt32(order.pageCount)
     self.engine = engine
-    self.id = id
+    id = order.account
     self.directory = directory
     self.keyring = keyring
     self.main = main
     self.recordings = recordings
+    self.resumed = resumed
+    noted = Lock(resumed ?? order.beginning)
   }
 
   deinit { cancel() }
@@ -73,21 +95,30 @@ package final class RestoreBuilder: @unchecked Sendable {
     switch main.read(number) {
     case .image(let image): return image
     case .beyondEnd: throw StoreError(.damaged, "page \(number) of the account that is being built was never written")
-    case .damaged, .failed: throw StoreError(.io, "page \(number) of the account that is being built cannot be read")
+    case .damaged: throw StoreError(.damaged, "page \(number) of the account that is being built does not open")
+    case .failed: throw StoreError(.io, "page \(number) of the account that is being built cannot be read")
     }
   }
 
   private func writeBatch() throws(StoreError) {
     let pages = batch
     batch = []
-    try main.write(pages)
+    if !pages.isEmpty { try main.write(pages) }
   }
 
-  /// A recording under the id it had; `next` gives it chunk by chunk and nil at the end. May be called by several threads at
-  /// the same time.
-  package func addRecording(_ recording: RecordingID, _ next: () throws -> CodedChunk?) throws {
-    let key = try recordings.begin(recording, now: 0)
-    var number = 0
+  func syncPages() throws(StoreError) {
+    try writeBatch()
+    try main.sync()
+  }
+
+  /// A recording under the id it had; `next` gives it chunk by chunk and nil at the end, from chunk `first` on: those before
+  /// it are there. May be called by several threads at the same time.
+  package func addRecording(_ recording: RecordingID, from first: Int = 0, _ next: () throws -> CodedChunk?) throws {
+    // One that an earlier run had begun has its key.
+    let key =
+      keyring.hasRecordingKey(recording)
+      ? try recordings.key(of: recording) : try recordings.begin(recording, now: 0)
+    var number = first
     var pending = try next() ?? CodedChunk(stored: [])
     while true {
       let following = try next()
@@ -131,6 +162,9 @@ package final class RestoreBuilder: @unchecked Sendable {
       throw StoreError(.damaged, "the restored database fails its integrity check: \(result.first?.first?.text ?? "?")")
     }
   }
+
+  /// Leaves what is durable for a later run.
+  package func suspend() { ended = true }
 
   /// Removes what was built. Nothing happens after `finish`.
   package func cancel() {

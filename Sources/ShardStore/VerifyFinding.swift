@@ -1,6 +1,6 @@
 // One thing that a verification found: where it lies and what it means.
 
-package struct VerifyFinding: Sendable, CustomStringConvertible {
+package struct VerifyFinding: Sendable, Equatable, CustomStringConvertible {
   package enum Severity: Sendable {
     /// Bytes are not what was written, and nothing else on this node has them.
     case damage

@@ -168,7 +168,7 @@ final class VolumeSet: Sendable {
 
   // MARK: reading the volumes
 
-  private func scan(_ s: inout State) throws(StoreError) {
+  func scan(_ s: inout State) throws(StoreError) {
     guard !s.scanned else { return }
     let names = try storing {
       try disk.makeDirectory(directory)

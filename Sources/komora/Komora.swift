@@ -14,7 +14,7 @@ package struct Komora: AsyncParsableCommand {
     subcommands: [
       DevCommand.self, NodeCommand.self, ClusterCommand.self, AccountCommand.self, KeyCommand.self, ImportCommand.self,
       SnapshotCommand.self, RestoreCommand.self, MergeCommand.self, DiffCommand.self, ExportCommand.self,
-      VerifyCommand.self,
+      VerifyCommand.self, JobCommand.self,
       KeysCommand.self, DoctorCommand.self, ReadDatabaseCommand.self, BesideInputCommand.self,
     ])
 

@@ -35,7 +35,7 @@ import Testing
     var report = DiffReport(from: before.side, to: before.side)
     try first.query { a in
       try second.query { b in
-        var tables = DiffTables(old: a, new: b, listed: 1000, cancellation: DiffCancellation())
+        var tables = DiffTables(old: a, new: b, listed: 1000, cancellation: CancelFlag())
         try tables.fill(&report)
       }
     }

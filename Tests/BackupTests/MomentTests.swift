@@ -10,8 +10,8 @@ import Simulator
 import Testing
 
 @Suite struct MomentTests {
-  /// A longer run raises it to 200.
-  private static let moments = 60
+  /// Of each seed: 200 in all.
+  private static let moments = 100
   private static let steps = 260
 
   @Test(

@@ -1,5 +1,6 @@
 // Snapshot, loss and restore as jobs of a node, on the real archive.
 
+import Backup
 import Base
 import Foundation
 import Node
@@ -46,7 +47,9 @@ struct BackupJobTests {
     let rows = try await node.engine.read(restored.id) { try $0.query("SELECT count(*), max(note) FROM calls") }
     #expect(rows.value == [[.integer(100), .text("call 99")]])
     let id = try #require(SnapshotID(snapshot.result["snapshot"] ?? ""))
-    let verified = try await end(node, node.startVerify(account: "acme", snapshot: id))
+    var order = VerifyOrder()
+    order.which = .one(id)
+    let verified = try await end(node, node.startVerify(account: "acme", order))
     #expect(verified.state == .done, "\(verified.message)")
     await node.close()
   }

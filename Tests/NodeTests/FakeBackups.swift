@@ -30,9 +30,15 @@ final class FakeBackups: AccountBackups {
     return []
   }
 
-  func verify(
-    _ account: AccountID, _ snapshot: SnapshotID, progress: @escaping Progress
-  ) async throws -> [String: String] { [:] }
+  func verify(_ account: AccountID, _ order: VerifyOrder, progress: @escaping Progress) async throws -> VerifyReport {
+    VerifyReport(path: "nowhere")
+  }
+
+  func recording(_ account: AccountID, _ key: String, at point: SnapshotRecordings.Point) async throws
+    -> SnapshotRecording
+  {
+    throw NodeError(.notFound, "the fake has no recordings")
+  }
 
   func plan(_ account: AccountID, _ snapshot: SnapshotID) async throws -> [String: String] { [:] }
 

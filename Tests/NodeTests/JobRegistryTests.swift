@@ -1,5 +1,6 @@
 // The life of a job: waits, runs, tells, ends; and what a stop of the node does to it.
 
+import Backup
 import Node
 import Testing
 
@@ -104,6 +105,42 @@ struct JobRegistryTests {
     #expect(registry.status(running)?.failure?.code == .unavailable)
     #expect(registry.status(waiting)?.failure?.code == .unavailable)
     #expect(throws: NodeError.self) { try registry.start(.snapshot, account: "c", sharing: false) { _ in [:] } }
+  }
+
+  @Test("a cancelled job ends as such, whatever its work says of it, one that waits at once; its flag is set")
+  func cancel() async throws {
+    let registry = registry(parallel: 1)
+    let begun = Gate()
+    let running = try registry.start(.restore, account: "a", sharing: false) { _ in
+      let flag = JobScope.current.cancel
+      await begun.open()
+      while !flag.isSet { try? await Task.sleep(for: .milliseconds(1)) }
+      #expect(!flag.keepsWork)
+      throw NodeError(.io, "what the work says")
+    }
+    let waiting = try registry.start(.snapshot, account: "b", sharing: false) { _ in [:] }
+    await begun.wait()
+    let reason = NodeError(.refused, "the job was cancelled")
+    await registry.cancel(waiting, reason)
+    await registry.cancel(running, reason)
+    for id in [running, waiting] {
+      let status = registry.status(id)
+      #expect(status?.state == .cancelled && status?.failure?.message == "the job was cancelled")
+    }
+  }
+
+  @Test("work that ends well although it was cancelled is done; a stop tells it to keep what it has")
+  func late() async throws {
+    let registry = registry(parallel: 2)
+    let begun = Gate()
+    let late = try registry.start(.restore, account: "a", sharing: false) { _ in
+      await begun.open()
+      while !JobScope.current.cancel.isSet { try? await Task.sleep(for: .milliseconds(1)) }
+      return ["keeps": "\(JobScope.current.cancel.keepsWork)"]
+    }
+    await begun.wait()
+    await registry.close()
+    #expect(registry.status(late)?.state == .done && registry.status(late)?.result == ["keeps": "true"])
   }
 
   @Test("a finished job is forgotten after its time")

@@ -1,5 +1,5 @@
 """A week's work of a backup beside restic and borg, on one account: its first snapshot, one of an unchanged account, one of
-the next day, a restore, a proof that reads every byte.
+the next day, a restore, a proof that reads every byte, one recording, an export; and the memory of each.
 
 The account is made of the demo's calls (scripts/demo-calls.py), the next day of further calls and changed rows. Komora's
 owner waits for the import and until the snapshot is *stored*, which is what is timed here; the proof, which the others do
@@ -8,15 +8,19 @@ what the rows before them left.
 """
 
 import contextlib
+import http.client
 import itertools
 import json
 import os
+import random
 import shutil
 import sqlite3
 import ssl
 import sys
+import subprocess
 import threading
 import time
+import urllib.parse
 import urllib.request
 from dataclasses import dataclass
 from pathlib import Path
@@ -28,6 +32,8 @@ from bench_space import PACKAGES, PASSPHRASE, fresh, total
 
 # The calls of six days and of the seventh; with `rows` of the demo's tables about one GiB in all.
 CALLS, NEXT_DAY, ROWS = 1250, 180, 60_000
+# Recordings that one turn of the row about single ones reads.
+SINGLE = 20
 # Clients that commit to another account of the node meanwhile.
 NEIGHBOURS = 8
 CHANGES = (
@@ -67,17 +73,19 @@ def timed(*command, output=None, **options):
 
 
 class Files:
-    """The account as plain files: `live`, and what the next day adds to it."""
+    """The account as plain files: `live`, and what the next day adds to it. `size` is in GiB, 1 for the usual one."""
 
-    def __init__(self, folder):
+    def __init__(self, folder, size=1.0):
         self.folder, self.live, self.later = folder, folder / "live", folder / "later"
-        from_voices(self.live, CALLS + NEXT_DAY, ROWS)
+        calls = int(CALLS * size)
+        from_voices(self.live, calls + NEXT_DAY, int(ROWS * size))
         (self.live / "manifest.json").unlink()
         self.database = self.live / "account.sqlite"
         self.first_day = folder / "first-day.sqlite"
         shutil.copy(self.database, self.first_day)
         files = sorted(p for p in (self.live / "recordings").rglob("*") if p.is_file())
-        self.new = [path.relative_to(self.live) for path in files[CALLS:]]
+        self.new = [path.relative_to(self.live) for path in files[calls:]]
+        self.keys = [str(path.relative_to(self.live / "recordings")) for path in files[:calls]]
         self.move(self.live, self.later)
 
     def move(self, source, target):
@@ -142,6 +150,70 @@ class Peer:
         if self.name == "restic":
             return timed("restic", "--quiet", "--no-cache", "check", "--read-data", env=self.environment)
         return timed("borg", "check", "--verify-data", self.place, env=self.environment)
+
+
+    def one(self):
+        """The median of single files out of the newest snapshot."""
+        took = []
+        for key in random.sample(self.files.keys, SINGLE):
+            began = time.monotonic()
+            path = self.files.live / "recordings" / key
+            command = ["restic", "--quiet", "--no-cache", "dump", "latest", path]
+            process = subprocess.Popen(command, env=self.environment, stdout=subprocess.PIPE)
+            process.stdout.read(1)
+            took.append(time.monotonic() - began)
+            process.stdout.read()
+            if process.wait() != 0:
+                sys.exit(f"bench: restic did not give {path}")
+        return {"seconds": sorted(took)[SINGLE // 2]}
+
+
+class Memory:
+    """What the process `pid` has in memory beyond what it had before, at its most."""
+
+    def __init__(self, pid):
+        self.pid, self.idle, self.most, self.ended = pid, self.resident(pid), 0, threading.Event()
+        self.thread = threading.Thread(target=self.watch)
+
+    @staticmethod
+    def resident(pid):
+        for line in Path(f"/proc/{pid}/status").read_text().splitlines():
+            if line.startswith("VmRSS:"):
+                return int(line.split()[1]) / 1024
+        return 0.0
+
+    def watch(self):
+        while not self.ended.wait(0.01):
+            self.most = max(self.most, self.resident(self.pid))
+
+    def __enter__(self):
+        self.thread.start()
+        return self
+
+    def __exit__(self, *_):
+        self.ended.set()
+        self.thread.join()
+
+    @property
+    def above_idle_mib(self):
+        return max(0.0, self.most - self.idle)
+
+
+class Pipeline:
+    """tar, zstd and age: what one would write by hand."""
+
+    def __init__(self, files):
+        self.files, self.out = files, files.folder / "tar.zst.age"
+        self.identity = files.folder / "identity"
+        run("age-keygen", "-o", self.identity)
+        self.recipient = run("age-keygen", "-y", self.identity).strip()
+
+    def export(self):
+        self.out.unlink(missing_ok=True)
+        began = time.monotonic()
+        command = f"tar -C {self.files.live} -cf - . | zstd -q -3 -T1 | age -r {self.recipient} -o {self.out} && sync {self.out}"
+        run("bash", "-o", "pipefail", "-c", command)
+        return {"seconds": time.monotonic() - began, "mb": self.out.stat().st_size / 1e6}
 
 
 class Komora:
@@ -221,6 +293,55 @@ class Komora:
             env=self.nodes.environment,
         )  # fmt: skip
 
+    def request(self, path, connection):
+        token = self.nodes.token.read_text().strip()
+        connection.request("GET", path, headers={"Authorization": f"Bearer {token}"})
+        return connection.getresponse()
+
+    def one(self):
+        """The median of single recordings out of the newest snapshot, until the first byte is there."""
+        listed = json.loads(self.nodes.komora("snapshot", "list", "--account", self.name, "--json"))
+        newest = listed["snapshots"][-1]["id"]
+        authority = ssl.create_default_context(cafile=self.nodes.data / "ca/ca.pem")
+        connection = http.client.HTTPSConnection("127.0.0.1", self.nodes.port, context=authority)
+        took, whole = [], []
+        for key in random.sample(self.files.keys, SINGLE + 1):
+            began = time.monotonic()
+            path = f"/v1/accounts/{self.name}/snapshots/{newest}/recordings/{urllib.parse.quote(key, safe='')}"
+            reply = self.request(path, connection)
+            if reply.status != 200:
+                sys.exit(f"bench: {path} answered {reply.status}: {reply.read()[:200]}")
+            reply.read(1)
+            took.append(time.monotonic() - began)
+            bytes_read = 1 + len(reply.read())
+            whole.append(time.monotonic() - began)
+            if bytes_read != (self.files.live / "recordings" / key).stat().st_size:
+                sys.exit(f"bench: {key} came with {bytes_read} bytes")
+        connection.close()
+        # The first one opens the snapshot.
+        took, whole = sorted(took[1:]), sorted(whole[1:])
+        return {"seconds": took[SINGLE // 2], "whole_ms": whole[SINGLE // 2] * 1e3, "worst_ms": took[-1] * 1e3}
+
+    def export(self, pipeline, *more):
+        began = time.monotonic()
+        command = ["export", "create", "--account", self.name, "--recipient", pipeline.recipient, *more, "--json"]
+        shown = json.loads(self.nodes.komora(*command).splitlines()[-1])
+        return {"seconds": time.monotonic() - began, "mb": int(shown["bytes"]) / 1e6}
+
+    def memory(self, pipeline):
+        """MiB beyond idle of a snapshot, a restore and an export."""
+        pid = int((self.nodes.data / "node1/komora.pid").read_text())
+        row = {"seconds": 0.0}
+        work = {"snapshot": self.snapshot, "restore": self.restore_memory, "export": lambda: self.export(pipeline)}
+        for what, step in work.items():
+            with Memory(pid) as memory:
+                step()
+            row[f"{what}_mib"] = memory.above_idle_mib
+        return row
+
+    def restore_memory(self):
+        self.nodes.komora("restore", "--account", self.name, "--latest", "--as", f"{self.name}-memory{next(self.numbers)}")
+
     def commits_beside(self):
         """The 99th percentile of another account's commits beside snapshots and their proofs, in parts of that without."""
         alone = self.nodes.public("neighbour", NEIGHBOURS)
@@ -241,15 +362,17 @@ class Komora:
 
 @contextlib.contextmanager
 def cases(options, folder):
-    missing = [PACKAGES[program] for program in ("borg", "restic") if shutil.which(program) is None]
+    wanted = {"borg": PACKAGES["borg"], "restic": PACKAGES["restic"], "age": "age", "zstd": "zstd"}
+    missing = [package for program, package in wanted.items() if shutil.which(program) is None]
     if missing:
         raise Unable(f"programs are missing: install {' '.join(missing)}")
     folder.mkdir(parents=True)
-    files = Files(folder)
+    files = Files(folder, options.size_gib)
     print(f"bench: the account is {total(files.live) / 2**20:.0f} MiB of files", flush=True)
     with Cluster(options, folder / "komora", 1) as nodes:
         nodes.accounts("neighbour")
         komora, restic, borg = Komora(nodes, files), Peer("restic", files), Peer("borg", files)
+        pipeline = Pipeline(files)
 
         def row(what, step, **more):
             turns = {"komora": getattr(komora, step), "restic": getattr(restic, step), "borg": getattr(borg, step)}
@@ -274,6 +397,23 @@ def cases(options, folder):
                 goals={("restic", "seconds"): 1.0},
             ),
             row("verify every byte", "verify", goals={("restic", "seconds"): 0.35}),
+            Timed(
+                "backup: one recording, first byte", {"komora": komora.one, "restic": restic.one},
+                most={"seconds": 0.005},
+            ),
+            Timed(
+                "backup: export, encrypted", {"komora": lambda: komora.export(pipeline), "tar": pipeline.export},
+                goals={("tar", "seconds"): 0.7, ("tar", "mb"): 1.03},
+            ),
+            Timed(
+                "backup: export, audio as FLAC",
+                {"komora": lambda: komora.export(pipeline, "--audio", "flac"), "tar": pipeline.export},
+                goals={("tar", "mb"): 0.85},
+            ),
+            Timed(
+                "backup: memory above idle", {"komora": lambda: komora.memory(pipeline)},
+                most={"snapshot_mib": 64, "restore_mib": 64, "export_mib": 64},
+            ),
             Timed(
                 "backup: a neighbour's commits beside it", {"komora": komora.commits_beside}, most={"p99_ratio": 1.3},
             ),

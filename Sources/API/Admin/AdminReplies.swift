@@ -3,6 +3,7 @@
 import Backup
 import Base
 import Node
+import ShardStore
 
 struct AccountReply: Encodable {
   var id: String
@@ -132,6 +133,7 @@ struct JobReply: Encodable {
   var result: [String: String]
   var diff: DiffReply?
   var merge: MergeReply?
+  var findings: [FindingReply]?
   var error: Failure?
   var createdAt: String
   var finishedAt: String?
@@ -146,9 +148,29 @@ struct JobReply: Encodable {
     result = job.result
     diff = job.diff.map(DiffReply.init)
     merge = job.merge.map(MergeReply.init)
+    if job.kind == .verify, job.state.isFinal { findings = job.findings.map { FindingReply($0, job.account) } }
     error = job.failure.map { Failure(code: $0.code.rawValue, detail: $0.message) }
     createdAt = job.createdAt.rfc3339
     finishedAt = job.finishedAt?.rfc3339
+  }
+}
+
+/// A place that is not what was written, and what that costs.
+struct FindingReply: Encodable {
+  var account: String
+  var path: String
+  var offset: UInt64
+  var bytes: UInt64
+  var damage: Bool
+  var message: String
+
+  init(_ finding: VerifyFinding, _ account: String) {
+    self.account = account
+    path = finding.path
+    offset = finding.offset
+    bytes = finding.bytes
+    damage = finding.severity == .damage
+    message = finding.message
   }
 }
 

@@ -24,10 +24,6 @@ extension AdminService {
     var only: [String]?
   }
 
-  private struct VerifyBody: Codable {
-    var snapshot: String?
-  }
-
   /// Whoever leads the account takes its snapshots.
   func addSnapshotRoute(to shards: RouterGroup<APIContext>) {
     shards.post("accounts/:account/snapshots") { request, context in
@@ -39,6 +35,8 @@ extension AdminService {
   /// What is in archives is found and used where it lies, whoever leads the account now.
   func addBackupRoutes(to router: RouterGroup<APIContext>) {
     addDiffRoute(to: router)
+    addVerifyRoutes(to: router)
+    addRecordingRoutes(to: router)
     router.get("accounts/:account/snapshots") { request, context in
       let name = try archived(request, context)
       return try AdminJSON.response(try await archives(of: name, request, context))
@@ -47,15 +45,6 @@ extension AdminService {
       let name = try archived(request, context)
       let id = try snapshotID(context.parameters.get("snapshot"))
       return try AdminJSON.response(try find(id, in: await archives(of: name, request, context)))
-    }
-    router.post("accounts/:account/snapshots/:snapshot/verify") { request, context in
-      let name = try archived(request, context, .backup)
-      return try await verify(context.parameters.get("snapshot"), of: name, request, context)
-    }
-    router.post("accounts/:account/verify") { request, context in
-      let name = try archived(request, context, .backup)
-      return try await verify(
-        try await body(VerifyBody.self, of: request, context).snapshot, of: name, request, context)
     }
     router.get("accounts/:account/moments") { request, context in
       let name = try archived(request, context)
@@ -70,17 +59,6 @@ extension AdminService {
       try access.administrator(.backup, request, context)
       return try await restore(request, context, account: nil)
     }
-  }
-
-  private func verify(
-    _ snapshot: String?, of name: String, _ request: Request, _ context: APIContext
-  ) async throws -> Response {
-    let found = try find(snapshot.map(snapshotID), in: await archives(of: name, request, context))
-    if let there = holder(of: found) {
-      let path = "/v1/accounts/\(name)/verify"
-      return try await pass(path, VerifyBody(snapshot: found.id), to: there, found.node, request, context)
-    }
-    return try accepted(node.startVerify(account: name, snapshot: snapshotID(found.id)))
   }
 
   private func restore(_ request: Request, _ context: APIContext, account: String?) async throws -> Response {
@@ -119,6 +97,8 @@ extension AdminService {
     anyNode.get("jobs/:job") { request, context in
       try AdminJSON.response(JobReply(job(request, context)))
     }
+    anyNode.delete("jobs/:job") { request, context in try await cancelJob(request, context) }
+    anyNode.post("jobs/:job/cancel") { request, context in try await cancelJob(request, context) }
     anyNode.get("jobs/:job/events") { request, context in
       let id = try job(request, context).id
       return Response(
@@ -136,7 +116,7 @@ extension AdminService {
   }
 
   /// A job that the token may look at.
-  private func job(_ request: Request, _ context: APIContext) throws -> JobStatus {
+  func job(_ request: Request, _ context: APIContext) throws -> JobStatus {
     let principal = try access.principal(request, context)
     let missing = APIError(.notFound, code: "notFound", "there is no such job, or the token does not open it")
     guard let id = JobID(context.parameters.get("job") ?? ""), let job = node.job(id) else { throw missing }

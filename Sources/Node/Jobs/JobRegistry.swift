@@ -1,7 +1,8 @@
 // The jobs of a node: queued in order, run a few at a time, watched by whoever asks.
 //
 // They live in memory: work that a crash interrupts is safe to run again, and is named again by whoever needs it. A job
-// starts a task of its own; `close` cancels all tasks and waits for them. Statuses of finished jobs are kept for a
+// starts a task of its own; `close` stops all and waits for them. Work on threads hears of it by its `JobScope`, the rest by
+// the task. Statuses of finished jobs are kept for a
 // while and then forgotten.
 
 package import Backup
@@ -19,6 +20,7 @@ package final class JobRegistry: Sendable {
     /// What the job found, beside its result.
     package func attach(_ diff: DiffReport) { registry.state.with { $0.jobs[id]?.diff = diff } }
     package func attach(_ merge: MergeReport) { registry.state.with { $0.jobs[id]?.merge = merge } }
+    package func attach(_ findings: [VerifyFinding]) { registry.state.with { $0.jobs[id]?.findings = findings } }
   }
   package typealias Body = @Sendable (Reporter) async throws -> [String: String]
 
@@ -26,6 +28,7 @@ package final class JobRegistry: Sendable {
     var jobs: [JobID: JobStatus] = [:]
     var waiting: [(id: JobID, body: Body)] = []
     var tasks: [JobID: Task<Void, Never>] = [:]
+    var flags: [JobID: CancelFlag] = [:]
     var watchers: [JobID: [UInt64: AsyncStream<JobStatus>.Continuation]] = [:]
     var nextWatcher: UInt64 = 0
     /// Why jobs end that were cancelled one by one.
@@ -45,12 +48,13 @@ package final class JobRegistry: Sendable {
   }
 
   /// Queues `body`; `result` is shown until it has one. A job of the same kind and account that has not ended yet is given
-  /// instead when `sharing` is set.
+  /// instead when `sharing` is set. `id` is that of a job that goes on after a restart.
   package func start(
-    _ kind: JobKind, account: String, sharing: Bool, result: [String: String] = [:], _ body: @escaping Body
+    _ kind: JobKind, account: String, sharing: Bool, result: [String: String] = [:], id known: JobID? = nil,
+    _ body: @escaping Body
   ) throws(NodeError) -> JobID {
     var random = SystemRandom()
-    let id = JobID(from: &random)
+    let id = known ?? JobID(from: &random)
     let now = clock.now
     return try state.with { state throws(NodeError) in
       guard !state.closed else { throw NodeError(.unavailable, "the node is stopping: try again in a moment") }
@@ -90,9 +94,10 @@ package final class JobRegistry: Sendable {
     let task = state.with { state -> Task<Void, Never>? in
       if let place = state.waiting.firstIndex(where: { $0.id == id }) {
         state.waiting.remove(at: place)
-        Self.fail(&state, id, reason, clock.now)
+        Self.fail(&state, id, reason, clock.now, as: .cancelled)
       } else if state.tasks[id] != nil {
         state.cancelled[id] = reason
+        state.flags[id]?.set()
       }
       return state.tasks[id]
     }
@@ -106,6 +111,7 @@ package final class JobRegistry: Sendable {
       state.closed = true
       for job in state.waiting { Self.fail(&state, job.id, Self.stopped, clock.now) }
       state.waiting = []
+      for flag in state.flags.values { flag.stop() }
       return Array(state.tasks.values)
     }
     for task in tasks { task.cancel() }
@@ -126,7 +132,9 @@ package final class JobRegistry: Sendable {
       state.jobs[id]?.message = "running"
       Self.publish(&state, id)
       // Owned by `tasks` until it ends; cancelled and awaited by `close`.
-      state.tasks[id] = Task { await self.run(id, body) }
+      let scope = JobScope()
+      state.flags[id] = scope.cancel
+      state.tasks[id] = Task { await JobScope.$current.withValue(scope) { await self.run(id, body) } }
     }
   }
 
@@ -137,16 +145,22 @@ package final class JobRegistry: Sendable {
     } catch let error as NodeError {
       outcome = .failure(error)
     } catch is CancellationError {
-      outcome = .failure(state.with { $0.cancelled[id] } ?? Self.stopped)
+      outcome = .failure(Self.stopped)
     } catch {
       outcome = .failure(NodeError(.io, "\(error)"))
     }
     state.with { state in
       state.tasks[id] = nil
-      state.cancelled[id] = nil
+      let flag = state.flags.removeValue(forKey: id)
+      let reason = state.cancelled.removeValue(forKey: id)
       switch outcome {
       case .success(let result): Self.finish(&state, id, result, clock.now)
-      case .failure(let error): Self.fail(&state, id, error, clock.now)
+      case .failure(let error):
+        if let reason {
+          Self.fail(&state, id, reason, clock.now, as: .cancelled)
+        } else {
+          Self.fail(&state, id, flag?.keepsWork == true ? Self.stopped : error, clock.now)
+        }
       }
       startWaiting(&state)
     }
@@ -170,8 +184,10 @@ package final class JobRegistry: Sendable {
     publish(&state, id)
   }
 
-  private static func fail(_ state: inout State, _ id: JobID, _ error: NodeError, _ now: UnixMicroseconds) {
-    state.jobs[id]?.state = .failed
+  private static func fail(
+    _ state: inout State, _ id: JobID, _ error: NodeError, _ now: UnixMicroseconds, as end: JobState = .failed
+  ) {
+    state.jobs[id]?.state = end
     state.jobs[id]?.message = error.message
     state.jobs[id]?.failure = error
     state.jobs[id]?.finishedAt = now

@@ -2,6 +2,7 @@
 
 package import Backup
 package import Base
+package import ShardStore
 
 package struct JobID: OpaqueID {
   package let bits: UInt128
@@ -16,7 +17,9 @@ package enum JobState: String, Sendable {
   /// Others run first.
   case waiting
   case running, done, failed
-  package var isFinal: Bool { self == .done || self == .failed }
+  /// Somebody ended it; what it had built beside is gone.
+  case cancelled
+  package var isFinal: Bool { self == .done || self == .failed || self == .cancelled }
 }
 
 package struct JobStatus: Sendable, Equatable {
@@ -34,6 +37,8 @@ package struct JobStatus: Sendable, Equatable {
   package var diff: DiffReport?
   /// What a merge did, or would not do; names the account's data too.
   package var merge: MergeReport?
+  /// What a verification found; names files of the archive.
+  package var findings: [VerifyFinding] = []
   /// Why it failed.
   package var failure: NodeError?
   package var createdAt: UnixMicroseconds

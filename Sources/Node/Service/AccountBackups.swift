@@ -4,15 +4,14 @@ package import Backup
 package import Base
 package import Formats
 
-package protocol AccountBackups: MomentBackups, InPlaceBackups, NodeExports, NodeMerges, ArchiveUpkeep {
+package protocol AccountBackups: MomentBackups, InPlaceBackups, NodeExports, NodeMerges, ArchiveUpkeep,
+  VerifyBackups
+{
 
   /// Takes a snapshot and proves it.
   func snapshot(_ account: AccountID, _ kind: SnapshotKind, progress: @escaping Progress) async throws -> SnapshotInfo
   /// Newest last. Empty when there is no archive.
   func snapshots(of account: AccountID) async throws -> [SnapshotInfo]
-  /// Reads everything that a snapshot refers to. Gives what was looked at, in words.
-  func verify(_ account: AccountID, _ snapshot: SnapshotID, progress: @escaping Progress) async throws
-    -> [String: String]
   /// What a restore of the snapshot would read, in words.
   func plan(_ account: AccountID, _ snapshot: SnapshotID) async throws -> [String: String]
   /// Builds `target`, which the engine does not have, from a snapshot of `account`. `placed` runs when it lies in its

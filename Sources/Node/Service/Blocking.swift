@@ -15,6 +15,9 @@ func blocking<T: Sendable>(_ body: @escaping @Sendable () throws -> T) async thr
   try await blockingPool.perform(body)
 }
 
+/// Runs `body` to its end even when the task that waits for it is cancelled: for putting right what that task began.
+func regardless<T: Sendable>(_ body: @escaping @Sendable () async -> T) async -> T { await Task { await body() }.value }
+
 extension NodeError {
   /// What any layer below reported, as the node says it.
   init(describing error: any Error) {
@@ -47,7 +50,7 @@ extension NodeError {
     case .notFound: .notFound
     case .exists: .exists
     case .wrongKey, .refused: .refused
-    case .diskFull: .unavailable
+    case .diskFull, .cancelled: .unavailable
     case .damaged, .io, .failed: .io
     }
   }

@@ -24,9 +24,12 @@ extension LiveBackups {
     _ account: AccountID, at moment: UnixMicroseconds, as target: AccountID,
     placed: @escaping @Sendable () async throws -> Void, progress: @escaping Progress
   ) async throws -> [String: String] {
-    let request = Backup.MomentRequest(at: moment, as: target, unlockedBy: unlock) { progress($0, "restoring") }
+    var request = Backup.MomentRequest(at: moment, as: target, unlockedBy: unlock) { progress($0, "restoring") }
+    request.control = Self.control
     let report = try await logArchive(account).restore(request, into: engine, placed: placed)
     var words = Self.words(report.plan)
+    words["resumed"] = "\(report.isResumed)"
+    words["chunks_read"] = "\(report.chunksRead)"
     words["erased"] = "\(report.erased.count)"
     return words
   }

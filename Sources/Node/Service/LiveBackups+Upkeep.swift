@@ -5,6 +5,9 @@ import Base
 
 extension LiveBackups {
   func upkeep(_ account: AccountID, border: UnixMicroseconds, now: UnixMicroseconds) async throws -> UpkeepReport {
-    try await logArchive(account).upkeep(UpkeepRequest(border: border, now: now, unlockedBy: unlock))
+    var request = UpkeepRequest(border: border, now: now, unlockedBy: unlock)
+    let recordings = recordings
+    request.beforeRemoving = { recordings.letGo(of: account) }
+    return try await logArchive(account).upkeep(request)
   }
 }

@@ -15,6 +15,7 @@ final class LiveBackups: AccountBackups {
   let root: String
   let unlock: KeyringUnlock
   private let clock: any StoreClock
+  let recordings: SnapshotRecordings
   /// Archives whose lists of chunks are in memory. A few: a list costs some tens of bytes a chunk.
   private let open = Lock<[AccountID: AccountArchive]>([:])
   private static let openMax = 16
@@ -27,6 +28,7 @@ final class LiveBackups: AccountBackups {
     self.clock = clock
     root = archive
     unlock = .keyEncryption(keyEncryption)
+    recordings = SnapshotRecordings(disk: disk)
   }
 
   /// One that is not kept: nothing of what the log's archiver needs lies in the lists of chunks.
@@ -59,7 +61,7 @@ final class LiveBackups: AccountBackups {
   func snapshot(
     _ account: AccountID, _ kind: SnapshotKind, progress: @escaping Progress
   ) async throws -> SnapshotInfo {
-    try await archive(account).createSnapshot(of: engine, kind: kind) { fraction in
+    try await archive(account).createSnapshot(of: engine, kind: kind, cancel: JobScope.current.cancel) { fraction in
       progress(fraction, fraction < 0.5 ? "storing" : "proving")
     }
   }
@@ -69,23 +71,6 @@ final class LiveBackups: AccountBackups {
     let disk = disk
     guard try await blocking({ try disk.info(layout.manifests) }) != nil else { return [] }
     return try await archive(account).list().snapshots
-  }
-
-  func verify(
-    _ account: AccountID, _ snapshot: SnapshotID, progress: @escaping Progress
-  ) async throws -> [String: String] {
-    let (disk, unlock) = (disk, unlock)
-    let layout = ArchiveLayout(root: root, account: account)
-    return try await blocking {
-      let path = try ManifestStore(disk: disk, layout: layout).path(of: snapshot)
-      let reader = try SnapshotReader.open(path: path, disk: disk, layout: layout, unlockedBy: unlock)
-      let result = try SnapshotProver(reader).run { progress($0, "reading back") }
-      guard result.isWhole else {
-        let reason = result.problems.first ?? result.damaged.first.map { "\($0.value)" } ?? "no reason"
-        throw NodeError(.io, "the snapshot is damaged (\(result.damaged.count) chunks): \(reason)")
-      }
-      return ["snapshot": "\(snapshot)", "chunks": "\(result.chunks)", "bytes": "\(result.bytes)"]
-    }
   }
 
   func plan(_ account: AccountID, _ snapshot: SnapshotID) async throws -> [String: String] {
@@ -102,18 +87,28 @@ final class LiveBackups: AccountBackups {
     placed: @escaping @Sendable () async throws -> Void,
     progress: @escaping Progress
   ) async throws -> [String: String] {
-    let request = Backup.RestoreRequest(snapshot: snapshot, as: target, unlockedBy: unlock) {
+    var request = Backup.RestoreRequest(snapshot: snapshot, as: target, unlockedBy: unlock) {
       progress($0, "restoring")
     }
+    request.control = Self.control
     let report = try await archive(account).restore(request, into: engine, placed: placed)
-    return ["erased": "\(report.erased.count)"]
+    return [
+      "erased": "\(report.erased.count)", "resumed": "\(report.isResumed)", "chunks_read": "\(report.chunksRead)",
+    ]
+  }
+
+  /// As the job that runs this wants it.
+  static var control: RestoreControl {
+    var control = RestoreControl()
+    (control.cancel, control.note) = (JobScope.current.cancel, JobScope.current.note)
+    return control
   }
 
   func diff(
     _ account: AccountID, _ request: DiffRequest, progress: @escaping Progress
   ) async throws -> DiffReport {
     let diff = SnapshotDiff(disk: disk, layout: ArchiveLayout(root: root, account: account), unlockedBy: unlock)
-    return try await diff.run(request, in: engine) { progress($0, "comparing") }
+    return try await diff.run(request, in: engine, cancel: JobScope.current.cancel) { progress($0, "comparing") }
   }
 
   func removeArchive(of account: AccountID) async throws {

@@ -31,17 +31,13 @@ extension NodeService {
       .export, account: account.name, sharing: false, result: [Self.exportField: "\(order.export)"]
     ) { reporter in
       let began = clock.now
-      let flag = CancelFlag()
+      let flag = JobScope.current.cancel
       do {
-        let info = try await withTaskCancellationHandler {
-          var order = wanted
-          order.progress = { reporter.report($0, "exporting") }
-          order.isCancelled = { flag.isSet }
-          return try await backups.export(account.id, order) { id in
-            jobs.all.contains { !$0.state.isFinal && Self.export($0) == id }
-          }
-        } onCancel: {
-          flag.set()
+        var order = wanted
+        order.progress = { reporter.report($0, "exporting") }
+        order.isCancelled = { flag.isSet }
+        let info = try await backups.export(account.id, order) { id in
+          jobs.all.contains { !$0.state.isFinal && Self.export($0) == id }
         }
         metrics.counter("komora_exports_total", [("outcome", "done")]).increment()
         metrics.histogram("komora_export_seconds").observe(.microseconds(clock.now - began))

@@ -1,7 +1,7 @@
 // Snapshots, restores and verifications as jobs.
 
 package import Backup
-package import Base
+import Base
 import Control
 import Formats
 import ShardStore
@@ -53,25 +53,14 @@ extension NodeService {
     }
   }
 
-  package func startVerify(account name: String, snapshot: SnapshotID) throws(NodeError) -> JobID {
-    let account = try archivedAccount(name)
-    let backups = backups
-    return try jobs.start(.verify, account: name, sharing: false) { reporter in
-      do {
-        return try await backups.verify(account.id, snapshot) { reporter.report($0, $1) }
-      } catch {
-        throw NodeError(describing: error)
-      }
-    }
-  }
-
   package func startRestore(_ request: RestoreRequest) throws(NodeError) -> JobID {
     let source = try archivedAccount(request.account)
     try AccountName.check(request.target)
+    if let running = runningRestore(like: request) { return running }
     if control.view.with({ $0[name: request.target] }) != nil {
       throw NodeError(.exists, "an account named like the target exists already: choose another name for --as")
     }
-    return try jobs.start(.restore, account: request.account, sharing: false) { reporter in
+    return try jobs.start(.restore, account: request.account, sharing: false, result: Self.words(request)) { reporter in
       try await self.restore(request, from: source, reporter)
     }
   }
@@ -88,11 +77,23 @@ extension NodeService {
       return result
     }
     let target = try await reserve(name: request.target, source.options, as: .restoring)
+    return try await restore(point, from: source, to: target, only: request.only, reporter, result)
+  }
+
+  /// Makes the account, or goes on with one that an earlier process began; a part is begun anew.
+  func restore(
+    _ point: RestorePoint, from source: AccountRecord, to target: AccountRecord, only: RowSelection? = nil,
+    _ reporter: JobRegistry.Reporter, _ result: [String: String]
+  ) async throws -> [String: String] {
+    var (result, scope) = (result, JobScope.current)
+    scope.note = RestoreNote(job: reporter.id, source: source.id, point: point).bytes
     do {
       let alone = VoterSet(goal: .none, voters: [ownVoter])
-      let facts = try await build(
-        point, source, only: request.only, as: target, placed: { try await self.beginShard(target.id, alone) },
-        progress: { reporter.report($0 * 0.9, $1) })
+      let facts = try await JobScope.$current.withValue(scope) {
+        try await build(
+          point, source, only: only, as: target, placed: { try await self.beginShard(target.id, alone) },
+          progress: { reporter.report($0 * 0.9, $1) })
+      }
       _ = try await setState(target.id, .active)
       if let cluster {
         reporter.report(0.95, "copying to other nodes")
@@ -101,9 +102,10 @@ extension NodeService {
       metrics.counter("komora_restores_total", [("outcome", "done")]).increment()
       return result.merging(facts) { $1 }.merging(["account": target.name]) { $1 }
     } catch {
-      metrics.counter("komora_restores_total", [("outcome", "failed")]).increment()
-      try? await forget(target.id)
-      try? await engine.removeAccount(target.id)
+      // The next process goes on with it.
+      if scope.cancel.keepsWork { throw NodeError(describing: error) }
+      metrics.counter("komora_restores_total", [("outcome", scope.cancel.isSet ? "cancelled" : "failed")]).increment()
+      await regardless { await self.dropRestore(of: target.id) }
       throw NodeError(describing: error)
     }
   }

@@ -260,11 +260,12 @@ extension NodeService {
     return hash
   }
 
-  /// Accounts that were being made are taken away, deletions go on.
+  /// Accounts that were being made are taken away; deletions, and restores of which something is durable, go on.
   private func finishInterrupted() async throws(NodeError) {
     let records = control.view.with { $0.accounts.values.map(\.record) }
     for record in records where record.primary == nodeID {
       switch record.state {
+      case .restoring where await continueRestore(of: record): break
       case .creating, .restoring:
         // What was never finished may have no shard.
         try await forget(record.id)
@@ -273,6 +274,7 @@ extension NodeService {
       case .active, .deleted: break
       }
     }
+    await dropUnknownRestores()
   }
 
   private func describeMetrics() {

@@ -49,7 +49,7 @@ struct OfflineRestoreOptions: ParsableArguments {
     let restore = try failing {
       try OfflineRestore(
         disk: RealDisk(), archive: PrivateFile.absolute(archive ?? ""), recovery: file,
-        at: try at.map(RestoreCommand.moment), expect: expected)
+        at: try at.map(RestoreCommand.moment), expect: expected, goingOnAt: PrivateFile.absolute(self.out ?? ""))
     }
     if at == nil { try confirmAge(restore.snapshot, json: json) }
     if let moment = restore.plan.moment, moment.isClamped {
@@ -70,6 +70,7 @@ struct OfflineRestoreOptions: ParsableArguments {
       "database_bytes": .integer(Int64(report.plan.databaseBytes)),
       "recordings": .integer(Int64(report.plan.recordings)),
       "recording_bytes": .integer(Int64(report.plan.recordingBytes)), "erased": .integer(Int64(report.erased.count)),
+      "resumed": .boolean(report.isResumed), "chunks_read": .integer(Int64(report.chunksRead)),
     ]
     if let moment = report.plan.moment {
       members["at"] = .text(RFC3339.text(moment.time))

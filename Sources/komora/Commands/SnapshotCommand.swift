@@ -4,9 +4,11 @@ import ArgumentParser
 
 struct SnapshotCommand: AsyncParsableCommand {
   static let configuration = CommandConfiguration(
-    commandName: "snapshot", abstract: "Take, list, show and verify an account's snapshots.",
+    commandName: "snapshot",
+    abstract: "Take, list, show and verify an account's snapshots; get single recordings out of them.",
     subcommands: [
       SnapshotCreateCommand.self, SnapshotListCommand.self, SnapshotShowCommand.self, SnapshotVerifyCommand.self,
+      SnapshotGetCommand.self,
     ])
 
   static let members: [(title: String, name: String)] = [

@@ -1,29 +1,59 @@
-// `komora snapshot verify --account A [ID]`: reads back everything that it refers to.
+// `komora snapshot verify --account A [ID | --snapshot ID | --all]`: reads back what snapshots refer to, all of it or a part.
 
 import ArgumentParser
 
 struct SnapshotVerifyCommand: AsyncParsableCommand {
   static let configuration = CommandConfiguration(
-    commandName: "verify", abstract: "Read a snapshot back whole and compare; the newest one when none is named.")
+    commandName: "verify", abstract: "Read snapshots back and compare; the newest one when none is named.",
+    discussion: """
+      With --sample or --budget a part is read, and the archive keeps where the next run goes on, so that repeated runs \
+      cover everything.
+      """)
 
   @OptionGroup var account: AccountOption
 
   @Argument(help: "The snapshot's id.")
   var id: String?
 
+  @Option(name: .customLong("snapshot"), help: "The same as an option.")
+  var snapshot: String?
+
+  @Flag(help: "All snapshots of the archive, each chunk once.")
+  var all = false
+
+  @OptionGroup var extent: VerifyExtentOptions
   @OptionGroup var connection: ConnectionOptions
 
-  func run() async throws {
-    let result = try await APIClient.with(connection) { client in
-      let path = id.map { "\(account.path)/snapshots/\($0.pathSegment)/verify" } ?? "\(account.path)/verify"
-      let started = try await client.post(path, .object([:]))
-      return try await client.wait(started, "verify", json: connection.json)["result"] ?? .null
+  func validate() throws {
+    guard [id != nil, snapshot != nil, all].count(where: { $0 }) <= 1 else {
+      throw ValidationError("Give one snapshot or --all.")
     }
-    if connection.json {
-      Terminal.line(result.encoded(pretty: false))
-    } else {
-      Show.object(result, [("snapshot", "snapshot"), ("chunks", "chunks"), ("read", "bytes")], json: false)
-      Terminal.line("whole")
-    }
+    try extent.check()
   }
+
+  func run() async throws {
+    let job = try await APIClient.with(connection) { client in
+      var body = try extent.members
+      if let id = id ?? snapshot { body["snapshot"] = .text(id) }
+      if all { body["all"] = .boolean(true) }
+      let started = try await client.post("\(account.path)/verify", .object(body))
+      return try await client.wait(started, "verify", json: connection.json, showing: "findings")
+    }
+    let result = job["result"] ?? .null
+    if connection.json { return Terminal.line(result.encoded(pretty: false)) }
+    for finding in job["findings"]?.list ?? [] { Terminal.line(Self.line(finding)) }
+    Show.object(result, Self.members, json: false)
+    Terminal.line(result["complete"]?.text == "false" ? "whole as far as it was read" : "whole")
+  }
+
+  static func line(_ finding: JSONValue) -> String {
+    "\(finding["path"]?.text ?? "") at byte \(finding["offset"]?.integer ?? 0): \(finding["message"]?.text ?? "")"
+  }
+
+  private static let members: [(title: String, name: String)] = [
+    ("snapshots", "snapshots"), ("chunks", "chunks"), ("of", "chunks_all"), ("read", "bytes"),
+    ("part of all", "fraction"), ("one damaged chunk is missed with", "miss_probability"),
+    ("everything chosen", "complete"), ("databases checked", "database_checked"), ("moments made", "moments"),
+    ("last round begun", "last_round_begun"), ("last round ended", "last_round_ended"),
+  ]
 }

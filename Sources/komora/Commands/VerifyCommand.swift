@@ -34,6 +34,11 @@ struct VerifyCommand: AsyncParsableCommand {
   @Option(help: "A file with the passphrase that opens the recovery file, or - for standard input.")
   var passphraseFile: String?
 
+  @OptionGroup var extent: VerifyExtentOptions
+
+  @Option(help: "With --sample or --budget: a file that keeps where the next run goes on.")
+  var cursor: String?
+
   @Flag(help: "Print JSON.")
   var json = false
 
@@ -42,6 +47,13 @@ struct VerifyCommand: AsyncParsableCommand {
     guard keyFile == nil || recovery == nil else { throw ValidationError("Give --key-file or --recovery, not both.") }
     if recovery != nil, (identity == nil) == (passphraseFile == nil) {
       throw ValidationError("--recovery wants --identity or --passphrase-file.")
+    }
+    try extent.check()
+    guard extent.order == nil || keyFile != nil || recovery != nil else {
+      throw ValidationError("--sample, --budget and --moments open chunks: give --key-file or --recovery.")
+    }
+    guard cursor == nil || extent.order?.isPart == true else {
+      throw ValidationError("--cursor goes with --sample or --budget.")
     }
   }
 
@@ -53,7 +65,7 @@ struct VerifyCommand: AsyncParsableCommand {
       do throws(BackupError) {
         // The process does nothing else: this thread may block.
         reports.append(
-          try Verify.run(PrivateFile.absolute(path), disk: RealDisk(), keys: keys) { display.update($0, path) })
+          try report(PrivateFile.absolute(path), keys) { display.update($0, path) })
       } catch {
         display.finish()
         throw CommandFailure(backup: error)
@@ -65,6 +77,18 @@ struct VerifyCommand: AsyncParsableCommand {
     guard damaged == 0 else {
       throw CommandFailure(.failed, "\(damaged) places are damaged: restore what lies there from a snapshot")
     }
+  }
+
+  /// A part of the archives at `path`, or everything there.
+  private func report(
+    _ path: String, _ keys: VerifyKeys, _ progress: @escaping @Sendable (Double) -> Void
+  ) throws(BackupError) -> VerifyReport {
+    guard var order = extent.order else {
+      return try Verify.run(path, disk: RealDisk(), keys: keys, progress: progress)
+    }
+    order.cursor = cursor.map(PrivateFile.absolute)
+    return try Verify.part(
+      path, disk: RealDisk(), keys: keys, order, now: SystemClock().unixMicroseconds(), progress: progress)
   }
 
   private func keys() throws(CommandFailure) -> VerifyKeys {
@@ -89,9 +113,19 @@ struct VerifyCommand: AsyncParsableCommand {
         if spans.isEmpty { Terminal.line("\(archive): no moment is restorable") }
         for span in spans { Terminal.line("\(archive): restorable from \(span.text)") }
       }
+      for summary in report.summaries { Terminal.line(Self.text(summary)) }
       let state = report.isSound ? "sound" : "DAMAGED"
       Terminal.line("\(report.path): \(state), \(report.files) files, \(Terminal.bytes(Int64(clamping: report.bytes)))")
     }
+  }
+
+  private static func text(_ summary: VerifySummary) -> String {
+    let percent = (summary.fraction * 10_000).rounded() / 100
+    let miss = (summary.missProbability * 10_000).rounded() / 100
+    return
+      "account \(summary.account): \(summary.chunks) of \(summary.chunksAll) chunks of \(summary.snapshots) snapshots "
+      + "were decoded (\(percent) %)\(summary.isComplete ? "" : ", then the budget was over"); one damaged chunk would "
+      + "have been missed with a probability of \(miss) %"
   }
 
   private static func json(_ report: VerifyReport) -> JSONValue {

@@ -4,7 +4,9 @@ import Foundation
 
 extension APIClient {
   /// `started` is what the node answered to the request that made the job.
-  func wait(_ started: JSONValue, _ title: String, json: Bool) async throws -> JSONValue {
+  /// Of a job that fails, the lines under `member` are shown before.
+  func wait(_ started: JSONValue, _ title: String, json: Bool, showing member: String? = nil) async throws -> JSONValue
+  {
     guard let id = started["id"]?.text ?? started["job"]?.text else {
       throw CommandFailure(.failed, "the node named no job: check that node and command have the same version")
     }
@@ -15,7 +17,12 @@ extension APIClient {
       display.update(job["progress"]?.double ?? 0, job["message"]?.text ?? "")
       switch job["state"]?.text {
       case "done": return job
-      case "failed": throw Self.failure(job)
+      case "failed":
+        let lines = member.flatMap { job[$0]?.list } ?? []
+        if json, !lines.isEmpty { Terminal.line(job.encoded(pretty: false)) }
+        if !json { for line in lines { Terminal.line(SnapshotVerifyCommand.line(line)) } }
+        throw Self.failure(job)
+      case "cancelled": throw CommandFailure(.refused, "the job was cancelled; nothing of what it made beside is left")
       default: try await Task.sleep(for: .milliseconds(200))
       }
     }

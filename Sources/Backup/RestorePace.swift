@@ -1,0 +1,37 @@
+// When a restore makes durable what it has: after one group of chunks, or after a while where disks are slow.
+
+import Base
+import Threads
+
+/// How a restore runs, beside what it restores.
+package struct RestoreControl: Sendable {
+  package var cancel = CancelFlag()
+  /// Kept with the progress; for whoever goes on with it after a restart.
+  package var note: [UInt8] = []
+  /// Original bytes of one group of chunks.
+  package var groupBytes = Limits.restoreGroupBytes
+  package var interval = Duration.seconds(2)
+
+  package init() {}
+}
+
+final class RestorePace: Sendable {
+  private struct State {
+    var bytes = 0
+    var since = ContinuousClock.now
+  }
+  private let state = Lock(State())
+  private let control: RestoreControl
+
+  init(_ control: RestoreControl) { self.control = control }
+
+  /// True when what was written since the last time is to become durable now: for one caller each time.
+  func isDue(after bytes: Int) -> Bool {
+    state.with { s in
+      s.bytes += bytes
+      guard s.bytes >= control.groupBytes || ContinuousClock.now - s.since >= control.interval else { return false }
+      s = State()
+      return true
+    }
+  }
+}
