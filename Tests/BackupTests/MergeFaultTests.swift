@@ -20,12 +20,19 @@ import Testing
     let broken: [String]
   }
 
+  /// Small volumes, so that bytes which are collected are gone, and only the archive has them.
+  private static func world(_ disk: ForgetfulDisk) async throws -> MergeWorld {
+    try await MergeWorld(disk, making: false) { $0.volumeBytes = 100_000 }
+  }
+
   /// Rows and recordings are deleted and overwritten; the bytes of some recordings are only in the archive.
   private func prepare() async throws -> Prepared {
     let disk = ForgetfulDisk(seed: 3)
-    let world = try await MergeWorld(disk, making: false)
+    let world = try await Self.world(disk)
     try await world.store.makeAccount(MergeWorld.account, rows: 12, recordings: 3)
     let (old, snapshot) = (try await world.content(), try await world.snapshot())
+    let row = try await world.store.engine.read(MergeWorld.account) { try RecordingCatalog.get($0, key: "calls/1.wav") }
+    let gone = try #require(row.value).id
     for (time, keys) in [(Int64(1), ["calls/1.wav"]), (1 << 60, ["calls/0.wav"])] {
       _ = try await world.store.engine.write(MergeWorld.account) { connection in
         for key in keys { _ = try RecordingCatalog.delete(connection, key: key, at: time) }
@@ -37,6 +44,9 @@ import Testing
     let broken = try await world.content()
     world.close()
     disk.stop()
+    let again = try await Self.world(disk.crash())
+    defer { again.close() }
+    #expect(try again.store.engine.keepRecordings(MergeWorld.account, [gone]) == [gone], "it has to be copied")
     return Prepared(disk: disk, snapshot: snapshot, old: old, broken: broken)
   }
 
@@ -49,7 +59,7 @@ import Testing
   /// Runs the story with `fault` at the `nth` operation of the merge or of its undo; false when that has fewer.
   private func attempt(_ prepared: Prepared, _ place: Place, _ fault: DiskFault, at nth: Int) async throws -> Bool {
     let disk = prepared.disk.crash()
-    let world = try await MergeWorld(disk, making: false)
+    let world = try await Self.world(disk)
     var report: MergeReport?
     let plan = FaultPlan(fault, at: nth, of: Self.changing) { _ in true }
     if place == .undo { report = try await merge(world, prepared.snapshot) }
@@ -71,7 +81,7 @@ import Testing
   }
 
   private func check(_ disk: ForgetfulDisk, _ prepared: Prepared, _ place: Place, isDone: Bool) async throws {
-    let world = try await MergeWorld(disk, making: false)
+    let world = try await Self.world(disk)
     defer { world.close() }
     let (before, after) = place == .merge ? (prepared.broken, prepared.old) : (prepared.old, prepared.broken)
     let found = try await world.content()
