@@ -67,7 +67,7 @@ package struct InPlaceReport: Sendable {
   package var erased: [RecordingID] = []
   /// The account's state before; an undo leads there.
   package var before: Position?
-  /// Of the restore's own record.
+  /// Durable up to here, the restore's own record included.
   package var position: Position?
   /// Rows by table, of a dry run.
   package var diff: DiffReport?
