@@ -176,9 +176,9 @@ class Memory:
         self.thread = threading.Thread(target=self.watch)
 
     @staticmethod
-    def resident(pid):
+    def resident(pid, line_name="VmRSS:"):
         for line in Path(f"/proc/{pid}/status").read_text().splitlines():
-            if line.startswith("VmRSS:"):
+            if line.startswith(line_name):
                 return int(line.split()[1]) / 1024
         return 0.0
 
@@ -342,7 +342,8 @@ class Komora:
             with Memory(pid) as memory:
                 step()
             row[f"{what}_mib"] = memory.above_idle_mib
-        return row
+        # What a process has had once it keeps in part: the whole node's greatest size says how much that hides.
+        return row | {"node_peak_mib": Memory.resident(pid, "VmHWM:")}
 
     def restore_memory(self):
         self.nodes.komora("restore", "--account", self.name, "--latest", "--as", f"{self.name}-memory{next(self.numbers)}")
