@@ -176,9 +176,9 @@ class Memory:
         self.thread = threading.Thread(target=self.watch)
 
     @staticmethod
-    def resident(pid):
+    def resident(pid, line_name="VmRSS:"):
         for line in Path(f"/proc/{pid}/status").read_text().splitlines():
-            if line.startswith("VmRSS:"):
+            if line.startswith(line_name):
                 return int(line.split()[1]) / 1024
         return 0.0
 
@@ -209,11 +209,16 @@ class Pipeline:
         self.recipient = run("age-keygen", "-y", self.identity).strip()
 
     def export(self):
+        """Of the account as Komora has it by now: with the next day."""
         self.out.unlink(missing_ok=True)
-        began = time.monotonic()
-        command = f"tar -C {self.files.live} -cf - . | zstd -q -3 -T1 | age -r {self.recipient} -o {self.out} && sync {self.out}"
-        run("bash", "-o", "pipefail", "-c", command)
-        return {"seconds": time.monotonic() - began, "mb": self.out.stat().st_size / 1e6}
+        self.files.next_day()
+        try:
+            began = time.monotonic()
+            packed = f"tar -C {self.files.live} -cf - . | zstd -q -3 -T1 | age -r {self.recipient} -o {self.out}"
+            run("bash", "-o", "pipefail", "-c", f"{packed} && sync {self.out}")
+            return {"seconds": time.monotonic() - began, "mb": self.out.stat().st_size / 1e6}
+        finally:
+            self.files.first_day_again()
 
 
 class Komora:
@@ -337,7 +342,8 @@ class Komora:
             with Memory(pid) as memory:
                 step()
             row[f"{what}_mib"] = memory.above_idle_mib
-        return row
+        # What a process has had once it keeps in part: the whole node's greatest size says how much that hides.
+        return row | {"node_peak_mib": Memory.resident(pid, "VmHWM:")}
 
     def restore_memory(self):
         self.nodes.komora("restore", "--account", self.name, "--latest", "--as", f"{self.name}-memory{next(self.numbers)}")
