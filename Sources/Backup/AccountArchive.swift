@@ -53,11 +53,11 @@ package final class AccountArchive: Sendable {
     }
     guard isFree else { throw BackupError(.refused, "a snapshot of this account is being taken; wait for it") }
     defer { gate.isTakingSnapshot.with { $0 = false } }
-    return try await gate.chunks.run { try await takeSnapshot(of: engine, kind, progress) }
+    return try await gate.chunks.run { try await takeSnapshot(of: engine, kind, cancel, progress) }
   }
 
   private func takeSnapshot(
-    of engine: Engine, _ kind: SnapshotKind, _ progress: @escaping @Sendable (Double) -> Void
+    of engine: Engine, _ kind: SnapshotKind, _ cancel: CancelFlag, _ progress: @escaping @Sendable (Double) -> Void
   ) async throws -> SnapshotInfo {
     var distrusted: Set<ChunkName> = []
     let keyring = try await BackupWork.perform { [layout] in try engine.keyring(layout.account) }

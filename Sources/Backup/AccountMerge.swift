@@ -93,7 +93,7 @@ package struct AccountMerge: Sendable {
   ) async throws -> MergeReport {
     let now = clock()
     let result = Lock<MergeReport?>(nil)
-    let cancellation = DiffCancellation()
+    let cancellation = CancelFlag()
     let body = { @Sendable (live: Connection) throws -> [UInt8] in
       let report = try Self.translating {
         try source.query { old in
@@ -110,7 +110,7 @@ package struct AccountMerge: Sendable {
           idempotency: isDry ? nil : request.idempotency.map { Idempotency(key: $0.key, requestHash: $0.hash) },
           body)
       } onCancel: {
-        cancellation.cancel()
+        cancellation.set()
       }
       guard !answer.replayed, let report = result.with({ $0 }) else {
         return try await told(answer.value, source: source.side, in: engine)
@@ -125,7 +125,7 @@ package struct AccountMerge: Sendable {
 
   private static func merge(
     _ request: MergeRequest, _ side: DiffReport.Side, _ bytes: MergedBytes, isDry: Bool, at now: UnixMicroseconds,
-    old: Connection, live: Connection, _ cancellation: DiffCancellation
+    old: Connection, live: Connection, _ cancellation: CancelFlag
   ) throws -> MergeReport {
     let checks = MergeChecks(connection: live)
     var rows = MergeRows(

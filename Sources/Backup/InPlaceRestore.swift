@@ -165,7 +165,7 @@ struct InPlaceRestore: Sendable {
     guard max(work.state.pageCount, work.state.source.view.pageCount) * Limits.pageBytes <= Self.diffBytesMax else {
       return report
     }
-    let cancellation = DiffCancellation()
+    let cancellation = CancelFlag()
     let wanted = request.state
     report.diff = try await withTaskCancellationHandler {
       try await BackupWork.perform { () throws -> DiffReport in
@@ -182,7 +182,7 @@ struct InPlaceRestore: Sendable {
         return diff
       }
     } onCancel: {
-      cancellation.cancel()
+      cancellation.set()
     }
     return report
   }

@@ -54,7 +54,7 @@ struct VerifyMoments {
     try index.refresh()
     let check = LogRecordingsCheck(disk: disk, layout: layout, opener: opener, index: index)
     let (losses, chunks) = try check.run(try ArchivedLog(disk: disk, layout: layout).list().runs)
-    report.units += chunks
+    report.units += chunks.count
     for loss in losses where !report.names(loss.error) { report.note(loss.error, in: layout.packs) }
   }
 }

@@ -106,7 +106,7 @@ extension NodeService {
     ) { reporter in
       do {
         let point = try await self.point(wanted, source)
-        let result = try await self.plan(point, source).merging(["source": "archive"]) { $1 }
+        let result = try await self.plan(point, source, only: nil).merging(["source": "archive"]) { $1 }
         return try await self.restore(point, from: source, to: target, reporter, result)
       } catch {
         // What cannot even be planned any more is not tried at every start.
