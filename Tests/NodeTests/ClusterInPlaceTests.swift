@@ -42,7 +42,9 @@ extension ClusterTests {
       #expect(try await Shards.rows(leader, id, from: .primary) == [1])
       try await Shards.write(nodes, id, "INSERT INTO t VALUES (3)")
       try await until("every replica has it") {
-        for node in nodes where try await Shards.rows(node, id, from: .replica) != [1, 3] { return false }
+        for node in nodes {
+          guard let rows = try? await Shards.rows(node, id, from: .replica), rows == [1, 3] else { return false }
+        }
         return true
       }
       let undone = try await other.send(.POST, "/v1/restores/\(name)/undo", token: token, "{}")
