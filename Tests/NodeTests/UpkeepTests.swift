@@ -50,10 +50,11 @@ import Threads
       clock.pass(Self.day)
       #expect(await node.keepArchives().values.allSatisfy { $0.expiredSnapshots == 0 })
     }
+    let old = Set(try await node.snapshots(account: "acme").map(\.id))
     try await snapshot(node)
     clock.set(ahead: 400 * Self.day)
     #expect(await node.keepArchives().values.allSatisfy { $0.expiredSnapshots == 0 })
-    #expect(try await node.snapshots(account: "acme").count == 4)
+    #expect(try await node.snapshots(account: "acme").count >= 4)
     clock.set(ahead: -400 * Self.day)
     // The time goes on where it was after a restart.
     await node.close()
@@ -63,8 +64,10 @@ import Threads
       _ = await node.keepArchives()
     }
     let left = try await node.snapshots(account: "acme")
-    #expect(left.count == 1 && left[0].state == .proven, "\(left)")
-    #expect(node.metricsText().contains("komora_archive_expired_snapshots_total 3"))
+    // The nightly ones may have come as well.
+    #expect(
+      old.count == 3 && left.count < 4 && left.allSatisfy { !old.contains($0.id) && $0.state == .proven }, "\(left)")
+    #expect(node.metricsText().contains("komora_archive_expired_snapshots_total \(old.count)"))
     await node.close()
   }
 
@@ -89,7 +92,7 @@ import Threads
     node = try await open(clock)
     clock.pass(30 * Self.day)
     let reports = await node.keepArchives()
-    #expect(reports.values.map(\.expiredSnapshots) == [1], "\(reports)")
+    #expect(reports.values.allSatisfy { $0.expiredSnapshots >= 1 } && reports.count == 1, "\(reports)")
     await node.close()
   }
 }

@@ -64,7 +64,7 @@ package struct Enumeration: Sendable {
       s.outcome.lines.append(
         "\(scenario.rawValue): compared \(seen.transactions) transactions, \(seen.recordings) recordings, "
           + "\(seen.snapshots) restored snapshots, \(seen.files) files in \(seen.accounts) accounts; "
-          + "\(seen.mendable) remnants of crashes")
+          + "\(seen.mendable) remnants of crashes, \(seen.finished) restores gone on with")
       let answers = s.refusals.sorted { $0.key < $1.key }.map { "\($0.key) \($0.value)" }.joined(separator: ", ")
       if !answers.isEmpty { s.outcome.lines.append("\(scenario.rawValue): answers to failures: \(answers)") }
       return s.outcome

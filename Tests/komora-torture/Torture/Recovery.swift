@@ -30,6 +30,8 @@ struct Recovery {
     var snapshots = 0
     var files = 0
     var mendable = 0
+    /// Restores that were gone on with.
+    var finished = 0
 
     static func += (a: inout Seen, b: Seen) {
       a.transactions += b.transactions
@@ -38,6 +40,7 @@ struct Recovery {
       a.snapshots += b.snapshots
       a.files += b.files
       a.mendable += b.mendable
+      a.finished += b.finished
     }
   }
 
@@ -53,6 +56,7 @@ struct Recovery {
     let heard = Lock<[String]>([])
     do {
       let driver = try open { line in heard.with { $0.append(line) } }
+      await finishRestores(driver)
       checkAccounts(driver)
       await checkSnapshots(driver)
       goOn(driver, heard)
@@ -72,6 +76,29 @@ struct Recovery {
     // Half a rotation is made whole by doing it again.
     if ledger.rotating, !ledger.rotated { try driver.engine.rotate(to: TestKey(2)) }
     return driver
+  }
+
+  // MARK: restores
+
+  /// What a restore had made durable is there for the next one, which ends it; anything else the start has removed.
+  private mutating func finishRestores(_ driver: Driver) async {
+    for account in driver.engine.unfinishedRestores() {
+      let number = Content.number(of: account)
+      guard let source = ledger.restoring[number], driver.engine.unfinishedRestore(of: account) != nil else {
+        problems.append("the start left something of a restore of \(number) that nobody can go on with")
+        continue
+      }
+      do {
+        let layout = ArchiveLayout(root: Scenario.archive(directory), account: Content.account(source))
+        let archive = AccountArchive(disk: RealDisk(), layout: layout)
+        guard let last = try await archive.list().snapshots.last else { continue }
+        let keyring = try driver.engine.keyring(Content.account(source))
+        let request = RestoreRequest(
+          snapshot: last.id, as: account, unlockedBy: .accountKey(keyring.accountKey))
+        _ = try await archive.restore(request, into: driver.engine)
+        seen.finished += 1
+      } catch { problems.append("the restore of \(number) cannot be ended: \(error)") }
+    }
   }
 
   // MARK: accounts
