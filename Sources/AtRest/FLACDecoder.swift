@@ -5,6 +5,7 @@
 
 import CFLAC
 import OpenSSL
+import Threads
 
 final class FLACDecoder {
   static let perThread = PerThread { FLACDecoder() }
@@ -36,6 +37,7 @@ final class FLACDecoder {
     guard FLAC__stream_decoder_flush(decoder) != 0 else { return false }
     while !failed, FLAC__stream_decoder_get_state(decoder) != FLAC__STREAM_DECODER_END_OF_STREAM {
       if FLAC__stream_decoder_process_single(decoder) == 0 { failed = true }
+      IdlePause.take()
     }
     return !failed && decoded == planes.sampleFrames
   }

@@ -2,6 +2,7 @@
 // zstd frame has a bound that the planes give.
 
 import Formats
+import Threads
 
 struct HybridDecoder {
   private let planes: AudioPlanes
@@ -72,6 +73,7 @@ struct HybridDecoder {
       guard symbols.count == end - group else { throw Self.damage("too few symbols") }
       for start in stride(from: group, to: end, by: HybridCoder.blockNumbers) {
         try takeBlock(plane + start, min(HybridCoder.blockNumbers, end - start), start - group, width)
+        IdlePause.take()
       }
     }
     let shift = Int32(side[channel])

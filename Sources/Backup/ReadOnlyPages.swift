@@ -35,6 +35,7 @@ package final class ReadOnlyPages: PageHost {
 
   fileprivate func read(page number: UInt32, at offset: Int, into bytes: inout MutableRawSpan) -> PageReadResult {
     guard number >= 1, number <= pageCount else { return .beyondEnd }
+    IdlePause.take()
     let page: ArraySlice<UInt8>
     do { page = try read(number) } catch {
       firstFailure.with { $0 = $0 ?? error }

@@ -58,12 +58,13 @@ package struct SnapshotProver: Sendable {
       }
     } catch { throw BackupError(anyOf: error) }
     var result = all.with { $0 }
-    if result.damaged.isEmpty { try checkIntegrity(&result) }
+    if result.damaged.isEmpty { result.problems += try integrityProblems() }
     return result
   }
 
   private func check(group number: Int, _ result: inout Result) throws(BackupError) {
     try cancel.check()
+    IdlePause.take()
     let name = manifest.body.groups[number]
     let coder = DatabaseChunkCoder(keys: reader.keys)
     let expected = manifest.groupBytes(number)
@@ -92,6 +93,7 @@ package struct SnapshotProver: Sendable {
       let name = reader.keys.name(of: recording.id, chunk: number)
       do throws(BackupError) {
         let original = try reader.chunk(number, of: recording)
+        IdlePause.take()
         names.append(reader.recordings.name(ofChunk: original))
         total += UInt64(original.count)
         result.chunks += 1
@@ -107,10 +109,16 @@ package struct SnapshotProver: Sendable {
     }
   }
 
-  private func checkIntegrity(_ result: inout Result) throws(BackupError) {
-    let rows = try reader.pages.host.query { try $0.query("PRAGMA integrity_check(20)") }
-    guard rows != [[.text("ok")]] else { return }
-    for row in rows { if case .text(let line)? = row.first { result.problems.append(line) } }
-    if rows.isEmpty { result.problems.append("integrity_check gave no answer") }
+  private func integrityProblems() throws(BackupError) -> [String] {
+    let found = Lock<[String]>([])
+    do {
+      try BackupWork.forEach(1, priority: .idle) { [self] _ in
+        let rows = try reader.pages.host.query { try $0.query("PRAGMA integrity_check(20)") }
+        guard rows != [[.text("ok")]] else { return }
+        let lines = rows.compactMap { $0.first?.text }
+        found.with { $0 = rows.isEmpty ? ["integrity_check gave no answer"] : lines }
+      }
+    } catch { throw BackupError(anyOf: error) }
+    return found.with { $0 }
   }
 }

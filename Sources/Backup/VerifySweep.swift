@@ -56,7 +56,7 @@ final class VerifySweep: Sendable {
       let error = BackupError(.damaged, "chunk \(name) is in no pack of the archive", path: nil)
       state.with { $0.damage.append(Damage(unit: nil, name: name, owner: owner, error: error)) }
     }
-    try BackupWork.forEach(plan.runs.count) { [self] number in
+    try BackupWork.forEach(plan.runs.count, priority: .idle) { [self] number in
       guard try begins(number) else { return }
       try check(plan.runs[number])
       meter.advance(plan.runs[number].bytes)
@@ -117,6 +117,7 @@ final class VerifySweep: Sendable {
     }
     for i in run.units {
       try order.cancel.check()
+      IdlePause.take()
       let unit = plan.units[i]
       let start = Int(unit.offset) - run.offset
       guard start + Int(unit.bytes) <= bytes.count else {

@@ -8,7 +8,7 @@ public enum ThreadPriority: Sendable, Equatable {
   /// setpriority(2), from 1 to 19; on Linux it counts for one thread.
   case nice(Int)
   /// SCHED_IDLE of sched(7): whoever wakes and is not idle runs at once. On a processor that is never idle some thousandths
-  /// are left to it.
+  /// are left to it. Its work calls `IdlePause.take`.
   case idle
 
   /// For the thread that calls it.
@@ -20,6 +20,7 @@ public enum ThreadPriority: Sendable, Equatable {
       var none = sched_param()
       // Of the calling thread. A kernel that refuses it leaves the thread as it is: slower for others, not wrong.
       sched_setscheduler(0, schedIdle, &none)
+      IdlePause.begin()
     }
   }
 }
