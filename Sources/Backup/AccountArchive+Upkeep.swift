@@ -90,10 +90,12 @@ extension AccountArchive {
     let (packs, isHeld) = try await gate.chunks.run {
       try await gate.archiver.run {
         try await BackupWork.perform {
-          let packs = try sweep.prepare(try expiry.needed(plan, chunks), copyBytesMax: request.copyBytesMax)
+          let needed = try expiry.needed(plan, chunks)
           request.beforeRemoving()
-          guard let hold = try disk.hold(layout.directory, .alone) else { return (packs, false) }
+          // Before anything is copied: a round that is put off must not leave copies behind, time after time.
+          guard let hold = try disk.hold(layout.directory, .alone) else { return (PackSweep.Plan(), false) }
           return try withExtendedLifetime(hold) {
+            let packs = try sweep.prepare(needed, copyBytesMax: request.copyBytesMax)
             try expiry.remove(plan)
             try sweep.remove(packs)
             return (packs, true)

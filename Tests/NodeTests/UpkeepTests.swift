@@ -71,6 +71,22 @@ import Threads
     await node.close()
   }
 
+  @Test("a clock that was ahead when the node first started makes nothing old once it is right")
+  func aheadAtFirst() async throws {
+    let clock = TwoClocks()
+    clock.set(ahead: 400 * Self.day)
+    let node = try await open(clock)
+    clock.set(ahead: -400 * Self.day)
+    _ = try await node.createAccount(name: "acme")
+    for _ in 0..<3 {
+      try await snapshot(node)
+      clock.pass(Self.day)
+      #expect(await node.keepArchives().values.allSatisfy { $0.expiredSnapshots == 0 })
+    }
+    #expect(try await node.snapshots(account: "acme").count >= 3)
+    await node.close()
+  }
+
   @Test("where the time of retention cannot be read nothing goes")
   func unknownTime() async throws {
     let clock = TwoClocks()

@@ -39,12 +39,13 @@ extension NodeService {
     await task?.value
   }
 
-  /// The time that retention goes by; nil when it is not known, and then nothing is let go.
+  /// The time that retention goes by; nil when it is not known, and then nothing is let go. Never ahead of the clock: the
+  /// committed time keeps what a clock that was wrong at the very beginning had said.
   func retentionTime() async -> UnixMicroseconds? {
     do {
-      if let cluster { return cluster.committedTime }
+      if let cluster { return cluster.committedTime.map { min($0, clock.now) } }
       let retention = retention
-      return try await blocking { try retention.now() }
+      return min(try await blocking { try retention.now() }, clock.now)
     } catch {
       let isNews = upkeep.state.with { s in
         defer { s.isTimeless = true }

@@ -2,7 +2,8 @@
 // on the monotone clock, so that no clock that somebody sets wrong erases anything. A cluster has one time for all nodes.
 //
 // It lies in a file, a line of text, since a start begins where the last run ended: the time in between counts as none, and
-// is made up for at a tenth of the time that passes. Retention that is late keeps more than it must.
+// is made up for at a tenth of the time that passes. Retention that is late keeps more than it must. A clock that was
+// ahead at the first start stays in here: whoever asks goes by the clock as well, and by the earlier of the two.
 
 import Base
 import Control
