@@ -185,7 +185,14 @@ extension Shard {
   // MARK: a batch
 
   private func run(_ members: [Member]) {
-    guard let connection = state.with({ $0.writer }) else { return }
+    guard let connection = state.with({ $0.writer }) else {
+      // An epoch that ended since the turn was prepared took it along; nothing has run.
+      let told = state.with { s in
+        s.failure ?? (s.replica == nil ? StoreError(.closed, "the account is closing") : Self.moved)
+      }
+      for member in members { member.reply(.failure(told)) }
+      return
+    }
     let (drops, before) = (pages.drops, pages.head.index)
     var members = members
     switch attempt(&members, on: connection) {
