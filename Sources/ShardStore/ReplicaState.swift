@@ -50,6 +50,12 @@ struct ReplicaState {
 
   var leads: Bool { if case .leading = role { true } else { false } }
 
+  /// Whoever takes it tells what became of it.
+  mutating func takeLeadWanted() -> (@Sendable (StoreError?) -> Void)? {
+    defer { leadWanted = nil }
+    return leadWanted?.done
+  }
+
   mutating func hand(_ records: [SealedRecord]) {
     guard let last = records.last else { return }
     tail.append(contentsOf: records)

@@ -30,7 +30,13 @@ extension Shard {
 
   /// After `isApplying` was set under the lock.
   func startApplying() {
-    if !environment.runTurn({ self.apply() }) { withReplica { _, replica in replica.isApplying = false } }
+    if !environment.runTurn({ self.apply() }) {
+      let done = withReplica { _, replica in
+        replica.isApplying = false
+        return replica.takeLeadWanted()
+      }
+      done?(StoreError(.closed, "the node is stopping; ask another one"))
+    }
   }
 
   /// Forgets what follows `position`. True when what is left has to be applied anew, and somebody has to begin with it.
@@ -114,11 +120,13 @@ extension Shard {
       let (record, cuts) = withReplica { _, replica in (replica.toApply.first, replica.cuts) }
       if let record {
         do throws(StoreError) { try apply(record, cuts) } catch {
-          withReplica { _, replica in
+          let done = withReplica { _, replica in
             replica.isApplying = false
             replica.toApply = []
+            return replica.takeLeadWanted()
           }
           fail(error)
+          done?(error)
           return
         }
         publishWhatMayBe()

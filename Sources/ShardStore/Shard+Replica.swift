@@ -61,11 +61,13 @@ extension Shard {
 
   /// Begins `epoch` when everything that was handed is applied: its first record is on its way when `done` is called.
   func lead(_ epoch: Epoch, _ done: @escaping @Sendable (StoreError?) -> Void) {
-    let starts = withReplica { _, replica in
+    let (starts, overtaken) = withReplica { _, replica in
+      let overtaken = replica.takeLeadWanted()
       replica.leadWanted = (epoch, done)
       defer { replica.isApplying = true }
-      return !replica.isApplying
+      return (!replica.isApplying, overtaken)
     }
+    overtaken?(Self.moved)
     if starts { apply() }
   }
 
@@ -174,7 +176,12 @@ extension Shard {
   }
 
   func resume() {
-    withReplica { _, replica in replica.isPaused = false }
+    let overtaken = withReplica { _, replica in
+      replica.isPaused = false
+      defer { replica.onQuiet = [] }
+      return replica.onQuiet
+    }
+    for told in overtaken { told() }
     schedule()
   }
 
@@ -205,6 +212,18 @@ extension Shard {
   }
 
   // MARK: publishing
+
+  /// A mark that cannot be written: who waits for it hears it now.
+  func refuseMarks() {
+    let waiting = state.with { s -> [@Sendable (Position?) -> Void] in
+      defer {
+        s.replica?.onMark = []
+        s.replica?.markAsked = nil
+      }
+      return s.replica?.onMark ?? []
+    }
+    for told in waiting { told(nil) }
+  }
 
   /// Replication says that everything up to `index` is committed.
   func publish(upTo index: LogIndex) {

@@ -72,10 +72,12 @@ extension Shard {
     do { try prepareTurn() } catch {
       failure = error
       // Else the turn would be taken for the mark at once again, and fail again.
-      state.with { s in
+      let wasWanted = state.with { s in
         if case .waitingForMark = s.checkpoint { s.checkpoint = .idle }
-        s.markWanted = false
+        defer { s.markWanted = false }
+        return s.markWanted
       }
+      if wasWanted { refuseMarks() }
     }
     let (members, session) = takeJobs()
     if let session {

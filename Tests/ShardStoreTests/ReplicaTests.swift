@@ -149,6 +149,28 @@ import Threads
     pair.close()
   }
 
+  @Test("who waits to lead behind a record that cannot be applied hears it")
+  func leadsBehindDamage() async throws {
+    let pair = try await ReplicaPair(id(1))
+    try await pair.attach()
+    pair.wire.state.with { $0.isCut = true }
+    let writes = Task {
+      for x in 0..<3 { _ = Task { try await pair.insert(pair.first, x, bytes: 3_000_000) } }
+    }
+    await writes.value
+    while try await pair.first.standing(pair.account).tail.count < 3 { await Task.yield() }
+    var records = try await pair.first.standing(pair.account).tail
+    let last = records.removeLast()
+    var frame = last.frame
+    frame[frame.count - 1] ^= 1
+    pair.second.store(pair.account, records + [SealedRecord(header: last.header, frame: frame)])
+    // The records before it take a while, so that this waits for them.
+    await #expect { try await pair.second.lead(pair.account, epoch: 2) } throws: {
+      ($0 as? StoreError)?.code == .damaged
+    }
+    pair.close()
+  }
+
   @Test("a pause lets nothing new through, and a resumed writer goes on")
   func pauses() async throws {
     let pair = try await ReplicaPair(id(1))
