@@ -65,16 +65,17 @@ struct ArchiveVerifier {
       snapshot -> (manifest: Manifest, createdAt: UnixMicroseconds)? in
       (try? store.read(snapshot.path, keys: opener.archive)).map { ($0, snapshot.createdAt) }
     }
+    var whole: Set<RecordingID> = []
     do {
       var order = VerifyOrder()
       order.which = .all
       order.decodes = decodes
-      try VerifyArchive(disk: disk, layout: layout, order).sweep(opener, 0, &broken, &report) { _ in }
+      whole = try VerifyArchive(disk: disk, layout: layout, order).sweep(opener, 0, &broken, &report) { _ in }
     } catch {
       let error = BackupError(anyOf: error)
       guard error.code == .notFound else { throw error }
     }
-    let check = LogRecordingsCheck(disk: disk, layout: layout, opener: opener, index: index)
+    let check = LogRecordingsCheck(disk: disk, layout: layout, opener: opener, index: index, known: whole)
     let (losses, chunks) = try check.run(try ArchivedLog(disk: disk, layout: layout).list().runs)
     report.units += chunks.count
     for loss in losses {

@@ -30,14 +30,15 @@ package struct VerifyArchive: Sendable {
     defer { withExtendedLifetime(hold) {} }
     let opener = try ArchivedAccountKeys.read(disk: disk, layout: layout, unlockedBy: unlock)
     var broken = MomentVerifier.Broken()
-    do { try sweep(opener, now, &broken, &report, progress) } catch { throw BackupError(anyOf: error) }
+    let whole: Set<RecordingID>
+    do { whole = try sweep(opener, now, &broken, &report, progress) } catch { throw BackupError(anyOf: error) }
     if order.moments {
       for directory in [layout.manifests, layout.log] where (try? disk.info(directory)) != nil {
         for file in try onDisk({ () throws(DiskError) in try FileTree.files(disk, directory) }) {
           try FileVerifier(disk: disk).verify(file, &report)
         }
       }
-      try VerifyMoments(disk: disk, layout: layout, opener: opener, cancel: order.cancel).run(&report)
+      try VerifyMoments(disk: disk, layout: layout, opener: opener, known: whole, cancel: order.cancel).run(&report)
     }
     if order.moments || !report.findings.isEmpty {
       try MomentVerifier(disk: disk, layout: layout).verify(broken, hasKeys: true, &report)
@@ -46,17 +47,17 @@ package struct VerifyArchive: Sendable {
     return report
   }
 
-  /// Chunks of the snapshots that are wanted; `broken` gets what their damage spoils.
+  /// Chunks of the snapshots that are wanted; `broken` gets what their damage spoils. Gives the recordings that are whole.
   func sweep(
     _ opener: ArchivedAccountKeys, _ now: UnixMicroseconds, _ broken: inout MomentVerifier.Broken,
     _ report: inout VerifyReport, _ progress: @escaping @Sendable (Double) -> Void
-  ) throws {
+  ) throws -> Set<RecordingID> {
     let index = ArchiveIndex(disk: disk, layout: layout)
     try index.refresh()
     for error in index.damagedPacks where !report.names(error) { report.note(error, in: layout.packs) }
     let snapshots = try chosen(opener, &report)
     guard let first = snapshots.first else {
-      guard report.findings.isEmpty else { return }
+      guard report.findings.isEmpty else { return [] }
       throw BackupError(.notFound, "the archive holds no snapshot", path: layout.manifests)
     }
     let reader = SnapshotReader(manifest: first.manifest, index: index, keys: opener.archive, recordings: opener)
@@ -96,6 +97,9 @@ package struct VerifyArchive: Sendable {
       (summary.isDatabaseChecked, summary.isDatabaseProven) = (proven.isEmpty, true)
     }
     report.summaries.append(summary)
+    guard !order.isPart else { return [] }
+    let owners = Set(damage.map(\.owner))
+    return Set(plan.recordings.indices.filter { !owners.contains(Int32($0)) }.map { plan.recordings[$0].id })
   }
 
   /// Once more, decoding, what proofs that turned out not to hold were believed for; gives the snapshots whose proofs hold.
