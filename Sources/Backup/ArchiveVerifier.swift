@@ -10,6 +10,8 @@ import ShardStore
 struct ArchiveVerifier {
   let disk: any Disk
   let layout: ArchiveLayout
+  /// Every chunk, also those that a proof covers.
+  var decodes = false
 
   /// The archives whose manifests are among `files`.
   static func archives(among files: [String]) -> [ArchiveLayout] {
@@ -63,15 +65,17 @@ struct ArchiveVerifier {
       snapshot -> (manifest: Manifest, createdAt: UnixMicroseconds)? in
       (try? store.read(snapshot.path, keys: opener.archive)).map { ($0, snapshot.createdAt) }
     }
+    var whole: Set<RecordingID> = []
     do {
       var order = VerifyOrder()
       order.which = .all
-      try VerifyArchive(disk: disk, layout: layout, order).sweep(opener, 0, &broken, &report) { _ in }
+      order.decodes = decodes
+      whole = try VerifyArchive(disk: disk, layout: layout, order).sweep(opener, 0, &broken, &report) { _ in }
     } catch {
       let error = BackupError(anyOf: error)
       guard error.code == .notFound else { throw error }
     }
-    let check = LogRecordingsCheck(disk: disk, layout: layout, opener: opener, index: index)
+    let check = LogRecordingsCheck(disk: disk, layout: layout, opener: opener, index: index, known: whole)
     let (losses, chunks) = try check.run(try ArchivedLog(disk: disk, layout: layout).list().runs)
     report.units += chunks.count
     for loss in losses {

@@ -11,6 +11,8 @@ struct LogRecordingsCheck {
   let layout: ArchiveLayout
   let opener: ArchivedAccountKeys
   let index: ArchiveIndex
+  /// Recordings that somebody has found whole already: they are not opened once more.
+  var known: Set<RecordingID> = []
 
   /// A recording that is not whole.
   struct Loss {
@@ -29,7 +31,7 @@ struct LogRecordingsCheck {
       guard let content = try? run.read(disk) else { continue }
       for record in content.records where record.header.kind == .recordings {
         guard let ids = try? replay.recordings(of: record) else { continue }
-        for id in ids where opener.hasKey(id) {
+        for id in ids where opener.hasKey(id) && !known.contains(id) {
           do throws(BackupError) { chunks += try self.chunks(of: id) } catch {
             guard error.code == .damaged || error.code == .notFound else { throw error }
             losses.append(Loss(recording: id, time: record.header.time, error: error))

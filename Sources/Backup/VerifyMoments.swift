@@ -11,6 +11,8 @@ struct VerifyMoments {
   let disk: any Disk
   let layout: ArchiveLayout
   let opener: ArchivedAccountKeys
+  /// Recordings that were found whole before.
+  let known: Set<RecordingID>
   let cancel: CancelFlag
 
   func run(_ report: inout VerifyReport) throws(BackupError) {
@@ -52,7 +54,7 @@ struct VerifyMoments {
   private func checkRecordings(_ report: inout VerifyReport) throws(BackupError) {
     let index = ArchiveIndex(disk: disk, layout: layout)
     try index.refresh()
-    let check = LogRecordingsCheck(disk: disk, layout: layout, opener: opener, index: index)
+    let check = LogRecordingsCheck(disk: disk, layout: layout, opener: opener, index: index, known: known)
     let (losses, chunks) = try check.run(try ArchivedLog(disk: disk, layout: layout).list().runs)
     report.units += chunks.count
     for loss in losses where !report.names(loss.error) { report.note(loss.error, in: layout.packs) }

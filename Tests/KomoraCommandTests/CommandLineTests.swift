@@ -20,6 +20,7 @@ struct CommandLineTests {
       "import --account acme --database F --skip a --skip b", "snapshot create --account acme",
       "snapshot list --account acme",
       "snapshot show --account acme ID", "snapshot verify --account acme", "snapshot verify --account acme ID",
+      "snapshot verify --account acme --all --decode --json", "verify a --key-file X --decode",
       "restore --account acme --snapshot ID --as new", "restore --account acme --latest --as new --dry-run",
       "restore --account acme --at now --in-place --yes", "restore --account acme --latest --in-place --dry-run",
       "restore undo JOB", "restore undo JOB --dry-run --account acme --json", "restore undo JOB --yes",
@@ -84,7 +85,7 @@ struct CommandLineTests {
       "restore --offline --archive D --recovery F --identity K --passphrase-file P --out O",
       "restore --offline --archive D --recovery F --identity K --out O --account acme", "verify",
       "diff ID", "diff --account acme", "diff --account acme ID ID ID", "diff --account acme ID --rows --limit 0",
-      "verify a --recovery F", "verify a --recovery F --identity K --key-file X",
+      "verify a --recovery F", "verify a --recovery F --identity K --key-file X", "verify a --decode",
     ])
   func refused(_ line: String) {
     #expect(throws: (any Error).self) { try Komora.parseAsRoot(line.split(separator: " ").map(String.init)) }
