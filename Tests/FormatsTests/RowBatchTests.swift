@@ -92,7 +92,8 @@ import Testing
       let batch = RowBatch.encode(sql: "", columns: 3, rows: 1, values: number)
       #expect(throws: FormatError.self) { try decoded(batch) }
     }
-    let largest = RowBatch.encode(sql: "", columns: 3, rows: 1, values: [1] + Array(repeating: 0xFF, count: 9) + [1, 0, 0])
+    let largest = RowBatch.encode(
+      sql: "", columns: 3, rows: 1, values: [1] + Array(repeating: 0xFF, count: 9) + [1, 0, 0])
     #expect(try decoded(largest) == [[.integer(.min), .null, .null]])
   }
 

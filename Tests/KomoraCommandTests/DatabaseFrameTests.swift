@@ -9,7 +9,8 @@ import komora
 struct DatabaseFrameTests {
   private let frames: [DatabaseFrame] = [
     .plan(Array("{}".utf8)),
-    .rows(table: 3, count: 2, values: [0, 1, 5, 4, 1, 255]), .rows(table: 0, count: 0, values: []), .failure(refused: true, "no"), .end,
+    .rows(table: 3, count: 2, values: [0, 1, 5, 4, 1, 255]),
+    .rows(table: 0, count: 0, values: []), .failure(refused: true, "no"), .end,
   ]
 
   @Test("frames come back however the stream is cut")
