@@ -45,10 +45,11 @@ final class DatabaseChild {
     }
   }
 
+  /// Whatever it is doing: it has nothing to lose. One that waits for room in the pipe does not hear a request to end.
   func end() {
-    if process.isRunning { process.terminate() }
-    process.waitUntilExit()
     try? output.fileHandleForReading.close()
+    if process.isRunning { kill(process.processIdentifier, SIGKILL) }
+    process.waitUntilExit()
     pool.stop()
   }
 }
