@@ -17,27 +17,29 @@ struct FileContent: Sendable {
   let md5: [UInt8]
   let crc32c: [UInt8]
 
-  /// `bytes`: how long the file was when it was listed.
-  static func read(_ path: String, bytes: Int, pool: WorkPool) async throws -> FileContent {
+  /// `bytes`: how long the file was when it was listed. In a buffer out of `buffers`, for whoever has sent it to give back.
+  static func read(
+    _ path: String, bytes: Int, pool: WorkPool, buffers: BufferPool
+  ) async throws -> FileContent {
     precondition(bytes <= bytesMax, "a file that is streamed")
-    return try await pool.perform { try FileContent(path, bytes: bytes) }
+    return try await pool.perform { try FileContent(path, bytes: bytes, buffers.take()) }
   }
 
-  private init(_ path: String, bytes: Int) throws(CommandFailure) {
+  private init(_ path: String, bytes: Int, _ empty: consuming ByteBuffer) throws(CommandFailure) {
     let file = open(path, O_RDONLY | O_CLOEXEC)
     guard file >= 0 else { throw CommandFailure(.failed, "cannot read \(path): \(String(cString: strerror(errno)))") }
     defer { close(file) }
-    var buffer = ByteBuffer()
-    buffer.reserveCapacity(bytes + 1)
-    var isRead = false
-    while buffer.readableBytes <= bytes, !isRead {
-      let room = bytes + 1 - buffer.readableBytes
+    var buffer = empty
+    while buffer.readableBytes < bytes {
+      let room = bytes - buffer.readableBytes
       let count = buffer.writeWithUnsafeMutableBytes(minimumWritableBytes: room) {
         max(0, Glibc.read(file, $0.baseAddress!, room))
       }
-      isRead = count == 0
+      guard count > 0 else { break }
     }
-    guard buffer.readableBytes == bytes else {
+    // Nothing may follow.
+    var more: UInt8 = 0
+    guard buffer.readableBytes == bytes, Glibc.read(file, &more, 1) == 0 else {
       throw CommandFailure(.failed, "\(path) changed while it was read: run the import again")
     }
     let hasher = Hasher(.md5)

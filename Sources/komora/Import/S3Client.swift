@@ -17,6 +17,7 @@ struct S3Client: Sendable {
   let bucket: String
   private let signer: RequestSigner
   private let files: WorkPool
+  private let buffers = BufferPool(capacity: FileContent.bytesMax, countMax: RecordingsImport.parallel)
 
   init(
     exchange: HTTPExchange, nodes: NodeAddresses, bucket: String, accessKey: String, secretKey: String, files: WorkPool
@@ -47,7 +48,8 @@ struct S3Client: Sendable {
   /// Puts the file at `path` under `key`; what arrived is compared with what was read.
   func put(_ path: String, key: String, bytes: Int64, type: String) async throws {
     guard bytes <= FileContent.bytesMax else { return try await stream(path, key: key, bytes: bytes, type: type) }
-    let content = try await FileContent.read(path, bytes: Int(bytes), pool: files)
+    let content = try await FileContent.read(path, bytes: Int(bytes), pool: files, buffers: buffers)
+    defer { buffers.give(content.buffer) }
     // The node compares the checksum, and need not compute the MD5 a second time. That field is outside the signature: a
     // node of an older release that passes the request on drops it, and the MD5 is computed where it arrives.
     let reply = try await send(
