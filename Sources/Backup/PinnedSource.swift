@@ -12,8 +12,9 @@ package struct PinnedSource: SnapshotSource {
   let engine: Engine
   let view: PinnedView
   let keyring: Keyring
-  /// The recording whose chunks are being asked for.
-  private let current = Lock<RecordingReader?>(nil)
+  /// The recordings whose chunks are being asked for, the last one asked for behind; several are read side by side.
+  private let current = Lock<[RecordingReader]>([])
+  private static let currentMax = 4
 
   /// Pins the account where it is now.
   package static func pin(_ engine: Engine, _ account: AccountID) async throws -> PinnedSource {
@@ -66,9 +67,12 @@ package struct PinnedSource: SnapshotSource {
   }
 
   package func sealedChunk(_ number: Int, of recording: RecordingID) async throws -> [UInt8] {
-    if let reader = current.with({ $0 }), reader.id == recording { return try await reader.sealedChunk(number) }
+    if let reader = current.with({ $0.first { $0.id == recording } }) { return try await reader.sealedChunk(number) }
     let reader = try await engine.recording(account, recording)
-    current.with { $0 = reader }
+    current.with { current in
+      if current.count >= Self.currentMax { current.removeFirst() }
+      current.append(reader)
+    }
     return try await reader.sealedChunk(number)
   }
 

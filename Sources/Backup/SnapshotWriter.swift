@@ -14,7 +14,7 @@ import Threads
 package final class SnapshotWriter {
   private let disk: any Disk
   private let layout: ArchiveLayout
-  private let keys: ArchiveKeys
+  let keys: ArchiveKeys
   let index: ArchiveIndex
   let coder: DatabaseChunkCoder
   private let packBytesMax: Int
@@ -93,30 +93,6 @@ package final class SnapshotWriter {
       }
     }
     try index.refresh()
-  }
-
-  // MARK: recordings
-
-  private func writeRecordings(
-    _ recordings: [SourceRecording], _ source: any SnapshotSource, _ meter: ProgressMeter, _ cancel: CancelFlag
-  ) async throws {
-    for recording in recordings {
-      for number in 0..<recording.chunks {
-        try cancel.check()
-        let name = keys.name(of: recording.id, chunk: number)
-        guard !output.has(name, trusting: !distrusted.contains(name)) else { continue }
-        let sealed = try await source.sealedChunk(number, of: recording.id)
-        guard sealed.count <= PackFrameHeader.bodyBytesMax else {
-          throw BackupError(.failed, "chunk \(number) of recording \(recording.id) is too long")
-        }
-        let output = output
-        try await BackupWork.perform {
-          let frame = PackFrameHeader.frame(kind: .recording, coding: .own, originalBytes: 0, name: name, body: sealed)
-          try output.add(frame: frame, name: name)
-        }
-      }
-      meter.advance(Int(recording.bytes))
-    }
   }
 
   // MARK: end

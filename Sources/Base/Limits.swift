@@ -65,4 +65,9 @@ public enum Limits {
   /// An idempotency key, and a reply that is kept for it.
   public static let idempotencyKeyBytesMax = 255
   public static let idempotencyReplyBytesMax = 1 << 20
+  /// A statement that comes with rows of values: its text as long as any, a few more values than a table has columns, and
+  /// no more rows than one turn of the writer should take.
+  public static let rowBatchSQLBytesMax = 1 << 20
+  public static let rowBatchColumnsMax = 2_048
+  public static let rowBatchRowsMax = 65_536
 }

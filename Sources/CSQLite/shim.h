@@ -18,4 +18,11 @@ static inline int komora_bind_text(sqlite3_stmt *s, int i, const char *p, sqlite
 static inline int komora_bind_blob(sqlite3_stmt *s, int i, const void *p, sqlite3_uint64 n) {
   return n == 0 ? sqlite3_bind_zeroblob(s, i, 0) : sqlite3_bind_blob64(s, i, p, n, SQLITE_TRANSIENT);
 }
+// What stays where it is until the bindings are cleared.
+static inline int komora_bind_text_static(sqlite3_stmt *s, int i, const char *p, sqlite3_uint64 n) {
+  return sqlite3_bind_text64(s, i, p, n, SQLITE_STATIC, SQLITE_UTF8);
+}
+static inline int komora_bind_blob_static(sqlite3_stmt *s, int i, const void *p, sqlite3_uint64 n) {
+  return n == 0 ? sqlite3_bind_zeroblob(s, i, 0) : sqlite3_bind_blob64(s, i, p, n, SQLITE_STATIC);
+}
 static inline void komora_set_message(char **out, const char *text) { *out = sqlite3_mprintf("%s", text); }

@@ -117,22 +117,23 @@ extension Engine {
     return Session(shard, engine: self)
   }
 
-  package func upload(_ id: AccountID) async throws -> Upload {
+  /// `saidMD5`: what its bytes will have, as their sender has computed it; else it is computed here.
+  package func upload(_ id: AccountID, saidMD5: [UInt8]? = nil) async throws -> Upload {
     let shard = try await held(id)
     defer { shard.release() }
     return try await shard.onReader { [clock] in
       let (recording, key) = try shard.recordings.begin(now: clock.monotonicNanoseconds())
-      return Upload(shard, id: recording, key: key)
+      return Upload(shard, id: recording, key: key, saidMD5: saidMD5)
     }
   }
 
   /// A recording that is there as a whole already, of any size: durable when it returns.
-  package func store(_ id: AccountID, _ bytes: [UInt8]) async throws -> StoredRecording {
+  package func store(_ id: AccountID, _ bytes: [UInt8], saidMD5: [UInt8]? = nil) async throws -> StoredRecording {
     let shard = try await held(id)
     defer { shard.release() }
     return try await shard.onReader { [clock] in
       let (recording, key) = try shard.recordings.begin(now: clock.monotonicNanoseconds())
-      let upload = Upload(shard, id: recording, key: key)
+      let upload = Upload(shard, id: recording, key: key, saidMD5: saidMD5)
       try upload.appendNow(bytes)
       return try upload.finishNow()
     }

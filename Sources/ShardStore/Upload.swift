@@ -32,13 +32,18 @@ package final class Upload: Sendable {
   package let id: RecordingID
   private let shard: Shard
   private let key: SecretBytes
-  private let md5 = Hasher(.md5)
+  /// Nil where the caller has said what it is.
+  private let md5: Hasher?
+  private let saidMD5: [UInt8]
   private let state = Lock(State())
 
-  init(_ shard: Shard, id: RecordingID, key: SecretBytes) {
+  /// `saidMD5` of all bytes, where somebody has computed it already and answers for it.
+  init(_ shard: Shard, id: RecordingID, key: SecretBytes, saidMD5: [UInt8]? = nil) {
     self.shard = shard
     self.id = id
     self.key = key
+    md5 = saidMD5 == nil ? Hasher(.md5) : nil
+    self.saidMD5 = saidMD5 ?? []
     shard.hold()
   }
 
@@ -49,7 +54,7 @@ package final class Upload: Sendable {
 
   /// Takes the next bytes. One call at a time; blocks for a chunk's coding and its write.
   package func appendNow(_ bytes: [UInt8]) throws(StoreError) {
-    md5.update(bytes)
+    md5?.update(bytes)
     // The account may have been opened again meanwhile, and its volumes grown.
     if shard.hasFailed { throw shard.failureToTell }
     try state.with { s throws(StoreError) in
@@ -88,7 +93,7 @@ package final class Upload: Sendable {
       s.done = true
       return (s.bytes, s.names)
     }
-    return StoredRecording(id: id, bytes: stored.0, md5: md5.finish(), chunkNames: stored.1)
+    return StoredRecording(id: id, bytes: stored.0, md5: md5?.finish() ?? saidMD5, chunkNames: stored.1)
   }
 
   private func write(_ chunk: [UInt8], isLast: Bool, _ s: inout State) throws(StoreError) {

@@ -61,6 +61,9 @@ package struct PayloadVerifier {
     }
   }
 
+  /// Whether an additional checksum came, or comes behind the body, and is compared.
+  package var hasChecksum: Bool { checksum != nil }
+
   /// Whether the body has a form of its own around the payload; where it has none, `pass` spares a copy.
   package var isChunked: Bool { decoder != nil }
 

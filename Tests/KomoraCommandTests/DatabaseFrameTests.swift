@@ -2,7 +2,6 @@
 // over by the file that it reads.
 
 import Base
-import SQLite
 import Testing
 import komora
 
@@ -10,8 +9,8 @@ import komora
 struct DatabaseFrameTests {
   private let frames: [DatabaseFrame] = [
     .plan(Array("{}".utf8)),
-    .row(table: 3, values: [.null, .integer(.min), .real(-0.5), .text("šč\u{0}😀"), .blob([0, 255])]),
-    .row(table: 0, values: []), .failure(refused: true, "no"), .end,
+    .rows(table: 3, count: 2, values: [0, 1, 5, 4, 1, 255]),
+    .rows(table: 0, count: 0, values: []), .failure(refused: true, "no"), .end,
   ]
 
   @Test("frames come back however the stream is cut")
@@ -32,7 +31,7 @@ struct DatabaseFrameTests {
   @Test("a length beyond the limit is refused before anything is waited for")
   func tooLong() {
     var decoder = DatabaseFrameDecoder()
-    decoder.append([UInt8(ascii: "R"), 255, 255, 255, 255])
+    decoder.append([UInt8(ascii: "B"), 255, 255, 255, 255])
     #expect(throws: BytesError.self) { try decoder.next() }
   }
 

@@ -9,7 +9,9 @@ enum PassedFields {
     "connection", "keep-alive", "proxy-connection", "te", "trailer", "transfer-encoding", "upgrade",
   ]
   /// What a client may ask of us.
-  private static let wishes: Set<String> = ["komora-at-least", "komora-staleness", "komora-deadline"]
+  private static let wishes: Set<String> = [
+    "komora-at-least", "komora-staleness", "komora-deadline", "komora-content-md5",
+  ]
 
   static func ofRequest(_ fields: HTTPFields) -> [ForwardedField] {
     let named = nominated(fields)

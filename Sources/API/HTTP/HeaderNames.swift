@@ -8,6 +8,7 @@ extension HTTPField.Name {
   static let komoraAtLeast = Self("Komora-At-Least")!
   static let komoraStaleness = Self("Komora-Staleness")!
   static let komoraDeadline = Self("Komora-Deadline")!
+  static let komoraContentMD5 = Self("Komora-Content-MD5")!
   static let idempotencyKey = Self("Idempotency-Key")!
   static let amazonChecksumType = Self("x-amz-checksum-type")!
   static let amazonTaggingCount = Self("x-amz-tagging-count")!

@@ -191,7 +191,7 @@ struct HranaExecutor: Sendable {
 
   // MARK: places
 
-  private func runner(_ place: SQLCall.Place, bytesMax: Int) -> SQLRunner {
+  func runner(_ place: SQLCall.Place, bytesMax: Int) -> SQLRunner {
     SQLRunner(
       place: place, form: form, rowsMax: limits.resultRows, bytesMax: bytesMax,
       deadline: clock.monotonicNanoseconds() + limits.timeout)

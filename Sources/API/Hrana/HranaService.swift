@@ -37,6 +37,7 @@ struct HranaService: Sendable {
       router.post("db/:account/\(version)/pipeline", use: pipeline)
     }
     router.post("db/:account/v3/cursor", use: cursor)
+    router.post("db/:account/v1/rows", use: rows)
   }
 
   @Sendable private func pipeline(_ request: Request, _ context: APIContext) async throws -> Response {
@@ -138,7 +139,7 @@ struct HranaService: Sendable {
 
   // MARK: streams
 
-  private func executor(
+  func executor(
     for baton: String?, _ grant: DatabaseGrant, _ context: APIContext
   ) async throws -> HranaExecutor {
     var stream = HranaStream(account: grant.account, credential: grant.credential)
@@ -201,18 +202,21 @@ struct HranaService: Sendable {
   private func body<T: Decodable>(
     _: T.Type, of request: Request, _ context: APIContext
   ) async throws -> (T, hash: [UInt8]) {
-    try await context.askForBody()
-    let buffer: ByteBuffer
-    do {
-      buffer = try await request.body.collect(upTo: node.configuration.limits.sqlRequestBytes)
-    } catch is NIOTooManyBytesError {
-      throw Self.tooLarge
-    }
-    let bytes = Array(buffer.readableBytesView)
+    let bytes = try await self.bytes(of: request, context)
     do {
       return (try JSONDecoder().decode(T.self, from: Data(bytes)), SHA256.hash(bytes))
     } catch {
       throw APIError(.badRequest, HranaError("HRANA_PROTOCOL", "the request is not valid Hrana: \(Self.reason(error))"))
+    }
+  }
+
+  func bytes(of request: Request, _ context: APIContext) async throws -> [UInt8] {
+    try await context.askForBody()
+    do {
+      return Array(
+        try await request.body.collect(upTo: node.configuration.limits.sqlRequestBytes).readableBytesView)
+    } catch is NIOTooManyBytesError {
+      throw Self.tooLarge
     }
   }
 
@@ -230,7 +234,7 @@ struct HranaService: Sendable {
     }
   }
 
-  private func idempotency(_ request: Request, _ hash: [UInt8]) throws -> Idempotency? {
+  func idempotency(_ request: Request, _ hash: [UInt8]) throws -> Idempotency? {
     guard let key = request.headers[.idempotencyKey] else { return nil }
     guard (1...Limits.idempotencyKeyBytesMax).contains(key.utf8.count) else {
       throw APIError(
@@ -240,7 +244,7 @@ struct HranaService: Sendable {
     return Idempotency(key: key, requestHash: hash)
   }
 
-  private func headers(_ executor: HranaExecutor, _ type: String) -> HTTPFields {
+  func headers(_ executor: HranaExecutor, _ type: String) -> HTTPFields {
     var fields: HTTPFields = [.contentType: type, .cacheControl: "no-store", .komoraNode: node.configuration.name]
     if let position = executor.position { fields[.komoraPosition] = "\(position)" }
     return fields

@@ -82,7 +82,7 @@ struct SQLRunner: Sendable {
     return statement
   }
 
-  private func check(_ statement: Statement) throws(Misplaced) {
+  func check(_ statement: Statement) throws(Misplaced) {
     let isStateful = !statement.effects.isDisjoint(with: [.transaction, .savepoint, .temporary, .pragma])
     let needed: SQLCall.Place =
       switch (isStateful || place >= .session, statement.isReadOnly) {

@@ -13,9 +13,11 @@ struct ObjectIntake {
   private let account: AccountID
   private var piece: [UInt8] = []
   private var upload: Upload?
+  private let saidMD5: [UInt8]?
 
-  /// `expected`: bytes that will come, where that is known.
-  init(_ engine: Engine, _ account: AccountID, expected: Int?) {
+  /// `expected`: bytes that will come, where that is known; `saidMD5`: their MD5, where the client answers for it.
+  init(_ engine: Engine, _ account: AccountID, expected: Int?, saidMD5: [UInt8]?) {
+    self.saidMD5 = saidMD5
     self.engine = engine
     self.account = account
     piece.reserveCapacity(min(expected ?? Self.pieceBytes, Self.pieceBytes))
@@ -30,7 +32,7 @@ struct ObjectIntake {
       rest = rest.dropFirst(taken.count)
       let isMore = upload != nil || !rest.isEmpty || !isLast
       guard piece.count == Self.pieceBytes, isMore else { continue }
-      let open = if let upload { upload } else { try await engine.upload(account) }
+      let open = if let upload { upload } else { try await engine.upload(account, saidMD5: saidMD5) }
       upload = open
       try await open.append(piece)
       piece = []
@@ -40,7 +42,7 @@ struct ObjectIntake {
 
   /// Durable when it returns.
   mutating func finish() async throws -> StoredRecording {
-    guard let upload else { return try await engine.store(account, piece) }
+    guard let upload else { return try await engine.store(account, piece, saidMD5: saidMD5) }
     if !piece.isEmpty { try await upload.append(piece) }
     return try await upload.finish()
   }

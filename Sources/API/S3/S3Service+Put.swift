@@ -32,9 +32,10 @@ extension S3Service {
   ) async throws -> Response {
     let expectedMD5 = try Self.contentMD5(request)
     var verifier = try PayloadVerifier(request.verified, request.signed)
+    let saidMD5 = try Self.saidMD5(request, verifier)
     try checkLength(verifier.remaining)
     try await before()
-    let (stored, checksum) = try await receive(request, &verifier)
+    let (stored, checksum) = try await receive(request, &verifier, saidMD5: saidMD5)
     guard expectedMD5 == nil || expectedMD5 == stored.md5 else {
       throw S3Error(.badRequest, "BadDigest", "The Content-MD5 is not that of the body.")
     }
@@ -50,9 +51,9 @@ extension S3Service {
   }
 
   private func receive(
-    _ request: S3Request, _ verifier: inout PayloadVerifier
+    _ request: S3Request, _ verifier: inout PayloadVerifier, saidMD5: [UInt8]?
   ) async throws -> (StoredRecording, ObjectChecksum?) {
-    var intake = ObjectIntake(node.engine, request.account.id, expected: verifier.remaining)
+    var intake = ObjectIntake(node.engine, request.account.id, expected: verifier.remaining, saidMD5: saidMD5)
     do {
       try await request.context.askForBody()
       for try await buffer in request.request.body {
@@ -123,6 +124,21 @@ extension S3Service {
 
   static func refuseReadOnly(_ key: String) throws(S3Error) {
     guard !isReadOnly(key) else { throw .accessDenied }
+  }
+
+  /// `Komora-Content-MD5`, base64: the MD5 of the body, taken on the client's word, so that it is computed once and not at
+  /// both ends. That the body arrived as it was sent is shown by the checksum that must come with it.
+  static func saidMD5(_ request: S3Request, _ verifier: PayloadVerifier) throws(S3Error) -> [UInt8]? {
+    // Who sends Content-MD5 as well wants it compared.
+    guard let text = request.signed["komora-content-md5"], request.signed["content-md5"] == nil else { return nil }
+    guard let bytes = Base64.decode(text), bytes.count == 16 else {
+      throw S3Error(.badRequest, "InvalidDigest", "The Komora-Content-MD5 is not a valid one.")
+    }
+    guard verifier.hasChecksum else {
+      throw S3Error(
+        .badRequest, "InvalidRequest", "A body with Komora-Content-MD5 needs an x-amz-checksum that can be compared.")
+    }
+    return bytes
   }
 
   static func contentMD5(_ request: S3Request) throws(S3Error) -> [UInt8]? {

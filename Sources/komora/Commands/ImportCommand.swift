@@ -83,7 +83,7 @@ struct ImportCommand: AsyncParsableCommand {
     _ tree: RecordingTree?, _ client: APIClient, _ session: ImportSession, _ progress: ImportProgress
   ) async throws -> [String: JSONValue] {
     guard let tree else { return [:] }
-    let files = WorkPool(name: "files", threads: RecordingsImport.parallel)
+    let files = WorkPool(name: "files", threads: RecordingsImport.readers)
     let s3 = S3Client(
       exchange: client.exchange, nodes: NodeAddresses(try s3Addresses(client.settings)), bucket: account.account,
       accessKey: session.accessKey, secretKey: session.secretKey, files: files)

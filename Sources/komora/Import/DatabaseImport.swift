@@ -1,10 +1,11 @@
 // Brings a foreign SQLite database into an account, over the account's SQL surface.
 //
 // Every step (a statement, or a batch of rows) has a number that is the same in every run over the same file, and an
-// idempotency key made from it. The number of steps that are done is kept in a file; what a killed run had sent without
+// idempotency key made from it. Rows go in batches of bytes, as the process that reads the file has cut them. The number of steps that are done is kept in a file; what a killed run had sent without
 // noting it is answered from the node's memory of keys instead of happening twice. At the end rows are counted.
 
 import Base
+import Formats
 import Foundation
 import SQLite
 
@@ -14,10 +15,6 @@ struct DatabaseImport {
     var rows: Int64 = 0
     var notes: [String] = []
   }
-
-  static let batchRowsMax = 500
-  static let batchBytesMax = 1 << 20
-  static let batchValuesMax = 16_000
 
   let client: HranaClient
   let statePath: String
@@ -29,7 +26,6 @@ struct DatabaseImport {
   private var notes: [String] = []
   /// The rows that are on their way while the next ones are read; and their step.
   private var sent: (step: Int, task: Task<Void, any Error>)?
-  private var batch: (table: Int, rows: [[Value]], bytes: Int) = (0, [], 0)
 
   init(
     client: HranaClient, state: ImportState, statePath: String, progress: @escaping @Sendable (Double, String) -> Void
@@ -56,12 +52,11 @@ struct DatabaseImport {
     for sql in plan.creates { try await perform(sql) }
     reading: while true {
       switch try Self.checked(await child.next()) {
-      case .row(let table, let values): try await add(table, values)
+      case .rows(let table, let count, let values): try await add(table, count, values)
       case .end: break reading
       case .plan, .failure: throw CommandFailure(.failed, "the process that reads the database sent a second plan")
       }
     }
-    try await flush()
     try await settle()
     for sql in plan.finishes { try await perform(sql) }
     for (table, sequence) in plan.sequences.sorted(by: { $0.key < $1.key }) { await raise(table, to: sequence) }
@@ -76,76 +71,82 @@ struct DatabaseImport {
 
   // MARK: rows
 
-  private mutating func add(_ table: Int, _ values: [Value]) async throws {
-    guard plan.tables.indices.contains(table), values.count == plan.tables[table].columns.count else {
-      throw CommandFailure(.failed, "the process that reads the database sent a row of no table")
+  private mutating func add(_ number: Int, _ count: Int, _ values: ArraySlice<UInt8>) async throws {
+    guard plan.tables.indices.contains(number), (1...Limits.rowBatchRowsMax).contains(count),
+      (1...Limits.rowBatchColumnsMax).contains(plan.tables[number].columns.count)
+    else { throw CommandFailure(.failed, "the process that reads the database sent rows of no table") }
+    let table = plan.tables[number]
+    if table.isCyclic {
+      try await sendCyclic(table, count, values)
+    } else {
+      let places = Array(repeating: "?", count: table.columns.count).joined(separator: ", ")
+      let sql = "\(Self.insert(table)) VALUES (\(places))"
+      try await send { client, key in
+        try await client.insert(
+          RowBatch.encode(sql: sql, columns: table.columns.count, rows: count, values: values), idempotencyKey: key)
+      }
     }
-    for case .real(let number) in values where !number.isFinite {
-      throw CommandFailure(
-        .refused, "\(plan.tables[table].name) has an infinite number, which JSON cannot carry: leave it out with --skip"
-      )
-    }
-    let bytes = values.reduce(0) { $0 + Self.size($1) }
-    let valueCount = (batch.rows.count + 1) * values.count
-    if !batch.rows.isEmpty,
-      batch.table != table || batch.rows.count >= Self.batchRowsMax || batch.bytes + bytes > Self.batchBytesMax
-        || valueCount > Self.batchValuesMax
-    {
-      try await flush()
-    }
-    batch.table = table
-    batch.rows.append(values)
-    batch.bytes += bytes
-  }
-
-  private static func size(_ value: Value) -> Int {
-    switch value {
-    case .text(let text): text.utf8.count
-    case .blob(let bytes): bytes.count * 4 / 3
-    default: 24
-    }
-  }
-
-  private mutating func flush() async throws {
-    guard !batch.rows.isEmpty else { return }
-    let table = plan.tables[batch.table]
-    let rows = batch.rows
-    batch = (0, [], 0)
-    let columns = table.columns.map(ForeignSchema.quote).joined(separator: ", ")
-    let places = "(" + Array(repeating: "?", count: table.columns.count).joined(separator: ", ") + ")"
-    let values = Array(repeating: places, count: rows.count).joined(separator: ", ")
-    // Rows of a cyclic table are sent without a key; that they carry their own makes a repetition harmless.
-    let verb = table.isCyclic ? "INSERT OR IGNORE INTO" : "INSERT INTO"
-    try await send(
-      "\(verb) \(ForeignSchema.quote(table.name)) (\(columns)) VALUES \(values)", rows,
-      withoutForeignKeys: table.isCyclic)
-    rowsDone += Int64(rows.count)
+    rowsDone += Int64(count)
     let total = plan.tables.reduce(0) { $0 + $1.rows }
     progress(total == 0 ? 1 : Double(rowsDone) / Double(total), "\(rowsDone) of \(total) rows")
+  }
+
+  private static func insert(_ table: DatabasePlan.Table) -> String {
+    let columns = table.columns.map(ForeignSchema.quote).joined(separator: ", ")
+    // Rows of a cyclic table are sent without a key; that they carry their own makes a repetition harmless.
+    return "\(table.isCyclic ? "INSERT OR IGNORE" : "INSERT") INTO \(ForeignSchema.quote(table.name)) (\(columns))"
+  }
+
+  /// Foreign keys are looked at by the account's writer, so these rows need a connection of their own: one statement of
+  /// Hrana's, with all their values.
+  private mutating func sendCyclic(_ table: DatabasePlan.Table, _ count: Int, _ values: ArraySlice<UInt8>) async throws
+  {
+    let rows: [[Value]]
+    do { rows = try Self.rows(values, table.columns.count, count) } catch {
+      throw CommandFailure(.failed, "the process that reads the database sent nonsense (\(error))")
+    }
+    for case .real(let number) in rows.joined() where !number.isFinite {
+      throw CommandFailure(
+        .refused, "\(table.name) has an infinite number, which JSON cannot carry: leave it out with --skip")
+    }
+    let places = "(" + Array(repeating: "?", count: table.columns.count).joined(separator: ", ") + ")"
+    let sql = "\(Self.insert(table)) VALUES \(Array(repeating: places, count: count).joined(separator: ", "))"
+    try await send { client, _ in _ = try await client.executeWithoutForeignKeys(.init(sql, rows)) }
+  }
+
+  private static func rows(_ values: ArraySlice<UInt8>, _ columns: Int, _ count: Int) throws(FormatError) -> [[Value]] {
+    let batch = try RowBatch(RowBatch.encode(sql: "", columns: columns, rows: count, values: values))
+    var (reader, row, rows) = (batch.reader(), [RowBatchValue](), [[Value]]())
+    while try reader.next(&row) {
+      rows.append(
+        row.map { value in
+          switch value {
+          case .null: .null
+          case .integer(let number): .integer(number)
+          case .real(let number): .real(number)
+          case .text(let place): .text(String(decoding: batch.bytes[place], as: UTF8.self))
+          case .blob(let place): .blob(Array(batch.bytes[place]))
+          }
+        })
+    }
+    return rows
   }
 
   // MARK: steps
 
   private mutating func perform(_ sql: String) async throws {
-    try await send(sql, [], withoutForeignKeys: false)
+    try await send { client, key in _ = try await client.execute(.init(sql), idempotencyKey: key) }
     try await settle()
   }
 
   /// Sends a step when the one before has ended, and comes back while it is under way.
-  private mutating func send(_ sql: String, _ rows: [[Value]], withoutForeignKeys: Bool) async throws {
+  private mutating func send(_ work: @escaping @Sendable (HranaClient, String) async throws -> Void) async throws {
     step += 1
     guard step > state.stepsDone else { return }
     let (client, number, key) = (client, step, "import-\(state.id)-\(step)")
-    let statement = HranaClient.Encoded(sql, rows)
     try await settle()
     let task = Task {
-      do {
-        if withoutForeignKeys {
-          _ = try await client.executeWithoutForeignKeys(statement)
-        } else {
-          _ = try await client.execute(statement, idempotencyKey: key)
-        }
-      } catch let failure as HranaClient.SQLFailure {
+      do { try await work(client, key) } catch let failure as HranaClient.SQLFailure {
         throw CommandFailure(.failed, "the account refused step \(number): \(failure.message) (\(failure.code))")
       }
     }

@@ -1,6 +1,7 @@
 // Reads a foreign database file, whole and in order, inside the limits of a process of its own.
 
 import Base
+import Formats
 import Foundation
 import Glibc
 import SQLite
@@ -9,7 +10,6 @@ struct DatabaseReader {
   let path: String
   let skipped: Set<String>
   let output: FileHandle
-  private static let pieceBytes = 256 << 10
 
   func run() {
     do {
@@ -41,56 +41,64 @@ struct DatabaseReader {
     }
     let plan = try ForeignSchema(connection, skipping: skipped).plan()
     send(.plan(Array(try JSONEncoder().encode(plan))))
-    let isUTF8 = try connection.query("PRAGMA encoding").first?[0].text == "UTF-8"
-    var buffer: [UInt8] = []
-    for (number, table) in plan.tables.enumerated() {
-      try rows(of: table, connection, isUTF8) { values in
-        buffer += DatabaseFrame.row(table: number, values: values).encoded()
-        if buffer.count >= Self.pieceBytes {
-          write(buffer)
-          buffer = []
-        }
-      }
-    }
-    write(buffer)
+    for number in plan.tables.indices { try rows(of: number, plan.tables[number], connection) }
     send(.end)
   }
 
-  private func rows(
-    of table: DatabasePlan.Table, _ connection: Connection, _ isUTF8: Bool, _ body: ([Value]) throws -> Void
-  ) throws {
-    // Text comes as bytes, so that what is not UTF-8 is seen instead of repaired.
+  /// Sends the rows in batches. Where one ends depends on nothing but the file, so every run cuts them alike.
+  private func rows(of number: Int, _ table: DatabasePlan.Table, _ connection: Connection) throws {
     let columns = table.columns.map { name in
-      let column = name == "rowid" || name == "_rowid_" || name == "oid" ? name : ForeignSchema.quote(name)
-      return isUTF8
-        ? "typeof(\(column)) = 'text', iif(typeof(\(column)) = 'text', CAST(\(column) AS BLOB), \(column))"
-        : "0, \(column)"
+      name == "rowid" || name == "_rowid_" || name == "oid" ? name : ForeignSchema.quote(name)
     }
     let source = "SELECT \(columns.joined(separator: ", ")) FROM \(ForeignSchema.quote(table.name)) NOT INDEXED"
     let (statement, _) = try connection.prepare(source)
     guard let statement else { return }
     defer { statement.finalize() }
-    var number = 0
-    while try statement.step() {
-      number += 1
-      var values: [Value] = []
-      values.reserveCapacity(table.columns.count)
-      for i in table.columns.indices {
-        values.append(
-          try value(statement.column(2 * i + 1), isText: statement.column(2 * i) == .integer(1), table, number))
-      }
-      try body(values)
+    let rowsMax = table.isCyclic ? Self.cyclicRowsMax(columns.count) : Self.batchRowsMax
+    var (values, count, row) = (RowBatchValues(capacity: Self.batchBytesMax + 4096), 0, 0)
+    func flush(_ bytes: Int, _ rows: Int) {
+      send(.rows(table: number, count: rows, values: values.removeFirst(bytes)[...]))
     }
+    while try statement.step() {
+      row += 1
+      let start = values.bytes.count
+      for column in columns.indices { try put(column, of: statement, &values, table, row) }
+      if count > 0, values.bytes.count > Self.batchBytesMax || count == rowsMax {
+        flush(start, count)
+        count = 0
+      }
+      count += 1
+    }
+    if count > 0 { flush(values.bytes.count, count) }
   }
 
-  private func value(_ value: Value, isText: Bool, _ table: DatabasePlan.Table, _ row: Int) throws -> Value {
-    guard isText, let bytes = value.blob else { return value }
-    guard let text = String(validating: bytes, as: UTF8.self) else {
-      throw ForeignSchema.Refusal(
-        message:
-          "row \(row) of \(table.name) has text that is not UTF-8: convert it, or leave the table out with --skip")
+  /// What one turn of the account's writer takes, and one page of its log; a longer row goes alone.
+  private static let batchBytesMax = 1 << 20
+  private static let batchRowsMax = 16_384
+  /// Rows of a table on a cycle become one statement with a parameter for each value.
+  private static func cyclicRowsMax(_ columns: Int) -> Int { max(1, min(500, 16_000 / max(columns, 1))) }
+
+  private func put(
+    _ column: Int, of statement: Statement, _ values: inout RowBatchValues, _ table: DatabasePlan.Table, _ row: Int
+  ) throws {
+    switch statement.columnKind(column) {
+    case .null: values.putNull()
+    case .integer: values.put(statement.columnInteger(column))
+    case .real: values.put(statement.columnReal(column))
+    case .blob: statement.withBlob(column) { values.put(blob: $0) }
+    case .text:
+      // As it is stored, so that what is not UTF-8 is seen instead of repaired.
+      let isText = statement.withText(column) { text in
+        guard text.withUnsafeBytes({ bytes in String(validating: bytes, as: UTF8.self) != nil }) else { return false }
+        values.put(text: text)
+        return true
+      }
+      guard isText else {
+        throw ForeignSchema.Refusal(
+          message:
+            "row \(row) of \(table.name) has text that is not UTF-8: convert it, or leave the table out with --skip")
+      }
     }
-    return .text(text)
   }
 
   private func send(_ frame: DatabaseFrame) { write(frame.encoded()) }

@@ -31,6 +31,12 @@ struct HranaClient: Sendable {
     try await pipeline([statement], idempotencyKey: idempotencyKey, answer: 0)
   }
 
+  /// Runs a batch of rows (``RowBatch``) as one transaction, which happens once, however often it is sent.
+  func insert(_ batch: [UInt8], idempotencyKey: String) async throws {
+    let body = ByteBuffer(bytes: batch)
+    try await repeating { try await sendRows(body, idempotencyKey) }
+  }
+
   /// Runs one statement on a connection that does not look at foreign keys.
   func executeWithoutForeignKeys(_ statement: Encoded) async throws -> JSONValue {
     try await pipeline([Encoded("PRAGMA foreign_keys = off"), statement], idempotencyKey: nil, answer: 1)
@@ -45,11 +51,15 @@ struct HranaClient: Sendable {
     }
     text.raw(#"{"type":"close"}]}"#)
     let body = ByteBuffer(bytes: text.bytes)
+    return try await repeating { try await send(body, idempotencyKey, answer) }
+  }
+
+  private func repeating<T>(_ work: () async throws -> T) async throws -> T {
     var attempt = 0
     while true {
       attempt += 1
       do {
-        return try await send(body, idempotencyKey, answer)
+        return try await work()
       } catch let failure as CommandFailure where failure.kind == .unavailable && attempt < Self.attemptsMax {
         try await Task.sleep(for: .milliseconds(min(100 << attempt, 3000)))
       } catch let failure as SQLFailure where Self.mayRepeat(failure) && attempt < Self.attemptsMax {
@@ -63,18 +73,32 @@ struct HranaClient: Sendable {
       || failure.code == "NOT_APPLIED"
   }
 
-  private func send(_ body: ByteBuffer, _ idempotencyKey: String?, _ answer: Int) async throws -> JSONValue {
-    var headers: HTTPHeaders = ["content-type": "application/json", "authorization": "Bearer \(token)"]
+  private func post(
+    _ target: String, _ type: String, _ body: ByteBuffer, _ idempotencyKey: String?
+  ) async throws(CommandFailure) -> HTTPAnswer {
+    var headers: HTTPHeaders = ["content-type": type, "authorization": "Bearer \(token)"]
     if let idempotencyKey { headers.add(name: "idempotency-key", value: idempotencyKey) }
     let base = nodes.current
-    let reply: HTTPAnswer
     do {
-      reply = try await exchange.send(
-        .POST, base + path + "/v3/pipeline", headers: headers, body: .bytes(body))
+      return try await exchange.send(.POST, base + path + target, headers: headers, body: .bytes(body))
     } catch {
       nodes.leave(base)
       throw HTTPExchange.failure(error, base)
     }
+  }
+
+  private func sendRows(_ body: ByteBuffer, _ idempotencyKey: String) async throws {
+    let reply = try await post("/v1/rows", "application/vnd.komora.rows", body, idempotencyKey)
+    guard reply.status != 200 else { return }
+    // Of a refusal that may pass, the kind says so.
+    guard reply.status == 400, let error = try? JSONValue(parsing: reply.body), let code = error["code"]?.text else {
+      throw APIClient.refusal(reply, hasToken: true)
+    }
+    throw SQLFailure(code: code, message: error["message"]?.text ?? "the rows were refused")
+  }
+
+  private func send(_ body: ByteBuffer, _ idempotencyKey: String?, _ answer: Int) async throws -> JSONValue {
+    let reply = try await post("/v3/pipeline", "application/json", body, idempotencyKey)
     guard reply.status == 200 else { throw APIClient.refusal(reply, hasToken: true) }
     let results = try JSONValue(parsing: reply.body)["results"]?.list ?? []
     for result in results.prefix(answer + 1) {

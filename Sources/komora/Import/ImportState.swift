@@ -7,6 +7,11 @@ import Foundation
 import OpenSSL
 
 struct ImportState: Codable, Equatable {
+  /// How an import is cut into steps. It changes with every change of that: what another release has begun cannot go on
+  /// here, where the same number means another step.
+  static let stepsLayout = 2
+
+  var layout: Int? = Self.stepsLayout
   /// Part of every idempotency key; drawn for each import.
   var id: String
   var source: String
@@ -41,6 +46,14 @@ struct ImportState: Codable, Equatable {
       let state = try? JSONDecoder().decode(ImportState.self, from: data), state.sourceStamp == stamp,
       state.account == account
     {
+      guard state.layout == stepsLayout || state.stepsDone == 0 else {
+        throw CommandFailure(
+          .refused,
+          "another release of komora has begun to import this into \(account): end it with that release, or remove \(path) "
+            + "and import into an empty account")
+      }
+      var state = state
+      state.layout = stepsLayout
       return state
     }
     return ImportState(

@@ -1,4 +1,4 @@
-// Puts a directory's files into an account, four at a time. What is there already with the same size and MD5 is not
+// Puts a directory's files into an account, some at a time. What is there already with the same size and MD5 is not
 // sent again: so an import that was killed is run again, and one that is repeated sends nothing.
 
 import Foundation
@@ -11,7 +11,11 @@ struct RecordingsImport: Sendable {
     var present = 0
   }
 
-  static let parallel = 4
+  /// Files under way: while some wait for the node's disk, others keep the processors busy. At most so many times the
+  /// bytes of a file that is sent from memory.
+  static let parallel = 8
+  /// That read and hash.
+  static let readers = 2
   let client: S3Client
   let files: WorkPool
   let progress: @Sendable (Double, String) -> Void

@@ -1,4 +1,4 @@
-// The three requests to the S3 port that an import makes: list, and put with a body from a file.
+// The requests to the S3 port that an import makes: list, and put with a body from a file.
 
 import AsyncHTTPClient
 import Base
@@ -17,6 +17,7 @@ struct S3Client: Sendable {
   let bucket: String
   private let signer: RequestSigner
   private let files: WorkPool
+  private let buffers = BufferPool(capacity: FileContent.bytesMax, countMax: RecordingsImport.parallel)
 
   init(
     exchange: HTTPExchange, nodes: NodeAddresses, bucket: String, accessKey: String, secretKey: String, files: WorkPool
@@ -44,22 +45,43 @@ struct S3Client: Sendable {
     return objects
   }
 
-  /// Puts the file at `path` under `key`, and compares what arrived with what was read.
+  /// Puts the file at `path` under `key`; what arrived is compared with what was read.
   func put(_ path: String, key: String, bytes: Int64, type: String) async throws {
+    guard bytes <= FileContent.bytesMax else { return try await stream(path, key: key, bytes: bytes, type: type) }
+    let content = try await FileContent.read(path, bytes: Int(bytes), pool: files, buffers: buffers)
+    defer { buffers.give(content.buffer) }
+    // The node compares the checksum, and need not compute the MD5 a second time. That field is outside the signature: a
+    // node of an older release that passes the request on drops it, and the MD5 is computed where it arrives.
+    let reply = try await send(
+      .PUT, target(key), fields: [("content-type", type), ("x-amz-checksum-crc32c", Base64.encode(content.crc32c))],
+      unsigned: [("komora-content-md5", Base64.encode(content.md5))], body: .bytes(content.buffer))
+    guard reply.status == 200 else { throw Self.failure(reply) }
+    guard Self.etag(reply) == content.md5.hex else {
+      throw CommandFailure(.failed, "\(path) did not arrive as it was sent: run the import again")
+    }
+  }
+
+  private func target(_ key: String) -> String { "/\(bucket)/\(URIEncoding.encode(key, keepSlash: true))" }
+
+  private static func etag(_ reply: HTTPAnswer) -> String? {
+    reply.headers.first(name: "etag")?.trimmingCharacters(in: CharacterSet(charactersIn: "\""))
+  }
+
+  /// As `put`, of a file of any size.
+  private func stream(_ path: String, key: String, bytes: Int64, type: String) async throws {
     let file = try FileStream(path: path, pool: files)
     defer { file.close() }
     let reply = try await send(
-      .PUT, "/\(bucket)/\(URIEncoding.encode(key, keepSlash: true))",
-      fields: [("content-type", type)], body: .stream(file, length: .known(bytes)))
+      .PUT, target(key), fields: [("content-type", type)], body: .stream(file, length: .known(bytes)))
     guard reply.status == 200 else { throw Self.failure(reply) }
-    let etag = reply.headers.first(name: "etag")?.trimmingCharacters(in: CharacterSet(charactersIn: "\""))
-    guard try await file.md5() == etag else {
+    guard try await file.md5() == Self.etag(reply) else {
       throw CommandFailure(.failed, "\(path) changed while it was sent: run the import again")
     }
   }
 
   private func send(
-    _ method: HTTPMethod, _ target: String, fields: [(name: String, value: String)], body: HTTPClientRequest.Body?
+    _ method: HTTPMethod, _ target: String, fields: [(name: String, value: String)],
+    unsigned: [(name: String, value: String)] = [], body: HTTPClientRequest.Body?
   ) async throws -> HTTPAnswer {
     let base = nodes.current
     let host = String(base.drop { $0 != ":" }.dropFirst(3))
@@ -73,7 +95,7 @@ struct S3Client: Sendable {
       throw CommandFailure(.failed, "a request cannot be signed: \(error)")
     }
     var headers = HTTPHeaders()
-    for field in signed where field.name != "host" { headers.add(name: field.name, value: field.value) }
+    for field in signed + unsigned where field.name != "host" { headers.add(name: field.name, value: field.value) }
     do {
       return try await exchange.send(method, base + target, headers: headers, body: body, timeout: .hours(2))
     } catch let failure as CommandFailure {
