@@ -9,16 +9,21 @@ package import AtRest
 package import Base
 package import Formats
 
-/// Where a restored account is built: pages from one thread, then recordings from several at the same time, then the end.
+/// Where a restored account is built: groups of pages from several threads at the same time, single ones from one, then
+/// recordings from several, then the end.
 package protocol RestoreTarget: AnyObject, Sendable {
   /// Page `number` from 1; the last image of a page counts.
   func writePage(_ number: PageNumber, _ bytes: [UInt8]) throws
+  /// Whole pages, `first` in front; several threads at the same time, none of them the same pages.
+  func writePages(from first: PageNumber, _ bytes: [UInt8]) throws
   /// Of the database at its end.
   var pageCount: Int { get }
   /// A page that was written before.
   func readPage(_ number: PageNumber) throws -> [UInt8]
   /// A recording under the id it had; `next` gives it chunk by chunk from `first` on, nil at the end.
   func addRecording(_ recording: RecordingID, from first: Int, _ next: () throws -> CodedChunk?) throws
+  /// Fails when the database, which is whole by now, does not hold; recordings may be added meanwhile.
+  func checkDatabase() throws
   /// What an earlier run made durable; nil for a new restore.
   var resumed: RestoreProgress? { get }
   /// Makes durable what was written: so many pages, and recordings once `step` is theirs.
@@ -72,27 +77,29 @@ package struct Restore: Sendable {
     }
   }
 
+  /// While one waits for the disk another one works; few enough to leave the processor to others.
+  private static let threads = 3
+
   /// `areFinal` is false when the log's records change them afterwards.
   func writePages(to target: any RestoreTarget, _ meter: ProgressMeter, areFinal: Bool = true) throws {
     let pages = reader.pages
     let all = reader.manifest.header.databasePages
-    for group in reader.manifest.body.groups.indices {
+    let front = PageFront(of: reader.manifest.body.groups.count)
+    try BackupWork.forEach(reader.manifest.body.groups.count, threads: Self.threads) { group in
       try cancel.check()
       let end = min((group + 1) * Limits.snapshotGroupPages, all)
+      let first = group * Limits.snapshotGroupPages
       guard try !isThere(group, upTo: end, target, areFinal) else {
-        meter.advance((end - group * Limits.snapshotGroupPages) * Limits.pageBytes)
-        continue
+        _ = front.passed(group)
+        return meter.advance((end - first) * Limits.pageBytes)
       }
       let bytes = try pages.open(group: group)
-      var number = PageNumber(group * Limits.snapshotGroupPages + 1)
-      for start in stride(from: 0, to: bytes.count, by: Limits.pageBytes) {
-        try target.writePage(number, Array(bytes[start..<(start + Limits.pageBytes)]))
-        number += 1
-      }
+      try target.writePages(from: PageNumber(first + 1), bytes)
+      let durable = min(front.passed(group) * Limits.snapshotGroupPages, all)
       meter.advance(bytes.count)
       // A group that was mended lies before what is noted already.
-      if pace.isDue(after: bytes.count), end > Int(target.resumed?.pages ?? 0) {
-        try target.checkpoint(.pages, pages: end)
+      if pace.isDue(after: bytes.count), durable > Int(target.resumed?.pages ?? 0) {
+        try target.checkpoint(.pages, pages: durable)
       }
     }
   }
@@ -121,8 +128,22 @@ package struct Restore: Sendable {
   func writeRecordings(
     _ recordings: [ManifestBody.Recording], to target: any RestoreTarget, _ meter: ProgressMeter
   ) throws {
-    let wanted = recordings.filter { reader.recordings.hasKey($0.id) }
-    try BackupWork.forEach(wanted.count) { i in try write(wanted[i], to: target, meter) }
+    let wanted = inPackOrder(recordings.filter { reader.recordings.hasKey($0.id) })
+    // One thread checks the database before it helps the others.
+    try BackupWork.forEach(wanted.count + 1, threads: Self.threads) { i in
+      if i == 0 { try target.checkDatabase() } else { try write(wanted[i - 1], to: target, meter) }
+    }
+  }
+
+  /// As they lie in the packs, so that these are read from the front to the end and few are open.
+  private func inPackOrder(_ recordings: [ManifestBody.Recording]) -> [ManifestBody.Recording] {
+    let order = reader.index.packOrder()
+    return recordings.map { recording -> (key: UInt64, recording: ManifestBody.Recording) in
+      guard let place = reader.index.place(of: reader.keys.name(of: recording.id, chunk: 0)) else {
+        return (.max, recording)
+      }
+      return (UInt64(order[place.pack]) << 32 | UInt64(place.offset), recording)
+    }.sorted { $0.key < $1.key }.map(\.recording)
   }
 
   /// Each chunk is decoded and its name compared, but goes on as it was coded: under another seal, which binds the account.

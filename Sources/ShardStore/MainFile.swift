@@ -26,14 +26,15 @@ final class MainFile: Sendable {
   private let wrap: CipherPool
   private let file: any DiskFile
   private let state: Lock<State>
+  private let preparing = Lock(())
   private let plain: Bool
 
   /// Makes an empty database in an existing directory; the caller syncs the directory.
   static func create(
-    disk: any Disk, directory: String, account: AccountID, wrap: SecretBytes, plain: Bool
+    disk: any Disk, directory: String, account: AccountID, wrap: SecretBytes, plain: Bool, direct: Bool = false
   ) throws(StoreError) -> MainFile {
     try storing {
-      let file = try disk.open("\(directory)/\(name)", .create)
+      let file = try disk.open("\(directory)/\(name)", .create, direct: direct)
       try file.write(PageFileHeader(account: account).encode(), at: 0)
       try file.sync()
       let keys = PageKeysFile(account: account, entries: [])
@@ -43,12 +44,12 @@ final class MainFile: Sendable {
   }
 
   static func open(
-    disk: any Disk, directory: String, account: AccountID, wrap: SecretBytes, plain: Bool
+    disk: any Disk, directory: String, account: AccountID, wrap: SecretBytes, plain: Bool, direct: Bool = false
   ) throws(StoreError) -> MainFile {
     let path = "\(directory)/\(name)"
     let keysPath = "\(directory)/\(keysName)"
     let (file, head, keyBytes) = try storing {
-      let file = try disk.open(path, .readWrite)
+      let file = try disk.open(path, .readWrite, direct: direct)
       return (file, try file.read(Limits.pageBytes, at: 0), try disk.readAll(keysPath, limit: 8 << 20))
     }
     do {
@@ -133,20 +134,40 @@ final class MainFile: Sendable {
     let (id, cipher) = try writingKey()
     for (number, image) in pages {
       var bytes = image
-      if !plain {
-        let nonce = SystemRandom.bytes(12)
-        for i in 0..<4 { bytes[PageTrailer.keyOffset + i] = UInt8(truncatingIfNeeded: id >> UInt32(8 * i)) }
-        for i in 0..<12 { bytes[PageTrailer.nonceOffset + i] = nonce[i] }
-        let data = pageData(number)
-        var span = bytes.mutableSpan
-        var raw = span.mutableBytes
-        cipher.sealInPlace(
-          &raw, text: 0..<PageTrailer.bodyBytes, tag: PageTrailer.tagOffset, nonce: nonce.span.bytes,
-          aad: data.span.bytes)
-      }
+      if !plain { seal(&bytes, number, id, cipher) }
       let sealed = bytes
       try storing { try file.write(sealed, at: PageFileHeader.offset(of: number)) }
     }
+  }
+
+  /// Writes whole pages that lie one behind the other, `first` in front, without a sync; `buffer` is for their sealed form.
+  /// Several threads may write pages of which no two are the same, while nobody uses the other `write`.
+  func write(_ pages: [UInt8], from first: PageNumber, by buffer: DiskBuffer) throws(StoreError) {
+    let (id, _) = try writingKey()
+    guard let pool = state.with({ $0.keys[id] }) else { preconditionFailure("a key that writes is known") }
+    buffer.clear()
+    pool.with { cipher in
+      var number = first
+      for start in stride(from: 0, to: pages.count, by: Limits.pageBytes) {
+        var bytes = Array(pages[start..<(start + Limits.pageBytes)])
+        _ = Self.cleared(&bytes)
+        if !plain { seal(&bytes, number, id, cipher) }
+        buffer.append(bytes)
+        number += 1
+      }
+    }
+    try storing { try file.write(buffer, at: PageFileHeader.offset(of: first)) }
+  }
+
+  private func seal(_ bytes: inout [UInt8], _ number: PageNumber, _ id: UInt32, _ cipher: AESGCM) {
+    let nonce = SystemRandom.bytes(12)
+    for i in 0..<4 { bytes[PageTrailer.keyOffset + i] = UInt8(truncatingIfNeeded: id >> UInt32(8 * i)) }
+    for i in 0..<12 { bytes[PageTrailer.nonceOffset + i] = nonce[i] }
+    let data = pageData(number)
+    var span = bytes.mutableSpan
+    var raw = span.mutableBytes
+    cipher.sealInPlace(
+      &raw, text: 0..<PageTrailer.bodyBytes, tag: PageTrailer.tagOffset, nonce: nonce.span.bytes, aad: data.span.bytes)
   }
 
   /// Cuts what lies behind the last page; nobody reads it any more.
@@ -160,6 +181,11 @@ final class MainFile: Sendable {
   func sync() throws(StoreError) { try storing { try file.sync() } }
 
   private func writingKey() throws(StoreError) -> (UInt32, AESGCM) {
+    if let writing = state.with({ $0.writing }) { return writing }
+    return try preparing.with { _ throws(StoreError) in try makeWritingKey() }
+  }
+
+  private func makeWritingKey() throws(StoreError) -> (UInt32, AESGCM) {
     if let writing = state.with({ $0.writing }) { return writing }
     let key = SecretBytes.random(32)
     var keys = state.with { $0.file }

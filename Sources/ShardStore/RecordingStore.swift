@@ -21,11 +21,13 @@ final class RecordingStore: Sendable {
   private let collecting = Lock(())
 
   init(
-    disk: any Disk, directory: String, account: AccountID, keyring: Keyring, configuration: EngineConfiguration
+    disk: any Disk, directory: String, account: AccountID, keyring: Keyring, configuration: EngineConfiguration,
+    direct: Bool = false
   ) throws(StoreError) {
     self.account = account
     self.keyring = keyring
-    volumes = VolumeSet(disk: disk, directory: directory, account: account, volumeBytes: configuration.volumeBytes)
+    volumes = VolumeSet(
+      disk: disk, directory: directory, account: account, volumeBytes: configuration.volumeBytes, direct: direct)
     coder = RecordingChunkCoder(account: account)
     plain = configuration.plantedBugs.contains(.sealingOff)
   }
