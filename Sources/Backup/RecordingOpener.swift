@@ -3,6 +3,7 @@
 package import AtRest
 package import Base
 import Formats
+package import OpenSSL
 
 /// A chunk of a recording out of its seal: as it was recorded, and as it was coded.
 package struct OpenedChunk: Sendable {
@@ -19,6 +20,8 @@ package struct OpenedChunk: Sendable {
 package protocol RecordingOpener: Sendable {
   /// False when the recording's key was destroyed: it is erased, here and in every archive.
   func hasKey(_ recording: RecordingID) -> Bool
+  /// Nil when it was destroyed, or is not to be had outside.
+  func key(of recording: RecordingID) -> SecretBytes?
   /// Chunk `number` of a recording of `count` chunks; nil when the seal does not hold or nothing comes out.
   func open(_ sealed: ArraySlice<UInt8>, number: Int, count: Int, of recording: RecordingID) -> OpenedChunk?
   /// The keyed hash of a chunk's original bytes.
@@ -26,6 +29,8 @@ package protocol RecordingOpener: Sendable {
 }
 
 extension RecordingOpener {
+  package func key(of recording: RecordingID) -> SecretBytes? { nil }
+
   /// Hash over the names of a recording's chunks in order.
   package static func root(_ names: [[UInt8]]) -> [UInt8] { RecordingRoot.hash(names) }
 }

@@ -1,13 +1,16 @@
 // Builds an account from a snapshot: plan, verify, build beside, give it its place.
 //
-// Until the target's `finish` nothing of it is visible. Every chunk is opened and compared with its name before it is
-// written; recordings are sealed anew, because a seal binds the account. A restore that was killed goes on from what its
-// target had made durable: pages are compared with the names of their groups, recordings with their roots, and only what
-// is not there is read from the archive again.
+// Until the target's `finish` nothing of it is visible. Every group of pages is opened and compared with its name before it
+// is written; so is every chunk of a recording, or it is carried over as it was coded and a proof vouches for it at the end
+// (`Restore+Carrying.swift`). Recordings are sealed anew, because a seal binds the account. A restore that was killed goes on
+// from what its target had made durable: pages are compared with the names of their groups, recordings with their roots, and
+// only what is not there is read from the archive again.
 
 package import AtRest
 package import Base
 package import Formats
+package import OpenSSL
+import Threads
 
 /// Where a restored account is built: groups of pages from several threads at the same time, single ones from one, then
 /// recordings from several, then the end.
@@ -22,6 +25,11 @@ package protocol RestoreTarget: AnyObject, Sendable {
   func readPage(_ number: PageNumber) throws -> [UInt8]
   /// A recording under the id it had; `next` gives it chunk by chunk from `first` on, nil at the end.
   func addRecording(_ recording: RecordingID, from first: Int, _ next: () throws -> CodedChunk?) throws
+  /// What brings chunks of a recording from `account`, where they lie under `key`, into this one without decoding them; nil
+  /// where only decoded ones are taken.
+  func carrier(of recording: RecordingID, from account: AccountID, _ key: SecretBytes) throws -> ChunkCarrier?
+  /// A frame that such a one carried.
+  func addFrame(_ frame: consuming [UInt8]) throws
   /// Fails when the database, which is whole by now, does not hold; recordings may be added meanwhile.
   func checkDatabase() throws
   /// What an earlier run made durable; nil for a new restore.
@@ -40,15 +48,22 @@ package protocol RestoreTarget: AnyObject, Sendable {
 }
 
 package struct Restore: Sendable {
-  private let reader: SnapshotReader
-  private let cancel: CancelFlag
-  private let pace: RestorePace
+  let reader: SnapshotReader
+  let cancel: CancelFlag
+  let pace: RestorePace
+  let doubt: Lock<Bool>
+  let tally: FrameTally
 
   package init(_ reader: SnapshotReader, _ control: RestoreControl = RestoreControl()) {
     self.reader = reader
     cancel = control.cancel
     pace = RestorePace(control)
+    doubt = control.doubt
+    tally = FrameTally(reader, doubts: control.doubt.with { $0 })
   }
+
+  /// Recordings that came over without being decoded.
+  package var carried: Int { tally.carried }
 
   package var plan: RestorePlan { RestorePlan(reader) }
 
@@ -78,7 +93,7 @@ package struct Restore: Sendable {
   }
 
   /// While one waits for the disk another one works; few enough to leave the processor to others.
-  private static let threads = 3
+  static let threads = 3
 
   /// `areFinal` is false when the log's records change them afterwards.
   func writePages(to target: any RestoreTarget, _ meter: ProgressMeter, areFinal: Bool = true) throws {
@@ -93,7 +108,8 @@ package struct Restore: Sendable {
         _ = front.passed(group)
         return meter.advance((end - first) * Limits.pageBytes)
       }
-      let bytes = try pages.open(group: group)
+      let (bytes, mark) = try pages.opened(group: group)
+      tally.add(group: group, mark)
       try target.writePages(from: PageNumber(first + 1), bytes)
       let durable = min(front.passed(group) * Limits.snapshotGroupPages, all)
       meter.advance(bytes.count)
@@ -131,8 +147,9 @@ package struct Restore: Sendable {
     let wanted = inPackOrder(recordings.filter { reader.recordings.hasKey($0.id) })
     // One thread checks the database before it helps the others.
     try BackupWork.forEach(wanted.count + 1, threads: Self.threads) { i in
-      if i == 0 { try target.checkDatabase() } else { try write(wanted[i - 1], to: target, meter) }
+      if i == 0 { try target.checkDatabase() } else { try bring(wanted[i - 1], to: target, meter) }
     }
+    try settle(wanted, in: target)
   }
 
   /// As they lie in the packs, so that these are read from the front to the end and few are open.
@@ -147,7 +164,7 @@ package struct Restore: Sendable {
   }
 
   /// Each chunk is decoded and its name compared, but goes on as it was coded: under another seal, which binds the account.
-  private func write(
+  func write(
     _ recording: ManifestBody.Recording, to target: any RestoreTarget, _ meter: ProgressMeter
   ) throws {
     let there = min(target.durableChunks(of: recording.id), recording.chunks)

@@ -12,6 +12,9 @@ package struct RestoreControl: Sendable {
   /// Original bytes of one group of chunks.
   package var groupBytes = Limits.restoreGroupBytes
   package var interval = Duration.seconds(2)
+  /// True once a proof has vouched for what does not hold: from then on everything is decoded and compared. The same for all
+  /// copies.
+  let doubt = Lock(false)
 
   package init() {}
 }

@@ -27,6 +27,8 @@ final class MainFile: Sendable {
   private let file: any DiskFile
   private let state: Lock<State>
   private let preparing = Lock(())
+  /// Of a file that was written past the page cache: the pieces that somebody read since. Nil for any other.
+  private let warm: Lock<Set<UInt64>>?
   private let plain: Bool
 
   /// Makes an empty database in an existing directory; the caller syncs the directory.
@@ -39,7 +41,7 @@ final class MainFile: Sendable {
       try file.sync()
       let keys = PageKeysFile(account: account, entries: [])
       try disk.replaceFile("\(directory)/\(keysName)", keys.encode())
-      return MainFile(disk, directory, account, wrap, file, keys, plain)
+      return MainFile(disk, directory, account, wrap, file, keys, plain, direct)
     }
   }
 
@@ -59,15 +61,16 @@ final class MainFile: Sendable {
     let keys: PageKeysFile
     do { keys = try PageKeysFile(keyBytes) } catch { throw StoreError(error, in: keysPath) }
     guard keys.account == account else { throw StoreError(.damaged, "\(keysPath) belongs to another account") }
-    let main = MainFile(disk, directory, account, wrap, file, keys, plain)
+    let main = MainFile(disk, directory, account, wrap, file, keys, plain, direct)
     try main.unwrapKeys(keysPath)
     return main
   }
 
   private init(
     _ disk: any Disk, _ directory: String, _ account: AccountID, _ wrap: SecretBytes, _ file: any DiskFile,
-    _ keys: PageKeysFile, _ plain: Bool
+    _ keys: PageKeysFile, _ plain: Bool, _ direct: Bool
   ) {
+    warm = direct ? Lock([]) : nil
     self.disk = disk
     self.directory = directory
     self.account = account
@@ -105,6 +108,7 @@ final class MainFile: Sendable {
 
   /// A page with its reserved bytes zeroed. May see a page that is being overwritten: `.damaged`.
   func read(_ number: PageNumber) -> PageImage {
+    if let warm { fetch(PageFileHeader.offset(of: number) / Self.pieceBytes, warm) }
     guard var bytes = try? file.read(Limits.pageBytes, at: PageFileHeader.offset(of: number)) else { return .failed }
     guard bytes.count == Limits.pageBytes else { return .beyondEnd }
     let id = bytes[PageTrailer.keyOffset..<PageTrailer.nonceOffset].reversed().reduce(UInt32(0)) {
@@ -122,6 +126,15 @@ final class MainFile: Sendable {
         aad: data.span.bytes)
     }
     return opened ? .image(Self.cleared(&bytes)) : .damaged
+  }
+
+  private static let pieceBytes: UInt64 = 1 << 20
+
+  /// Page by page each read would wait for the disk: the first one of a piece brings all of it into the cache.
+  private func fetch(_ piece: UInt64, _ warm: Lock<Set<UInt64>>) {
+    guard warm.with({ $0.insert(piece).inserted }) else { return }
+    // What cannot be read shows where it is wanted.
+    _ = try? file.read(Int(Self.pieceBytes), at: piece * Self.pieceBytes)
   }
 
   private static func cleared(_ bytes: inout [UInt8]) -> [UInt8] {

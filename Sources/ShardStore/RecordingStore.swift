@@ -16,6 +16,8 @@ final class RecordingStore: Sendable {
   let volumes: VolumeSet
   let coder: RecordingChunkCoder
   private let plain: Bool
+  /// Only where a test plants it.
+  var isPlain: Bool { plain }
   /// Uploads that run or ended a moment ago: their rows may still be on their way.
   private let recent = Lock<[RecordingID: UInt64]>([:])
   private let collecting = Lock(())

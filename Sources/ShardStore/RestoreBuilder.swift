@@ -130,10 +130,7 @@ package final class RestoreBuilder: @unchecked Sendable {
   /// A recording under the id it had; `next` gives it chunk by chunk and nil at the end, from chunk `first` on: those before
   /// it are there. May be called by several threads at the same time.
   package func addRecording(_ recording: RecordingID, from first: Int = 0, _ next: () throws -> CodedChunk?) throws {
-    // One that an earlier run had begun has its key.
-    let key =
-      keyring.hasRecordingKey(recording)
-      ? try recordings.key(of: recording) : try recordings.begin(recording, now: 0)
+    let key = try key(of: recording)
     var number = first
     var pending = try next() ?? CodedChunk(stored: [])
     while true {
@@ -145,6 +142,28 @@ package final class RestoreBuilder: @unchecked Sendable {
       guard let following else { return }
       pending = following
     }
+  }
+
+  /// One that an earlier run had begun has its key.
+  private func key(of recording: RecordingID) throws(StoreError) -> SecretBytes {
+    keyring.hasRecordingKey(recording)
+      ? try recordings.key(of: recording) : try recordings.begin(recording, now: 0)
+  }
+
+  /// What brings chunks of a recording from `account`, where they lie under `key`, into this one without decoding them; nil
+  /// where nothing is sealed.
+  package func carrier(
+    of recording: RecordingID, from account: AccountID, _ key: SecretBytes
+  ) throws(StoreError) -> ChunkCarrier? {
+    guard !recordings.isPlain else { return nil }
+    return ChunkCarrier(recording, from: account, key, to: id, try self.key(of: recording))
+  }
+
+  /// A frame that such a one carried; from several threads at the same time.
+  package func addFrame(_ frame: consuming [UInt8]) throws(StoreError) {
+    let header: ChunkHeader
+    do { header = try ChunkHeader(front: frame[...]) } catch { throw StoreError(error, in: "a chunk that was carried") }
+    try volumes.append(frame, header)
   }
 
   /// Makes everything durable, checks the database's integrity, and gives the account its place.

@@ -194,6 +194,8 @@ extension RestoreBuilder {
 
   /// A chunk that was written before, as it was recorded. `.damaged` when it is not the last one and `isLast` says so.
   package func readChunk(_ number: Int, of recording: RecordingID, isLast: Bool) throws(StoreError) -> [UInt8] {
+    // One of this run may wait in memory.
+    try volumes.flush()
     guard let place = recordings.volumes.place(number, of: recording), place.isLast == isLast else {
       throw StoreError(.damaged, "chunk \(number) of a recording is not what an earlier run noted")
     }
