@@ -130,8 +130,36 @@ package struct RecordingChunkCoder: Sendable {
   package func openCoded(
     _ frame: [UInt8], number: Int, isLast: Bool, key: SecretBytes, recording: RecordingID
   ) throws(AtRestError) -> CodedChunk {
+    let header = try header(frame[...], number: number, isLast: isLast, recording: recording)
+    let sealed = frame.span.bytes.extracting(droppingFirst: ChunkHeader.byteCount)
+    let (nonce, aad) = (header.nonce, header.binding(account))
+    guard let coded = AESGCM(key: key).open(sealed, nonce: nonce.span.bytes, aad: aad.span.bytes) else {
+      throw AtRestError(.damaged, "a chunk of a recording does not open", at: ChunkHeader.byteCount)
+    }
+    return CodedChunk(header, coded)
+  }
+
+  /// Whether the seal of the frame that lies in `place` holds; what lies there is something else afterwards.
+  package func authenticate(
+    _ bytes: inout [UInt8], _ place: Range<Int>, number: Int, isLast: Bool, key: SecretBytes, recording: RecordingID
+  ) -> Bool {
+    guard let header = try? header(bytes[place], number: number, isLast: isLast, recording: recording) else {
+      return false
+    }
+    let text = (place.lowerBound + ChunkHeader.byteCount)..<(place.upperBound - ChunkHeader.tagBytes)
+    let (nonce, aad) = (header.nonce, header.binding(account))
+    var span = bytes.mutableSpan
+    var raw = span.mutableBytes
+    return AESGCM(key: key).openInPlace(
+      &raw, text: text, tag: text.upperBound, nonce: nonce.span.bytes, aad: aad.span.bytes)
+  }
+
+  /// The header of a frame that is this chunk's, as far as it says itself.
+  private func header(
+    _ frame: ArraySlice<UInt8>, number: Int, isLast: Bool, recording: RecordingID
+  ) throws(AtRestError) -> ChunkHeader {
     let header: ChunkHeader
-    do throws(FormatError) { header = try ChunkHeader(front: frame[...]) } catch { throw AtRestError(error) }
+    do throws(FormatError) { header = try ChunkHeader(front: frame) } catch { throw AtRestError(error) }
     guard header.recording == recording, header.number == UInt32(number), header.isLast == isLast else {
       throw AtRestError(.damaged, "a chunk of another place: \(header.recording), number \(header.number)")
     }
@@ -139,12 +167,7 @@ package struct RecordingChunkCoder: Sendable {
       throw AtRestError(.damaged, "a chunk of \(frame.count) bytes whose header says \(header.frameBytes)")
     }
     try Self.check(header.coding)
-    let sealed = frame.span.bytes.extracting(droppingFirst: ChunkHeader.byteCount)
-    let (nonce, aad) = (header.nonce, header.binding(account))
-    guard let coded = AESGCM(key: key).open(sealed, nonce: nonce.span.bytes, aad: aad.span.bytes) else {
-      throw AtRestError(.damaged, "a chunk of a recording does not open", at: ChunkHeader.byteCount)
-    }
-    return CodedChunk(header, coded)
+    return header
   }
 
   static func check(_ coding: ChunkHeader.Coding) throws(AtRestError) {

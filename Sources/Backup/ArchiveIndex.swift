@@ -113,12 +113,12 @@ package final class ArchiveIndex: Sendable {
 
   /// The chunk called `name`, checked as far as is possible without its key.
   package func read(_ name: ChunkName) throws(BackupError) -> (header: PackFrameHeader, body: ArraySlice<UInt8>) {
-    try read(name) { frame in frame }
+    try read(name) { frame in (frame.header, frame.body) }
   }
 
   /// As `read`, through `open`, which gives nil when the chunk is not good; then the next place is tried.
   package func read<T>(
-    _ name: ChunkName, open: ((header: PackFrameHeader, body: ArraySlice<UInt8>)) -> T?
+    _ name: ChunkName, open: (StoredFrame) -> T?
   ) throws(BackupError) -> T {
     let places = state.with { s in
       s.reads += 1

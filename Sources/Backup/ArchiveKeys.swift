@@ -13,6 +13,8 @@ package struct ArchiveKeys: Sendable {
   private let manifestRoot: SecretBytes
   private let databaseNames: SecretBytes
   private let recordingNames: SecretBytes
+  /// Of the marks that a `FrameDigest` sums.
+  let frameMarks: SecretBytes
   private let signing: SecretBytes
   /// Ed25519; what clients get to check manifests with.
   package let publicKey: [UInt8]
@@ -26,6 +28,7 @@ package struct ArchiveKeys: Sendable {
     manifestRoot = derived("manifests")
     databaseNames = derived("database names")
     recordingNames = derived("recording names")
+    frameMarks = derived("frame marks")
     self.signing = signing
     publicKey = Ed25519.publicKey(of: signing)
   }

@@ -10,6 +10,8 @@ import ShardStore
 struct ArchiveVerifier {
   let disk: any Disk
   let layout: ArchiveLayout
+  /// Every chunk, also those that a proof covers.
+  var decodes = false
 
   /// The archives whose manifests are among `files`.
   static func archives(among files: [String]) -> [ArchiveLayout] {
@@ -66,6 +68,7 @@ struct ArchiveVerifier {
     do {
       var order = VerifyOrder()
       order.which = .all
+      order.decodes = decodes
       try VerifyArchive(disk: disk, layout: layout, order).sweep(opener, 0, &broken, &report) { _ in }
     } catch {
       let error = BackupError(anyOf: error)

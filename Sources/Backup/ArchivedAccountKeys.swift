@@ -60,6 +60,14 @@ package final class ArchivedAccountKeys: RecordingOpener {
     return OpenedChunk(original: original, coded: coded)
   }
 
+  package func authenticate(
+    _ bytes: inout [UInt8], _ place: Range<Int>, number: Int, count: Int, of recording: RecordingID
+  ) -> Bool {
+    guard let key = try? keyring.recordingKey(recording) else { return false }
+    return coder.authenticate(
+      &bytes, place, number: number, isLast: number == count - 1, key: key, recording: recording)
+  }
+
   package func name(ofChunk original: [UInt8]) -> [UInt8] {
     HMACSHA256.authenticate(original.span.bytes, key: keyring.keys.recordingName)
   }

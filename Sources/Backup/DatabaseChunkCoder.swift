@@ -52,6 +52,20 @@ package struct DatabaseChunkCoder: Sendable {
     return pages
   }
 
+  /// Whether the seal of the body that lies in `place` holds; the bytes there are something else afterwards. It says
+  /// nothing of the content, which whoever asks has seen decoded before.
+  func authenticate(_ header: PackFrameHeader, _ bytes: inout [UInt8], body place: Range<Int>) -> Bool {
+    guard header.kind == .database, place.count >= AESGCM.nonceBytes + AESGCM.tagBytes else { return false }
+    let text = (place.lowerBound + AESGCM.nonceBytes)..<(place.upperBound - AESGCM.tagBytes)
+    let nonce = Array(bytes[place.lowerBound..<text.lowerBound])
+    let aad = associatedData(coding: header.coding, originalBytes: header.originalBytes, name: header.name)
+    let cipher = keys.cipher(for: header.name)
+    var span = bytes.mutableSpan
+    var raw = span.mutableBytes
+    return cipher.openInPlace(
+      &raw, text: text, tag: text.upperBound, nonce: nonce.span.bytes, aad: aad.span.bytes)
+  }
+
   private static func decode(_ coded: [UInt8], _ header: PackFrameHeader) -> [UInt8]? {
     switch header.coding {
     case .stored: coded

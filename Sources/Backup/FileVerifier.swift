@@ -139,7 +139,7 @@ struct FileVerifier {
   }
 
   private func checkProof(_ path: String, _ report: inout VerifyReport) throws(BackupError) {
-    let bytes = try onDisk { () throws(DiskError) in try disk.readAll(path, limit: SnapshotProof.byteCount + 1) }
+    let bytes = try onDisk { () throws(DiskError) in try disk.readAll(path, limit: SnapshotProof.byteCountMax + 1) }
     let (proof, signature) = try decoding(path) { () throws(BytesError) in try SnapshotProof.decode(bytes) }
     report.units += 1
     let manifestPath = String(path.dropLast(ArchiveLayout.proofSuffix.count))

@@ -30,7 +30,9 @@ final class FrameTally: Sendable {
     if proven != nil {
       // Of groups with the same content the proof has the first.
       var seen: Set<UInt128> = []
-      for (number, name) in reader.manifest.body.groups.enumerated() { groups[number] = !seen.insert(name.high).inserted }
+      for (number, name) in reader.manifest.body.groups.enumerated() {
+        groups[number] = !seen.insert(name.high).inserted
+      }
     }
     state = Lock(State(groups: groups))
   }
@@ -99,7 +101,9 @@ final class FrameTally: Sendable {
 
   /// The mark of a frame by what lies at its ends; nil when it is not there.
   private func edges(of name: ChunkName) -> FrameMark? {
-    guard let place = reader.index.place(of: name), let file = try? reader.index.packFile(place.pack) else { return nil }
+    guard let place = reader.index.place(of: name), let file = try? reader.index.packFile(place.pack) else {
+      return nil
+    }
     let (offset, bytes) = (Int(place.offset), Int(place.bytes))
     let front = PackFrameHeader.byteCount + ChunkHeader.byteCount
     let tail = ChunkHeader.tagBytes + 4
@@ -109,7 +113,8 @@ final class FrameTally: Sendable {
       raw = try file.read(min(bytes, front + tail), at: offset)
       if bytes > front + tail { raw = Array(raw.prefix(front)) + (try file.read(tail, at: offset + bytes - tail)) }
     } catch { return nil }
-    guard raw.count == min(bytes, front + tail), let header = try? PackFrameHeader(decoding: raw.prefix(PackFrameHeader.byteCount)),
+    guard raw.count == min(bytes, front + tail),
+      let header = try? PackFrameHeader(decoding: raw.prefix(PackFrameHeader.byteCount)),
       header.frameBytes == bytes, header.name == name
     else { return nil }
     let frame = StoredFrame(

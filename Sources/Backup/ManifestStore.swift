@@ -1,5 +1,6 @@
 // The manifests of one archive: written last and in one step, read back, listed, proven by a file beside them.
 
+import AtRest
 package import Base
 package import Disk
 package import Formats
@@ -86,7 +87,7 @@ package struct ManifestStore: Sendable {
     precondition(result.isWhole, "only what is whole is proven")
     let proof = SnapshotProof(
       account: manifest.header.account, snapshot: manifest.header.snapshot, provenAt: provenAt, chunks: result.chunks,
-      bytes: result.bytes, manifestSignature: manifest.signature)
+      bytes: result.bytes, manifestSignature: manifest.signature, frames: result.proven)
     let encoded = proof.encode(signature: keys.sign(proof.signedBytes))
     try onDisk { () throws(DiskError) in try disk.replaceFile(path + ArchiveLayout.proofSuffix, encoded) }
   }
@@ -116,12 +117,30 @@ package struct ManifestStore: Sendable {
   }
 
   private func isProven(_ path: String, _ header: ManifestHeader, _ signature: [UInt8]) -> Bool {
+    proof(path, header.account, header.snapshot, signature, header.publicKey) != nil
+  }
+
+  /// What the proof beside the manifest at `path` says of the frames that were decoded for it; nil unless it is this
+  /// manifest's, signed by this account, and by the decoders that this process has.
+  package func provenFrames(of manifest: Manifest, path: String, keys: ArchiveKeys) -> (
+    frames: ProvenFrames, provenAt: UnixMicroseconds
+  )? {
+    let (account, snapshot) = (manifest.header.account, manifest.header.snapshot)
+    guard let proof = proof(path, account, snapshot, manifest.signature, keys.publicKey), let frames = proof.frames,
+      frames.decoders == Decoders.current
+    else { return nil }
+    return (frames, proof.provenAt)
+  }
+
+  private func proof(
+    _ path: String, _ account: AccountID, _ snapshot: SnapshotID, _ signature: [UInt8], _ publicKey: [UInt8]
+  ) -> SnapshotProof? {
     guard
-      let bytes = try? disk.readAll(path + ArchiveLayout.proofSuffix, limit: SnapshotProof.byteCount),
-      let (proof, proofSignature) = try? SnapshotProof.decode(bytes)
-    else { return false }
-    return proof.account == header.account && proof.snapshot == header.snapshot
-      && proof.manifestSignature == signature
-      && Ed25519.verify(proofSignature, of: proof.signedBytes, public: header.publicKey)
+      let bytes = try? disk.readAll(path + ArchiveLayout.proofSuffix, limit: SnapshotProof.byteCountMax),
+      let (proof, proofSignature) = try? SnapshotProof.decode(bytes),
+      proof.account == account, proof.snapshot == snapshot, proof.manifestSignature == signature,
+      Ed25519.verify(proofSignature, of: proof.signedBytes, public: publicKey)
+    else { return nil }
+    return proof
   }
 }

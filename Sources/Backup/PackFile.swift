@@ -51,15 +51,22 @@ package final class PackFile: Sendable {
     try onDisk { () throws(DiskError) in try file.read(count, at: UInt64(offset)) }
   }
 
+  /// The same into the front of `bytes`, which is at least as long; gives how many there were.
+  func read(_ count: Int, at offset: Int, into bytes: inout [UInt8]) throws(BackupError) -> Int {
+    precondition(count <= bytes.count, "the buffer is too small")
+    var span = bytes.mutableSpan
+    var raw = span.mutableBytes
+    var part = raw._mutatingExtracting(first: count)
+    do throws(DiskError) { return try file.read(into: &part, at: UInt64(offset)) } catch { throw BackupError(error) }
+  }
+
   /// The frame of `bytes` at `offset`, its checksum and name checked.
-  package func frame(_ name: ChunkName, at offset: Int, bytes: Int) throws(BackupError) -> (
-    header: PackFrameHeader, body: ArraySlice<UInt8>
-  ) {
+  package func frame(_ name: ChunkName, at offset: Int, bytes: Int) throws(BackupError) -> StoredFrame {
     let raw = try onDisk { () throws(DiskError) in try file.read(bytes, at: UInt64(offset)) }
     let frame = try decoding(path, base: offset) { () throws(BytesError) in try PackFrameHeader.open(frame: raw) }
     guard frame.header.name == name else {
       throw BackupError(.damaged, "another chunk lies here than the list says", path: path, offset: offset)
     }
-    return frame
+    return StoredFrame(header: frame.header, body: frame.body, checksum: raw[(raw.count - 4)...])
   }
 }

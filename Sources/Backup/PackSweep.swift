@@ -81,11 +81,12 @@ struct PackSweep {
   private func copy(_ candidate: Candidate, to output: PackOutput) throws(BackupError) -> Bool {
     for entry in candidate.needed where !output.has(entry.name, trusting: false) {
       do throws(BackupError) {
-        let (header, body) = try candidate.file.frame(entry.name, at: entry.offset, bytes: entry.bytes)
+        let frame = try candidate.file.frame(entry.name, at: entry.offset, bytes: entry.bytes)
         try output.add(
           frame: PackFrameHeader.frame(
-            kind: header.kind, coding: header.coding, originalBytes: header.originalBytes, name: header.name,
-            body: Array(body)), name: header.name)
+            kind: frame.header.kind, coding: frame.header.coding, originalBytes: frame.header.originalBytes,
+            name: frame.header.name,
+            body: Array(frame.body)), name: frame.header.name)
       } catch {
         guard error.code == .damaged else { throw error }
         return false

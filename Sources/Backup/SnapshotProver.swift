@@ -3,8 +3,9 @@
 // Every chunk that the manifest names is read back from the disk. Database chunks are opened, decoded and compared with
 // their names, then SQLite's integrity_check runs over exactly those pages; chunks of recordings are opened with their
 // keys and compared with the recording's root. Nothing is written but the proof, and nothing is taken from a cache that
-// was filled while writing.
+// was filled while writing. The proof also carries the digest of the frames that were decoded (`FrameDigest`).
 
+import AtRest
 import Base
 import Disk
 package import Formats
@@ -22,7 +23,14 @@ package struct SnapshotProver: Sendable {
     package var damaged: [ChunkName: BackupError] = [:]
     /// What is wrong with the database beside damaged chunks.
     package var problems: [String] = []
+    /// The frames that were decoded, each once.
+    package var frames = FrameDigest()
     package var isWhole: Bool { damaged.isEmpty && problems.isEmpty }
+
+    /// For the proof.
+    var proven: ProvenFrames {
+      ProvenFrames(digest: frames.bytes, count: frames.count, decoders: Decoders.current)
+    }
 
     fileprivate mutating func add(_ part: Result) {
       chunks += part.chunks
@@ -30,15 +38,20 @@ package struct SnapshotProver: Sendable {
       erased += part.erased
       damaged.merge(part.damaged) { $1 }
       problems += part.problems
+      frames.add(part.frames)
     }
   }
 
   private let reader: SnapshotReader
   private let cancel: CancelFlag
+  /// Groups whose content another one before has as well.
+  private let repeated: Set<Int>
 
   package init(_ reader: SnapshotReader, cancel: CancelFlag = CancelFlag()) {
     self.reader = reader
     self.cancel = cancel
+    var seen: Set<UInt128> = []
+    repeated = Set(reader.manifest.body.groups.enumerated().filter { !seen.insert($1.high).inserted }.map(\.offset))
   }
 
   private var manifest: Manifest { reader.manifest }
@@ -69,9 +82,11 @@ package struct SnapshotProver: Sendable {
     let coder = DatabaseChunkCoder(keys: reader.keys)
     let expected = manifest.groupBytes(number)
     do throws(BackupError) {
-      let bytes = try reader.index.read(name) { frame -> Int? in
-        coder.open(frame.header, body: frame.body)?.count == expected ? frame.header.frameBytes : nil
+      let (bytes, mark) = try reader.index.read(name) { frame -> (Int, FrameMark)? in
+        guard coder.open(frame.header, body: frame.body)?.count == expected else { return nil }
+        return (frame.header.frameBytes, FrameMark(frame, reader.keys))
       }
+      if !repeated.contains(number) { result.frames.add(mark) }
       result.chunks += 1
       result.bytes += UInt64(bytes)
     } catch {
@@ -92,8 +107,13 @@ package struct SnapshotProver: Sendable {
       try cancel.check()
       let name = reader.keys.name(of: recording.id, chunk: number)
       do throws(BackupError) {
-        let original = try reader.chunk(number, of: recording)
+        let (original, mark) = try reader.index.read(name) { frame -> ([UInt8], FrameMark)? in
+          let chunk = reader.recordings.open(
+            frame.body, number: number, count: recording.chunks, of: recording.id)
+          return chunk.map { ($0.original, FrameMark(frame, reader.keys)) }
+        }
         IdlePause.take()
+        result.frames.add(mark)
         names.append(reader.recordings.name(ofChunk: original))
         total += UInt64(original.count)
         result.chunks += 1

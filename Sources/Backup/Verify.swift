@@ -30,9 +30,10 @@ package enum VerifyKeys: Sendable {
 }
 
 package enum Verify {
-  /// Verifies what lies at `path`. `.notFound` when there is nothing, and when nothing there is of Komora. Blocks.
+  /// Verifies what lies at `path`; `decodes` says that no chunk is spared because of a proof. `.notFound` when there is nothing, and when nothing there is of Komora. Blocks.
   package static func run(
-    _ path: String, disk: any Disk, keys: VerifyKeys = .none, progress: (Double) -> Void = { _ in }
+    _ path: String, disk: any Disk, keys: VerifyKeys = .none, decodes: Bool = false,
+    progress: (Double) -> Void = { _ in }
   ) throws(BackupError) -> VerifyReport {
     var report = VerifyReport(path: path)
     let root = path.count > 1 && path.hasSuffix("/") ? String(path.dropLast()) : path
@@ -48,7 +49,7 @@ package enum Verify {
       progress(Double(i + 1) / Double(files.count + 1))
     }
     for archive in ArchiveVerifier.archives(among: files) {
-      try ArchiveVerifier(disk: disk, layout: archive).verify(keys, &report)
+      try ArchiveVerifier(disk: disk, layout: archive, decodes: decodes).verify(keys, &report)
     }
     guard report.files > 0 else {
       throw BackupError(.notFound, "there is no file of Komora here", path: path)

@@ -60,26 +60,32 @@ package struct VerifyArchive: Sendable {
       throw BackupError(.notFound, "the archive holds no snapshot", path: layout.manifests)
     }
     let reader = SnapshotReader(manifest: first.manifest, index: index, keys: opener.archive, recordings: opener)
-    var plan = VerifyPlan(snapshots.map(\.manifest), reader)
+    let trust = trust(snapshots, opener)
+    var plan = VerifyPlan(snapshots.map(\.manifest), reader, visited: trust.order)
     var cursor = cursor(now)
     plan.sample(order.sample, from: cursor?.sampleAt ?? order.random, reader.keys)
     if let cursor, cursor.begun > 0 { plan.skip(before: cursor.pack, cursor.offset, index) }
     plan.makeRuns()
     if cursor?.begun == 0 { cursor?.begun = now }
-    let meter = ProgressMeter(total: Double(plan.runs.reduce(0) { $0 + $1.bytes })) { progress($0 * 0.9) }
     let start = cursor
-    let sweep = VerifySweep(plan, reader, order) { [self] unit, chunks, bytes, damaged in
+    // Behind the first half comes what no proof covers after all.
+    let share = trust.isEmpty ? 0.9 : 0.5
+    let meter = Self.meter(plan) { progress($0 * share) }
+    let sweep = VerifySweep(plan, reader, order, trust) { [self] unit, chunks, bytes, damaged in
       guard let start else { return }
       try save(Self.moved(start, to: unit, index, chunks, bytes, damaged, now, order.sample))
     }
     var (summary, damage) = try sweep.run(meter)
+    let holding = try decodeRest(plan, reader, trust, &summary, &damage) { progress(share + $0 * (0.9 - share)) }
     if let path = order.cursor {
       summary.cursor = try? VerifyCursor(disk.readAll(path, limit: VerifyCursor.byteCount))
     }
     report.units += Int(summary.chunks)
     for one in damage { note(one, plan, snapshots.map(\.path), &broken, &report) }
     if !order.isPart, damage.isEmpty {
-      for (path, manifest) in distinctDatabases(snapshots) {
+      let proven = Set(holding.map { snapshots[$0].manifest.body.databaseRoot })
+      let unproven = distinctDatabases(snapshots).filter { !proven.contains($1.body.databaseRoot) }
+      for (path, manifest) in unproven {
         try order.cancel.check()
         let one = SnapshotReader(manifest: manifest, index: index, keys: opener.archive, recordings: opener)
         do throws(BackupError) { try one.checkIntegrity() } catch {
@@ -87,9 +93,53 @@ package struct VerifyArchive: Sendable {
           summary.damaged += 1
         }
       }
-      summary.isDatabaseChecked = true
+      (summary.isDatabaseChecked, summary.isDatabaseProven) = (proven.isEmpty, true)
     }
     report.summaries.append(summary)
+  }
+
+  /// Once more, decoding, what proofs that turned out not to hold were believed for; gives the snapshots whose proofs hold.
+  private func decodeRest(
+    _ plan: VerifyPlan, _ reader: SnapshotReader, _ trust: VerifyTrust, _ summary: inout VerifySummary,
+    _ damage: inout [VerifySweep.Damage], _ progress: @escaping @Sendable (Double) -> Void
+  ) throws -> Set<Int> {
+    guard !trust.isEmpty else { return [] }
+    let isSampleWhole = !damage.contains { damaged in
+      damaged.unit.map { trust.covers($0, in: plan) && trust.samples($0, in: plan) } ?? false
+    }
+    let holding = isSampleWhole ? trust.holding(in: plan) : []
+    let rest = plan.rest(besides: holding, trust)
+    if !rest.units.isEmpty {
+      // All of these were read before, some decoded or found damaged; now they are judged anew.
+      damage.removeAll { $0.unit.map { trust.covers($0, in: plan) } ?? false }
+      let sweep = VerifySweep(rest, reader, order, .none(plan.manifests.count)) { _, _, _, _ in }
+      let (second, found) = try sweep.run(Self.meter(rest, progress))
+      damage += found
+      summary.chunksDecoded = UInt64(plan.units.count { !trust.covers($0, in: plan) }) + second.chunksDecoded
+      summary.damaged = UInt64(damage.count)
+    }
+    let missing = UInt64(plan.missing.count)
+    summary.chunksProvenEarlier = summary.chunks - min(summary.chunks, summary.chunksDecoded + missing)
+    if summary.chunksProvenEarlier > 0 {
+      summary.provenAt = holding.compactMap { trust.proofs[$0]?.provenAt }.min()
+    }
+    return holding
+  }
+
+  private static func meter(_ plan: VerifyPlan, _ progress: @escaping @Sendable (Double) -> Void) -> ProgressMeter {
+    ProgressMeter(total: Double(plan.runs.reduce(0) { $0 + $1.bytes }), progress)
+  }
+
+  /// The proofs beside the snapshots, where proofs are to spare decoding.
+  private func trust(_ snapshots: [(path: String, manifest: Manifest)], _ opener: ArchivedAccountKeys) -> VerifyTrust {
+    guard order.usesProofs else { return .none(snapshots.count) }
+    let store = ManifestStore(disk: disk, layout: layout)
+    return VerifyTrust(
+      snapshots.map { path, manifest in
+        store.provenFrames(of: manifest, path: path, keys: opener.archive).map {
+          VerifyTrust.Proof(frames: $0.frames, provenAt: $0.provenAt)
+        }
+      }, random: order.random)
   }
 
   private func chosen(_ opener: ArchivedAccountKeys, _ report: inout VerifyReport) throws(BackupError) -> [(

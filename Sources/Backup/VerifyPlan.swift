@@ -31,6 +31,8 @@ struct VerifyPlan: Sendable {
   private(set) var units: [Unit] = []
   private(set) var runs: [Run] = []
   private(set) var recordings: [ManifestBody.Recording] = []
+  /// The manifest from which each recording was taken.
+  private var recordingManifests: [Int32] = []
   private(set) var summary: VerifySummary
   /// Chunks that no pack holds, with one that names them.
   private(set) var missing: [(name: ChunkName, owner: Int32)] = []
@@ -38,11 +40,12 @@ struct VerifyPlan: Sendable {
   /// Nothing was left out: recordings and databases can be judged as wholes.
   private(set) var isWhole = true
 
-  init(_ manifests: [Manifest], _ reader: SnapshotReader) {
+  /// Chunks that several snapshots name belong to the first of `visited`, the numbers of all manifests.
+  init(_ manifests: [Manifest], _ reader: SnapshotReader, visited: [Int]) {
     self.manifests = manifests
     summary = VerifySummary(account: reader.keys.account, snapshots: manifests.count)
-    addGroups(reader)
-    addRecordings(reader)
+    addGroups(reader, visited)
+    addRecordings(reader, visited)
     let order = reader.index.packOrder()
     units.sort { ($0.pack == $1.pack ? 0 : order[Int($0.pack)] - order[Int($1.pack)], $0.offset) < (0, $1.offset) }
     summary.chunksAll = UInt64(units.count + missing.count)
@@ -50,24 +53,25 @@ struct VerifyPlan: Sendable {
     summary.chunksChosen = summary.chunksAll
   }
 
-  private mutating func addGroups(_ reader: SnapshotReader) {
+  private mutating func addGroups(_ reader: SnapshotReader, _ visited: [Int]) {
     var seen: Set<UInt128> = []
-    for (i, manifest) in manifests.enumerated() {
-      for (number, name) in manifest.body.groups.enumerated() where seen.insert(name.high).inserted {
+    for i in visited {
+      for (number, name) in manifests[i].body.groups.enumerated() where seen.insert(name.high).inserted {
         add(name, owner: Int32(-1 - i), number, reader)
       }
     }
   }
 
-  private mutating func addRecordings(_ reader: SnapshotReader) {
+  private mutating func addRecordings(_ reader: SnapshotReader, _ visited: [Int]) {
     var seen: Set<RecordingID> = []
-    for manifest in manifests {
-      for recording in manifest.body.recordings where seen.insert(recording.id).inserted {
+    for i in visited {
+      for recording in manifests[i].body.recordings where seen.insert(recording.id).inserted {
         guard reader.recordings.hasKey(recording.id) else {
           summary.erased += 1
           continue
         }
         recordings.append(recording)
+        recordingManifests.append(Int32(i))
         for number in 0..<recording.chunks {
           add(reader.keys.name(of: recording.id, chunk: number), owner: Int32(recordings.count - 1), number, reader)
         }
@@ -104,6 +108,26 @@ struct VerifyPlan: Sendable {
     summary.chunksChosen = UInt64(units.count)
   }
 
+  /// Only the chunks of snapshots with a proof, but for those that the snapshots `holding`, by number, name too.
+  func rest(besides holding: Set<Int>, _ trust: VerifyTrust) -> VerifyPlan {
+    var plan = self
+    var (groups, held): (Set<UInt128>, Set<RecordingID>) = ([], [])
+    for i in holding {
+      for name in manifests[i].body.groups { groups.insert(name.high) }
+      for recording in manifests[i].body.recordings { held.insert(recording.id) }
+    }
+    plan.units = units.filter { unit in
+      guard trust.covers(unit, in: self) else { return false }
+      guard unit.owner >= 0 else {
+        return !groups.contains(manifests[Int(-1 - unit.owner)].body.groups[Int(unit.number)].high)
+      }
+      return !held.contains(recordings[Int(unit.owner)].id)
+    }
+    (plan.runs, plan.missing) = ([], [])
+    plan.makeRuns()
+    return plan
+  }
+
   mutating func makeRuns() {
     for (i, unit) in units.enumerated() {
       let (offset, end) = (Int(unit.offset), Int(unit.offset) + Int(unit.bytes))
@@ -116,6 +140,11 @@ struct VerifyPlan: Sendable {
         runs.append(Run(pack: Int(unit.pack), units: i..<(i + 1), offset: offset, bytes: end - offset))
       }
     }
+  }
+
+  /// The number of the manifest that the chunk belongs to.
+  func manifest(of unit: Unit) -> Int {
+    unit.owner < 0 ? Int(-1 - unit.owner) : Int(recordingManifests[Int(unit.owner)])
   }
 
   func name(of unit: Unit, _ keys: ArchiveKeys) -> ChunkName {

@@ -1,5 +1,6 @@
-// Reads the chunks of a plan once, pack by pack with long reads, decodes them on two threads, and says which are not what
-// was written. How far it came can be noted, so that the next run goes on there.
+// Reads the chunks of a plan once, pack by pack with long reads, on two threads, and says which are not what was written.
+// Chunks that a proof covers are opened where they lie in the buffer, the others decoded and compared. How far it came can
+// be noted, so that the next run goes on there.
 
 import Base
 import Disk
@@ -18,6 +19,7 @@ final class VerifySweep: Sendable {
 
   private struct State {
     var chunks: UInt64 = 0
+    var decoded: UInt64 = 0
     var bytes: UInt64 = 0
     var damage: [Damage] = []
     /// Runs from the first one that are over, and those behind them.
@@ -29,11 +31,14 @@ final class VerifySweep: Sendable {
     /// Names of the chunks of a recording that is not complete yet.
     var names: [Int32: [Int32: [UInt8]]] = [:]
     var noted: UInt64 = 0
+    /// Buffers for runs that no thread reads into.
+    var buffers: [[UInt8]] = []
   }
 
   private let plan: VerifyPlan
   private let reader: SnapshotReader
   private let order: VerifyOrder
+  private let trust: VerifyTrust
   private let began = ContinuousClock.now
   private let state = Lock(State())
   private let note: @Sendable (VerifyPlan.Unit?, _ chunks: UInt64, _ bytes: UInt64, _ damaged: UInt64) throws -> Void
@@ -41,12 +46,13 @@ final class VerifySweep: Sendable {
 
   /// `note` hears of the first unit that was not read, now and then; nil when all were.
   init(
-    _ plan: VerifyPlan, _ reader: SnapshotReader, _ order: VerifyOrder,
+    _ plan: VerifyPlan, _ reader: SnapshotReader, _ order: VerifyOrder, _ trust: VerifyTrust,
     note: @escaping @Sendable (VerifyPlan.Unit?, UInt64, UInt64, UInt64) throws -> Void
   ) {
     self.plan = plan
     self.reader = reader
     self.order = order
+    self.trust = trust
     self.note = note
   }
 
@@ -56,7 +62,7 @@ final class VerifySweep: Sendable {
       let error = BackupError(.damaged, "chunk \(name) is in no pack of the archive", path: nil)
       state.with { $0.damage.append(Damage(unit: nil, name: name, owner: owner, error: error)) }
     }
-    try BackupWork.forEach(plan.runs.count, priority: .idle) { [self] number in
+    try BackupWork.forEach(plan.runs.count, priority: order.priority) { [self] number in
       guard try begins(number) else { return }
       try check(plan.runs[number])
       meter.advance(plan.runs[number].bytes)
@@ -65,6 +71,7 @@ final class VerifySweep: Sendable {
     var summary = plan.summary
     let s = state.with { $0 }
     (summary.chunks, summary.bytes) = (s.chunks + UInt64(plan.missing.count), s.bytes)
+    summary.chunksDecoded = s.decoded
     summary.damaged = UInt64(s.damage.count)
     summary.isComplete = s.stopAt == nil
     try note(first(behind: s), s.chunks, s.bytes, summary.damaged)
@@ -104,37 +111,63 @@ final class VerifySweep: Sendable {
   }
 
   private func check(_ run: VerifyPlan.Run) throws {
-    let bytes: [UInt8]
-    let path: String
+    var bytes = state.with { $0.buffers.popLast() } ?? [UInt8](repeating: 0, count: VerifyPlan.runBytes)
+    if bytes.count < run.bytes { bytes = [UInt8](repeating: 0, count: run.bytes) }
+    let file: PackFile
+    let count: Int
     do throws(BackupError) {
-      let file = try reader.index.packFile(run.pack)
-      path = file.path
-      bytes = try file.read(run.bytes, at: run.offset)
+      file = try reader.index.packFile(run.pack)
+      count = try file.read(run.bytes, at: run.offset, into: &bytes)
     } catch {
       guard error.code == .damaged || error.code == .notFound else { throw error }
       for i in run.units { found(plan.units[i], error) }
       return
     }
+    var marks: [(unit: VerifyPlan.Unit, name: ChunkName, mark: FrameMark)] = []
     for i in run.units {
       try order.cancel.check()
       IdlePause.take()
       let unit = plan.units[i]
       let start = Int(unit.offset) - run.offset
-      guard start + Int(unit.bytes) <= bytes.count else {
-        found(unit, BackupError(.damaged, "the pack ends early", path: path, offset: Int(unit.offset)))
+      let place = start..<(start + Int(unit.bytes))
+      guard place.upperBound <= count else {
+        found(unit, BackupError(.damaged, "the pack ends early", path: file.path, offset: Int(unit.offset)))
         continue
       }
       do throws(BackupError) {
-        try check(unit, bytes[start..<(start + Int(unit.bytes))], path)
-        state.with { s in
+        let isCovered = trust.covers(unit, in: plan)
+        var isDecoded = !isCovered || trust.samples(unit, in: plan)
+        if isCovered {
+          let name = plan.name(of: unit, reader.keys)
+          let mark = FrameMark(raw: bytes.span.bytes.extracting(place), reader.keys)
+          if isDecoded {
+            try check(unit, bytes[place], file.path)
+            marks.append((unit, name, mark))
+          } else if authenticate(unit, name, &bytes, place) {
+            marks.append((unit, name, mark))
+          } else {
+            // Says what is wrong with it, and with which byte. The buffer is no longer what was read.
+            isDecoded = true
+            try check(unit, try file.read(Int(unit.bytes), at: Int(unit.offset))[...], file.path)
+          }
+        } else {
+          try check(unit, bytes[place], file.path)
+        }
+        state.with { [isDecoded] s in
           s.chunks += 1
           s.bytes += UInt64(unit.bytes)
+          if isDecoded { s.decoded += 1 }
         }
       } catch {
-        state.with { $0.chunks += 1 }
+        state.with { s in
+          s.chunks += 1
+          s.decoded += 1
+        }
         found(unit, error)
       }
     }
+    if !marks.isEmpty { trust.note(marks) }
+    state.with { [bytes] in $0.buffers.append(bytes) }
   }
 
   private func check(_ unit: VerifyPlan.Unit, _ raw: ArraySlice<UInt8>, _ path: String) throws(BackupError) {
@@ -148,6 +181,26 @@ final class VerifySweep: Sendable {
     guard try opens(unit, frame) else {
       throw BackupError(.damaged, "the chunk does not open under its name", path: path, offset: Int(unit.offset))
     }
+  }
+
+  /// Whether the frame that lies in `place` is sealed as this chunk: then each of its bytes is what was sealed, but for its
+  /// checksum, which its mark holds. What lies in `place` is something else afterwards.
+  private func authenticate(
+    _ unit: VerifyPlan.Unit, _ name: ChunkName, _ bytes: inout [UInt8], _ place: Range<Int>
+  ) -> Bool {
+    guard let header = try? PackFrameHeader(decoding: bytes[place]), header.frameBytes == place.count,
+      header.name == name
+    else { return false }
+    let body = (place.lowerBound + PackFrameHeader.byteCount)..<(place.upperBound - 4)
+    guard unit.owner >= 0 else {
+      let expected = plan.manifests[Int(-1 - unit.owner)].groupBytes(Int(unit.number))
+      return header.originalBytes == expected
+        && DatabaseChunkCoder(keys: reader.keys).authenticate(header, &bytes, body: body)
+    }
+    let recording = plan.recordings[Int(unit.owner)]
+    return header.kind == .recording
+      && reader.recordings.authenticate(
+        &bytes, body, number: Int(unit.number), count: recording.chunks, of: recording.id)
   }
 
   private func opens(_ unit: VerifyPlan.Unit, _ frame: (header: PackFrameHeader, body: ArraySlice<UInt8>))
@@ -185,7 +238,8 @@ final class VerifySweep: Sendable {
     var damage = Damage(unit: unit, name: name, owner: unit.owner, error: error)
     damage.hasCopy =
       reader.index.copies(of: name) > 1
-      && (try? reader.index.read(name) { frame in (try? opens(unit, frame)) == true ? true : nil }) == true
+      && (try? reader.index.read(name) { frame in (try? opens(unit, (frame.header, frame.body))) == true ? true : nil })
+        == true
     state.with { $0.damage.append(damage) }
   }
 }

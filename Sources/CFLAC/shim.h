@@ -10,3 +10,6 @@ extern FLAC__bool FLAC__stream_encoder_set_do_md5(FLAC__StreamEncoder *encoder, 
 static inline void komora_flac_no_md5(FLAC__StreamEncoder *encoder) {
   if (FLAC__stream_encoder_set_do_md5) FLAC__stream_encoder_set_do_md5(encoder, 0);
 }
+
+// A pointer that is declared as one that may change, which Swift does not read.
+static inline const char *komora_flac_version(void) { return FLAC__VERSION_STRING; }

@@ -1,6 +1,7 @@
 // The file beside a manifest that says its snapshot was restored whole and compared: `<manifest>.proof`.
 //
-// It repeats the manifest's signature, so it proves this manifest and no other, and is signed with the same key.
+// It repeats the manifest's signature, so it proves this manifest and no other, and is signed with the same key. Since
+// version 2 it also says which frames in the packs were decoded; a proof of version 1 says nothing of them.
 // Layout: Formats.docc/manifest.md.
 
 public import Base
@@ -15,17 +16,22 @@ public struct SnapshotProof: Equatable, Sendable {
   public var bytes: UInt64
   /// The manifest's own signature.
   public var manifestSignature: [UInt8]
+  /// Nil in a proof of version 1.
+  public var frames: ProvenFrames?
 
   public static let magic = "KPRF"
-  public static let version: UInt16 = 1
-  public static let signedByteCount = 128
-  /// With the signature and the checksum.
-  public static let byteCount = signedByteCount + ManifestHeader.signatureBytes + 4
+  private static let plainByteCount = 128
+  private static let tailBytes = ManifestHeader.signatureBytes + 4
+  /// The longest one: with frames, the signature and the checksum.
+  public static let byteCountMax = plainByteCount + ProvenFrames.byteCount + tailBytes
+
+  private var version: UInt16 { frames == nil ? 1 : 2 }
 
   public init(
     account: AccountID, snapshot: SnapshotID, provenAt: UnixMicroseconds, chunks: UInt64, bytes: UInt64,
-    manifestSignature: [UInt8]
+    manifestSignature: [UInt8], frames: ProvenFrames? = nil
   ) {
+    self.frames = frames
     self.account = account
     self.snapshot = snapshot
     self.provenAt = provenAt
@@ -37,9 +43,9 @@ public struct SnapshotProof: Equatable, Sendable {
   /// What the proof's signature is made over.
   public var signedBytes: [UInt8] {
     precondition(manifestSignature.count == ManifestHeader.signatureBytes, "a signature has 64 bytes")
-    var writer = ByteWriter(capacity: Self.byteCount)
+    var writer = ByteWriter(capacity: Self.byteCountMax)
     writer.put(raw: Self.magic.utf8)
-    writer.put(Self.version)
+    writer.put(version)
     writer.put(UInt16(0))
     writer.put(account)
     writer.put(snapshot)
@@ -47,12 +53,13 @@ public struct SnapshotProof: Equatable, Sendable {
     writer.put(chunks)
     writer.put(bytes)
     writer.put(raw: manifestSignature)
+    frames?.put(into: &writer)
     return writer.bytes
   }
 
   public func encode(signature: [UInt8]) -> [UInt8] {
     precondition(signature.count == ManifestHeader.signatureBytes, "a signature has 64 bytes")
-    var writer = ByteWriter(capacity: Self.byteCount)
+    var writer = ByteWriter(capacity: Self.byteCountMax)
     writer.put(raw: signedBytes)
     writer.put(raw: signature)
     writer.put(CRC32C.checksum(writer.bytes))
@@ -63,16 +70,18 @@ public struct SnapshotProof: Equatable, Sendable {
     var reader = ByteReader(bytes)
     try reader.expect(magic: magic)
     let version = try reader.take(UInt16.self)
-    guard version == Self.version else { throw BytesError("proof version \(version) is unknown", at: 4) }
-    guard bytes.count == byteCount else { throw BytesError("proof has another length", at: bytes.count) }
-    var tail = ByteReader(bytes[(byteCount - 4)...])
-    guard try tail.take(UInt32.self) == CRC32C.checksum(Array(bytes[..<(byteCount - 4)])) else {
+    guard version == 1 || version == 2 else { throw BytesError("proof version \(version) is unknown", at: 4) }
+    let signedBytes = plainByteCount + (version == 2 ? ProvenFrames.byteCount : 0)
+    guard bytes.count == signedBytes + tailBytes else { throw BytesError("proof has another length", at: bytes.count) }
+    var tail = ByteReader(bytes[(bytes.count - 4)...])
+    guard try tail.take(UInt32.self) == CRC32C.checksum(Array(bytes[..<(bytes.count - 4)])) else {
       throw BytesError("checksum of the proof does not match", at: 0)
     }
     guard try reader.take(UInt16.self) == 0 else { throw BytesError("reserved field is not zero", at: 6) }
-    let proof = SnapshotProof(
+    var proof = SnapshotProof(
       account: try reader.take(), snapshot: try reader.take(), provenAt: try reader.take(), chunks: try reader.take(),
       bytes: try reader.take(), manifestSignature: Array(try reader.take(raw: ManifestHeader.signatureBytes)))
+    if version == 2 { proof.frames = try ProvenFrames(from: &reader) }
     return (proof, Array(try reader.take(raw: ManifestHeader.signatureBytes)))
   }
 }

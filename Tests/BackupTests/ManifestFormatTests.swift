@@ -22,6 +22,17 @@ import Testing
     ManifestFile(header: header, body: [UInt8](repeating: 3, count: 50), signature: [UInt8](repeating: 4, count: 64))
   }
 
+  /// One of version 1, whose bytes are as they always were, and one that says which frames were decoded.
+  private var proofs: [SnapshotProof] {
+    var proof = SnapshotProof(
+      account: AccountID(bits: 1), snapshot: SnapshotID(bits: 2), provenAt: 3, chunks: 4, bytes: 5,
+      manifestSignature: file.signature)
+    let old = proof
+    proof.frames = ProvenFrames(
+      digest: (1...32).map { UInt8($0) }, count: 4, decoders: DecoderVersions(own: 1, zstd: 10504, flac: 10402))
+    return [old, proof]
+  }
+
   @Test("header, body, file and proof read back as they were written")
   func roundTrip() throws {
     #expect(header.encode().count == ManifestHeader.byteCount)
@@ -30,12 +41,11 @@ import Testing
     #expect(throws: Never.self) { try body.check(against: header) }
     #expect(file.encode().count == header.fileBytes)
     #expect(try ManifestFile(decoding: file.encode()) == file)
-    let proof = SnapshotProof(
-      account: AccountID(bits: 1), snapshot: SnapshotID(bits: 2), provenAt: 3, chunks: 4, bytes: 5,
-      manifestSignature: file.signature)
-    let encoded = proof.encode(signature: [UInt8](repeating: 6, count: 64))
-    #expect(encoded.count == SnapshotProof.byteCount)
-    #expect(try SnapshotProof.decode(encoded).proof == proof)
+    for (proof, bytes) in zip(proofs, [196, 252]) {
+      let encoded = proof.encode(signature: [UInt8](repeating: 6, count: 64))
+      #expect(encoded.count == bytes && encoded.count <= SnapshotProof.byteCountMax)
+      #expect(try SnapshotProof.decode(encoded).proof == proof)
+    }
   }
 
   @Test("each flipped bit of a manifest and of a proof is noticed")
@@ -44,12 +54,10 @@ import Testing
     for bit in 0..<(bytes.count * 8) {
       #expect(throws: BytesError.self) { try ManifestFile(decoding: bytes.flipped(bit)) }
     }
-    let proof = SnapshotProof(
-      account: AccountID(bits: 1), snapshot: SnapshotID(bits: 2), provenAt: 3, chunks: 4, bytes: 5,
-      manifestSignature: file.signature
-    ).encode(signature: file.signature)
-    for bit in 0..<(proof.count * 8) {
-      #expect(throws: BytesError.self) { try SnapshotProof.decode(proof.flipped(bit)) }
+    for proof in proofs.map({ $0.encode(signature: file.signature) }) {
+      for bit in 0..<(proof.count * 8) {
+        #expect(throws: BytesError.self) { try SnapshotProof.decode(proof.flipped(bit)) }
+      }
     }
   }
 
@@ -81,6 +89,11 @@ import Testing
       if let header = try? ManifestHeader(decoding: bytes[...]) { #expect(header.encode() == Array(bytes.prefix(160))) }
       bytes = whole.mutated(using: &random)
       if let file = try? ManifestFile(decoding: bytes) { #expect(file.encode() == bytes) }
+      bytes = proofs[round / 2 % 2].encode(signature: file.signature).mutated(using: &random)
+      if round % 2 == 0 { bytes.mendChecksum() }
+      if let (proof, signature) = try? SnapshotProof.decode(bytes) {
+        #expect(proof.encode(signature: signature) == bytes)
+      }
     }
   }
 }

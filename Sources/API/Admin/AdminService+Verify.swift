@@ -18,6 +18,8 @@ extension AdminService {
     var budgetBytes: UInt64?
     /// Every promised moment as well.
     var moments: Bool?
+    /// Also what a proof covers.
+    var decode: Bool?
   }
 
   func addVerifyRoutes(to router: RouterGroup<APIContext>) {
@@ -48,6 +50,7 @@ extension AdminService {
     order.seconds = wanted.budgetSeconds
     order.bytes = wanted.budgetBytes
     order.moments = wanted.moments ?? false
+    order.decodes = wanted.decode ?? false
     return try accepted(node.startVerify(account: name, order))
   }
 }

@@ -58,8 +58,11 @@ extension VerifyReport {
       "chunks_chosen": "\(summary.chunksChosen)", "complete": "\(summary.isComplete)",
       "fraction": Self.part(summary.fraction), "miss_probability": Self.part(summary.missProbability),
       "database_checked": "\(summary.isDatabaseChecked)", "erased": "\(summary.erased)",
-      "damaged": "\(summary.damaged)", "moments": "\(summary.moments)",
+      "chunks_decoded": "\(summary.chunksDecoded)", "chunks_proven_earlier": "\(summary.chunksProvenEarlier)",
+      "database_proven": "\(summary.isDatabaseProven)", "damaged": "\(summary.damaged)",
+      "moments": "\(summary.moments)",
     ]
+    if let provenAt = summary.provenAt { words["proven_at"] = provenAt.rfc3339 }
     if let cursor = summary.cursor {
       words["round_chunks"] = "\(cursor.chunks)"
       if cursor.lastEnded > 0 {

@@ -6,7 +6,9 @@ struct SnapshotVerifyCommand: AsyncParsableCommand {
   static let configuration = CommandConfiguration(
     commandName: "verify", abstract: "Read snapshots back and compare; the newest one when none is named.",
     discussion: """
-      With --sample or --budget a part is read, and the archive keeps where the next run goes on, so that repeated runs \
+      Every byte is read and authenticated. What a proof says was decoded, byte for byte as it lies there now, by the \
+      same decoders, is not decoded again but for one chunk of 64, others each time; --decode decodes everything.
+            With --sample or --budget a part is read, and the archive keeps where the next run goes on, so that repeated runs \
       cover everything.
       """)
 
@@ -52,8 +54,10 @@ struct SnapshotVerifyCommand: AsyncParsableCommand {
 
   private static let members: [(title: String, name: String)] = [
     ("snapshots", "snapshots"), ("chunks", "chunks"), ("of", "chunks_all"), ("read", "bytes"),
+    ("decoded now", "chunks_decoded"), ("proven earlier", "chunks_proven_earlier"), ("proven", "proven_at"),
     ("part of all", "fraction"), ("one damaged chunk is missed with", "miss_probability"),
-    ("everything chosen", "complete"), ("databases checked", "database_checked"), ("moments made", "moments"),
+    ("everything chosen", "complete"), ("databases checked now", "database_checked"),
+    ("now or when proven", "database_proven"), ("moments made", "moments"),
     ("last round begun", "last_round_begun"), ("last round ended", "last_round_ended"),
   ]
 }

@@ -52,6 +52,9 @@ struct VerifyCommand: AsyncParsableCommand {
     guard extent.order == nil || keyFile != nil || recovery != nil else {
       throw ValidationError("--sample, --budget and --moments open chunks: give --key-file or --recovery.")
     }
+    guard !extent.decode || keyFile != nil || recovery != nil else {
+      throw ValidationError("--decode opens chunks: give --key-file or --recovery.")
+    }
     guard cursor == nil || extent.order?.isPart == true else {
       throw ValidationError("--cursor goes with --sample or --budget.")
     }
@@ -84,7 +87,7 @@ struct VerifyCommand: AsyncParsableCommand {
     _ path: String, _ keys: VerifyKeys, _ progress: @escaping @Sendable (Double) -> Void
   ) throws(BackupError) -> VerifyReport {
     guard var order = extent.order else {
-      return try Verify.run(path, disk: RealDisk(), keys: keys, progress: progress)
+      return try Verify.run(path, disk: RealDisk(), keys: keys, decodes: extent.decode, progress: progress)
     }
     order.cursor = cursor.map(PrivateFile.absolute)
     return try Verify.part(
@@ -124,8 +127,10 @@ struct VerifyCommand: AsyncParsableCommand {
     let miss = (summary.missProbability * 10_000).rounded() / 100
     return
       "account \(summary.account): \(summary.chunks) of \(summary.chunksAll) chunks of \(summary.snapshots) snapshots "
-      + "were decoded (\(percent) %)\(summary.isComplete ? "" : ", then the budget was over"); one damaged chunk would "
-      + "have been missed with a probability of \(miss) %"
+      + "were read and authenticated (\(percent) %)\(summary.isComplete ? "" : ", then the budget was over"), "
+      + "\(summary.chunksDecoded) of them decoded"
+      + (summary.provenAt.map { ", the others as they were when they were proven, \(RFC3339.text($0)) or later" } ?? "")
+      + "; one damaged chunk would have been missed with a probability of \(miss) %"
   }
 
   private static func json(_ report: VerifyReport) -> JSONValue {
@@ -149,6 +154,19 @@ struct VerifyCommand: AsyncParsableCommand {
             ])
           }
         }),
+      "archives": .list(report.summaries.map(Self.json)),
+    ])
+  }
+
+  private static func json(_ summary: VerifySummary) -> JSONValue {
+    .object([
+      "account": .text("\(summary.account)"), "snapshots": .integer(Int64(summary.snapshots)),
+      "chunks": .integer(Int64(clamping: summary.chunks)), "chunks_all": .integer(Int64(clamping: summary.chunksAll)),
+      "chunks_decoded": .integer(Int64(clamping: summary.chunksDecoded)),
+      "chunks_proven_earlier": .integer(Int64(clamping: summary.chunksProvenEarlier)),
+      "proven_at": summary.provenAt.map { .text(RFC3339.text($0)) } ?? .null,
+      "complete": .boolean(summary.isComplete), "database_checked": .boolean(summary.isDatabaseChecked),
+      "database_proven": .boolean(summary.isDatabaseProven),
     ])
   }
 }

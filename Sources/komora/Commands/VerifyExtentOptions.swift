@@ -13,6 +13,9 @@ struct VerifyExtentOptions: ParsableArguments {
   @Flag(help: "Make every moment that the archive promises, in memory, as a restore would.")
   var moments = false
 
+  @Flag(help: "Decode every chunk, also those whose proof says that these very bytes were decoded before.")
+  var decode = false
+
   func check() throws {
     if let sample, !(sample > 0 && sample <= 100) {
       throw ValidationError("--sample is a percentage above 0 and at most 100.")
@@ -54,6 +57,7 @@ struct VerifyExtentOptions: ParsableArguments {
       case nil: break
       }
       if moments { body["moments"] = .boolean(true) }
+      if decode { body["decode"] = .boolean(true) }
       return body
     }
   }
@@ -69,6 +73,7 @@ struct VerifyExtentOptions: ParsableArguments {
     case nil: break
     }
     order.moments = moments
+    order.decodes = decode
     return order.isPart || moments ? order : nil
   }
 }
