@@ -52,7 +52,7 @@ extension AccountArchive {
         meter.advance(Int(selected.summary.databaseBytes))
         // Of a part little is saved by trusting a proof about the whole.
         let control = RestoreControl()
-        control.doubt.with { $0 = true }
+        control.doubt.set()
         try Restore(source.reader, control).writeRecordings(selected.recordings, to: target, meter)
         try target.finish()
       } catch {

@@ -15,6 +15,7 @@ final class FrameTally: Sendable {
     var digest = FrameDigest()
     var groups: [Bool]
     var recordings: Set<RecordingID> = []
+    var isProven = false
   }
 
   private let reader: SnapshotReader
@@ -68,10 +69,17 @@ final class FrameTally: Sendable {
   }
 
   func isCarried(_ recording: RecordingID) -> Bool { state.with { $0.recordings.contains(recording) } }
-  var carried: Int { state.with { $0.recordings.count } }
+  /// Recordings that were carried and for which the proof vouched in the end.
+  var vouched: Int { state.with { $0.isProven ? $0.recordings.count : 0 } }
 
   /// Whether what was carried and decoded, and what nobody read, are together the frames of the proof.
   func isProven() -> Bool {
+    let result = compare()
+    state.with { $0.isProven = result }
+    return result
+  }
+
+  private func compare() -> Bool {
     guard let proven else { return false }
     let known = state.with { $0 }
     var digest = known.digest

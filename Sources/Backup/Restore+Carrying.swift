@@ -20,7 +20,10 @@ extension Restore {
       let isLast = number == recording.chunks - 1
       let name = reader.keys.name(of: recording.id, chunk: number)
       let (frame, mark) = try reader.index.read(name) { stored -> ([UInt8], FrameMark)? in
-        var frame = Array(stored.body)
+        // With room for what a volume puts behind it.
+        var frame: [UInt8] = []
+        frame.reserveCapacity(stored.body.count + VolumeEntry.checksumBytes)
+        frame.append(contentsOf: stored.body)
         do throws(AtRestError) { try carrier.carry(&frame, number: number, isLast: isLast) } catch { return nil }
         return (frame, FrameMark(stored, reader.keys))
       }
@@ -47,11 +50,11 @@ extension Restore {
           names.append(reader.recordings.name(ofChunk: original))
         }
       } catch let error as BackupError where error.code == .cancelled { throw error } catch {
-        doubt.with { $0 = true }
+        doubt.set()
         throw error
       }
       guard RecordingRoot.hash(names) == recording.root else {
-        doubt.with { $0 = true }
+        doubt.set()
         throw BackupError(.damaged, "recording \(recording.id) is not what its row says")
       }
     }

@@ -10,7 +10,6 @@ package import AtRest
 package import Base
 package import Formats
 package import OpenSSL
-import Threads
 
 /// Where a restored account is built: groups of pages from several threads at the same time, single ones from one, then
 /// recordings from several, then the end.
@@ -51,7 +50,7 @@ package struct Restore: Sendable {
   let reader: SnapshotReader
   let cancel: CancelFlag
   let pace: RestorePace
-  let doubt: Lock<Bool>
+  let doubt: ProofDoubt
   let tally: FrameTally
 
   package init(_ reader: SnapshotReader, _ control: RestoreControl = RestoreControl()) {
@@ -59,11 +58,11 @@ package struct Restore: Sendable {
     cancel = control.cancel
     pace = RestorePace(control)
     doubt = control.doubt
-    tally = FrameTally(reader, doubts: control.doubt.with { $0 })
+    tally = FrameTally(reader, doubts: control.doubt.isSet)
   }
 
-  /// Recordings that came over without being decoded.
-  package var carried: Int { tally.carried }
+  /// Recordings that came over without being decoded, since a proof vouched for them.
+  package var carried: Int { tally.vouched }
 
   package var plan: RestorePlan { RestorePlan(reader) }
 

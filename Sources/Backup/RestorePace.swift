@@ -12,11 +12,16 @@ package struct RestoreControl: Sendable {
   /// Original bytes of one group of chunks.
   package var groupBytes = Limits.restoreGroupBytes
   package var interval = Duration.seconds(2)
-  /// True once a proof has vouched for what does not hold: from then on everything is decoded and compared. The same for all
-  /// copies.
-  let doubt = Lock(false)
+  let doubt = ProofDoubt()
 
   package init() {}
+}
+
+/// Set once a proof has vouched for what does not hold: from then on everything is decoded and compared.
+package final class ProofDoubt: Sendable {
+  private let state = Lock(false)
+  var isSet: Bool { state.with { $0 } }
+  func set() { state.with { $0 = true } }
 }
 
 final class RestorePace: Sendable {

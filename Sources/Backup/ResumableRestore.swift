@@ -86,7 +86,7 @@ struct ResumableRestore: Sendable {
     -> (isResumed: Bool, carried: Int)
   {
     if engine.hasAccount(order.account), isBegun(order.account, order.binding) { return (true, 0) }
-    var (isFresh, isDoubted) = (false, control.doubt.with { $0 })
+    var (isFresh, isDoubted) = (false, control.doubt.isSet)
     while true {
       let target: RestoreBuilder
       do { target = try engine.beginRestore(order) } catch { throw BackupError(anyOf: error) }
@@ -96,7 +96,7 @@ struct ResumableRestore: Sendable {
       } catch let error as BackupError where error.code == .damaged {
         // What the earlier run left may be what is damaged, or a proof may have vouched for it; nothing of it is there any
         // more. Each is a reason once.
-        let (isNowFresh, isNowDoubted) = (isFresh || target.resumed != nil, control.doubt.with { $0 })
+        let (isNowFresh, isNowDoubted) = (isFresh || target.resumed != nil, control.doubt.isSet)
         guard isNowFresh != isFresh || isNowDoubted != isDoubted else { throw error }
         (isFresh, isDoubted) = (isNowFresh, isNowDoubted)
       }

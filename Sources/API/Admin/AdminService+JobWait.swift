@@ -13,7 +13,7 @@ extension AdminService {
   /// The job, at the end of the wait that the request asks for.
   func waited(_ request: Request, _ context: APIContext) async throws -> JobStatus {
     let status = try job(request, context)
-    guard let text = request.uri.queryParameters["wait_ms"], !status.state.isFinal else { return status }
+    guard let text = request.uri.queryParameters["wait_ms"] else { return status }
     guard let wait = Int(text), (0...Self.waitMillisecondsMax).contains(wait) else {
       throw APIError(
         .badRequest, code: "invalid", "wait_ms is a number from 0 to \(Self.waitMillisecondsMax)")
