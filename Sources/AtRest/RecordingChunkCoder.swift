@@ -170,7 +170,7 @@ package struct RecordingChunkCoder: Sendable {
     return header
   }
 
-  private static func check(_ coding: ChunkHeader.Coding) throws(AtRestError) {
+  static func check(_ coding: ChunkHeader.Coding) throws(AtRestError) {
     switch coding {
     case .stored, .zstd, .audio: break
     default: throw AtRestError(.refused, "a chunk of unknown coding \(coding.rawValue)", at: 5)

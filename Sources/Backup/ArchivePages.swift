@@ -58,11 +58,14 @@ package final class ArchivePages: Sendable {
   }
 
   /// As `group`, past the cache: for reading everything once.
-  package func open(group number: Int) throws(BackupError) -> [UInt8] {
+  package func open(group number: Int) throws(BackupError) -> [UInt8] { try opened(group: number).pages }
+
+  /// The same, with the mark of the frame that they came out of.
+  func opened(group number: Int) throws(BackupError) -> (pages: [UInt8], mark: FrameMark) {
     let (coder, expected) = (coder, manifest.groupBytes(number))
-    return try index.read(manifest.body.groups[number]) { frame -> [UInt8]? in
+    return try index.read(manifest.body.groups[number]) { frame -> ([UInt8], FrameMark)? in
       guard let pages = coder.open(frame.header, body: frame.body), pages.count == expected else { return nil }
-      return pages
+      return (pages, FrameMark(frame, coder.keys))
     }
   }
 }

@@ -49,6 +49,7 @@ package final class ArchivedAccountKeys: RecordingOpener {
   package var agreement: SecretBytes { keyring.keys.agreement }
 
   package func hasKey(_ recording: RecordingID) -> Bool { known.contains(recording) }
+  package func key(of recording: RecordingID) -> SecretBytes? { try? keyring.recordingKey(recording) }
 
   package func open(_ sealed: ArraySlice<UInt8>, number: Int, count: Int, of recording: RecordingID) -> OpenedChunk? {
     guard let key = try? keyring.recordingKey(recording),

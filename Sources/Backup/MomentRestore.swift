@@ -11,7 +11,7 @@ struct MomentRestore: Sendable {
   /// What is there now, and which recordings did not come back because their keys were destroyed. Blocks until the account
   /// is in its place, or nothing of it is left, or the process ends.
   func run(into target: any RestoreTarget, progress: @escaping @Sendable (Double) -> Void) throws(BackupError)
-    -> (plan: RestorePlan, erased: [RecordingID])
+    -> (plan: RestorePlan, erased: [RecordingID], carried: Int)
   {
     var plan = reader.restorePlan
     do {
@@ -24,7 +24,7 @@ struct MomentRestore: Sendable {
       try restore.beginRecordings(of: target, pages: reader.plan.databasePages)
       try restore.writeRecordings(recordings, to: target, meter)
       try target.finish()
-      return (plan, erased)
+      return (plan, erased, restore.carried)
     } catch {
       control.cancel.keepsWork ? target.suspend() : target.cancel()
       throw BackupError(anyOf: error)

@@ -1,24 +1,36 @@
 // Builds an account from a snapshot: plan, verify, build beside, give it its place.
 //
-// Until the target's `finish` nothing of it is visible. Every chunk is opened and compared with its name before it is
-// written; recordings are sealed anew, because a seal binds the account. A restore that was killed goes on from what its
-// target had made durable: pages are compared with the names of their groups, recordings with their roots, and only what
-// is not there is read from the archive again.
+// Until the target's `finish` nothing of it is visible. Every group of pages is opened and compared with its name before it
+// is written; so is every chunk of a recording, or it is carried over as it was coded and a proof vouches for it at the end
+// (`Restore+Carrying.swift`). Recordings are sealed anew, because a seal binds the account. A restore that was killed goes on
+// from what its target had made durable: pages are compared with the names of their groups, recordings with their roots, and
+// only what is not there is read from the archive again.
 
 package import AtRest
 package import Base
 package import Formats
+package import OpenSSL
 
-/// Where a restored account is built: pages from one thread, then recordings from several at the same time, then the end.
+/// Where a restored account is built: groups of pages from several threads at the same time, single ones from one, then
+/// recordings from several, then the end.
 package protocol RestoreTarget: AnyObject, Sendable {
   /// Page `number` from 1; the last image of a page counts.
   func writePage(_ number: PageNumber, _ bytes: [UInt8]) throws
+  /// Whole pages, `first` in front; several threads at the same time, none of them the same pages.
+  func writePages(from first: PageNumber, _ bytes: [UInt8]) throws
   /// Of the database at its end.
   var pageCount: Int { get }
   /// A page that was written before.
   func readPage(_ number: PageNumber) throws -> [UInt8]
   /// A recording under the id it had; `next` gives it chunk by chunk from `first` on, nil at the end.
   func addRecording(_ recording: RecordingID, from first: Int, _ next: () throws -> CodedChunk?) throws
+  /// What brings chunks of a recording from `account`, where they lie under `key`, into this one without decoding them; nil
+  /// where only decoded ones are taken.
+  func carrier(of recording: RecordingID, from account: AccountID, _ key: SecretBytes) throws -> ChunkCarrier?
+  /// A frame that such a one carried.
+  func addFrame(_ frame: consuming [UInt8]) throws
+  /// Fails when the database, which is whole by now, does not hold; recordings may be added meanwhile.
+  func checkDatabase() throws
   /// What an earlier run made durable; nil for a new restore.
   var resumed: RestoreProgress? { get }
   /// Makes durable what was written: so many pages, and recordings once `step` is theirs.
@@ -35,15 +47,22 @@ package protocol RestoreTarget: AnyObject, Sendable {
 }
 
 package struct Restore: Sendable {
-  private let reader: SnapshotReader
-  private let cancel: CancelFlag
-  private let pace: RestorePace
+  let reader: SnapshotReader
+  let cancel: CancelFlag
+  let pace: RestorePace
+  let doubt: ProofDoubt
+  let tally: FrameTally
 
   package init(_ reader: SnapshotReader, _ control: RestoreControl = RestoreControl()) {
     self.reader = reader
     cancel = control.cancel
     pace = RestorePace(control)
+    doubt = control.doubt
+    tally = FrameTally(reader, doubts: control.doubt.isSet)
   }
+
+  /// Recordings that came over without being decoded, since a proof vouched for them.
+  package var carried: Int { tally.vouched }
 
   package var plan: RestorePlan { RestorePlan(reader) }
 
@@ -72,27 +91,30 @@ package struct Restore: Sendable {
     }
   }
 
+  /// While one waits for the disk another one works; few enough to leave the processor to others.
+  static let threads = 3
+
   /// `areFinal` is false when the log's records change them afterwards.
   func writePages(to target: any RestoreTarget, _ meter: ProgressMeter, areFinal: Bool = true) throws {
     let pages = reader.pages
     let all = reader.manifest.header.databasePages
-    for group in reader.manifest.body.groups.indices {
+    let front = PageFront(of: reader.manifest.body.groups.count)
+    try BackupWork.forEach(reader.manifest.body.groups.count, threads: Self.threads) { group in
       try cancel.check()
       let end = min((group + 1) * Limits.snapshotGroupPages, all)
+      let first = group * Limits.snapshotGroupPages
       guard try !isThere(group, upTo: end, target, areFinal) else {
-        meter.advance((end - group * Limits.snapshotGroupPages) * Limits.pageBytes)
-        continue
+        _ = front.passed(group)
+        return meter.advance((end - first) * Limits.pageBytes)
       }
-      let bytes = try pages.open(group: group)
-      var number = PageNumber(group * Limits.snapshotGroupPages + 1)
-      for start in stride(from: 0, to: bytes.count, by: Limits.pageBytes) {
-        try target.writePage(number, Array(bytes[start..<(start + Limits.pageBytes)]))
-        number += 1
-      }
+      let (bytes, mark) = try pages.opened(group: group)
+      tally.add(group: group, mark)
+      try target.writePages(from: PageNumber(first + 1), bytes)
+      let durable = min(front.passed(group) * Limits.snapshotGroupPages, all)
       meter.advance(bytes.count)
       // A group that was mended lies before what is noted already.
-      if pace.isDue(after: bytes.count), end > Int(target.resumed?.pages ?? 0) {
-        try target.checkpoint(.pages, pages: end)
+      if pace.isDue(after: bytes.count), durable > Int(target.resumed?.pages ?? 0) {
+        try target.checkpoint(.pages, pages: durable)
       }
     }
   }
@@ -121,12 +143,27 @@ package struct Restore: Sendable {
   func writeRecordings(
     _ recordings: [ManifestBody.Recording], to target: any RestoreTarget, _ meter: ProgressMeter
   ) throws {
-    let wanted = recordings.filter { reader.recordings.hasKey($0.id) }
-    try BackupWork.forEach(wanted.count) { i in try write(wanted[i], to: target, meter) }
+    let wanted = inPackOrder(recordings.filter { reader.recordings.hasKey($0.id) })
+    // One thread checks the database before it helps the others.
+    try BackupWork.forEach(wanted.count + 1, threads: Self.threads) { i in
+      if i == 0 { try target.checkDatabase() } else { try bring(wanted[i - 1], to: target, meter) }
+    }
+    try settle(wanted, in: target)
+  }
+
+  /// As they lie in the packs, so that these are read from the front to the end and few are open.
+  private func inPackOrder(_ recordings: [ManifestBody.Recording]) -> [ManifestBody.Recording] {
+    let order = reader.index.packOrder()
+    return recordings.map { recording -> (key: UInt64, recording: ManifestBody.Recording) in
+      guard let place = reader.index.place(of: reader.keys.name(of: recording.id, chunk: 0)) else {
+        return (.max, recording)
+      }
+      return (UInt64(order[place.pack]) << 32 | UInt64(place.offset), recording)
+    }.sorted { $0.key < $1.key }.map(\.recording)
   }
 
   /// Each chunk is decoded and its name compared, but goes on as it was coded: under another seal, which binds the account.
-  private func write(
+  func write(
     _ recording: ManifestBody.Recording, to target: any RestoreTarget, _ meter: ProgressMeter
   ) throws {
     let there = min(target.durableChunks(of: recording.id), recording.chunks)

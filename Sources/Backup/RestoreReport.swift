@@ -12,6 +12,8 @@ public struct RestoreReport: Sendable, Equatable {
   public var isResumed = false
   /// Chunks that were read from the archive's packs.
   public var chunksRead = 0
+  /// Recordings whose chunks a proof vouched for, so that they were opened and not decoded.
+  public var carried = 0
 
   public init(plan: RestorePlan, account: AccountID, erased: [RecordingID]) {
     self.plan = plan

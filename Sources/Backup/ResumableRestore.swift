@@ -43,7 +43,11 @@ struct ResumableRestore: Sendable {
       recordingName: opener.recordingName,
       binding: Self.binding(reader, end: header.position, target: request.account), note: request.control.note)
     var report = RestoreReport(plan: restore.plan, account: request.account, erased: restore.erased)
-    report.isResumed = try attempt(order) { target in try restore.run(into: target, progress: request.progress) }
+    (report.isResumed, report.carried) = try attempt(order, request.control) { target in
+      let restore = Restore(reader, request.control)
+      try restore.run(into: target, progress: request.progress)
+      return restore.carried
+    }
     report.chunksRead = reader.index.reads
     return report
   }
@@ -56,10 +60,11 @@ struct ResumableRestore: Sendable {
     }
     reader.replay.skipped = request.skipped
     var report = RestoreReport(plan: reader.restorePlan, account: request.account, erased: [])
-    report.isResumed = try attempt(order(request, reader)) { target in
+    (report.isResumed, report.carried) = try attempt(order(request, reader), request.control) { target in
       let result = try MomentRestore(reader: reader, control: request.control).run(
         into: target, progress: request.progress)
-      (report.plan, report.erased) = result
+      (report.plan, report.erased) = (result.plan, result.erased)
+      return result.carried
     }
     report.chunksRead = reader.snapshot.index.reads
     return report
@@ -76,19 +81,24 @@ struct ResumableRestore: Sendable {
     engine.unfinishedRestore(of: account)?.binding == binding
   }
 
-  /// Whether an earlier run's work was gone on with, or had nothing left but the account's last steps.
-  private func attempt(_ order: RestoreOrder, _ run: (RestoreBuilder) throws -> Void) throws -> Bool {
-    if engine.hasAccount(order.account), isBegun(order.account, order.binding) { return true }
-    var isFresh = false
+  /// Whether an earlier run's work was gone on with, or had nothing left but the account's last steps; and what `run` gave.
+  private func attempt(_ order: RestoreOrder, _ control: RestoreControl, _ run: (RestoreBuilder) throws -> Int) throws
+    -> (isResumed: Bool, carried: Int)
+  {
+    if engine.hasAccount(order.account), isBegun(order.account, order.binding) { return (true, 0) }
+    var (isFresh, isDoubted) = (false, control.doubt.isSet)
     while true {
       let target: RestoreBuilder
       do { target = try engine.beginRestore(order) } catch { throw BackupError(anyOf: error) }
       do {
-        try run(target)
-        return target.resumed != nil
-      } catch let error as BackupError where error.code == .damaged && target.resumed != nil && !isFresh {
-        // What the earlier run left may be what is damaged; nothing of it is there any more.
-        isFresh = true
+        let carried = try run(target)
+        return (target.resumed != nil, carried)
+      } catch let error as BackupError where error.code == .damaged {
+        // What the earlier run left may be what is damaged, or a proof may have vouched for it; nothing of it is there any
+        // more. Each is a reason once.
+        let (isNowFresh, isNowDoubted) = (isFresh || target.resumed != nil, control.doubt.isSet)
+        guard isNowFresh != isFresh || isNowDoubted != isDoubted else { throw error }
+        (isFresh, isDoubted) = (isNowFresh, isNowDoubted)
       }
     }
   }

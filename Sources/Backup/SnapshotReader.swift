@@ -11,6 +11,8 @@ package struct SnapshotReader: Sendable {
   package let index: ArchiveIndex
   package let keys: ArchiveKeys
   package let recordings: any RecordingOpener
+  /// The frames that were decoded and compared by the decoders of this process; nil without a proof that says so.
+  package var proven: ProvenFrames?
   /// While it is read nothing expires below it. Nil for whoever holds the archive otherwise.
   private var hold: (any DirectoryHold)?
 
@@ -34,11 +36,13 @@ package struct SnapshotReader: Sendable {
     throws(BackupError) -> SnapshotReader
   {
     let hold = try onDisk { () throws(DiskError) in try disk.hold(layout.directory, .shared) }
-    let manifest = try ManifestStore(disk: disk, layout: layout).read(path, keys: opener.archive)
+    let store = ManifestStore(disk: disk, layout: layout)
+    let manifest = try store.read(path, keys: opener.archive)
     let index = ArchiveIndex(disk: disk, layout: layout)
     try index.refresh()
     var reader = SnapshotReader(manifest: manifest, index: index, keys: opener.archive, recordings: opener)
     reader.hold = hold
+    reader.proven = store.provenFrames(of: manifest, path: path, keys: opener.archive)?.frames
     return reader
   }
 

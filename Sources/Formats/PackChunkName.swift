@@ -13,18 +13,24 @@ public struct ChunkName: Hashable, Sendable, CustomStringConvertible {
   public static let byteCount = 32
 
   /// Traps on another length than 32.
-  public init(bytes: some Collection<UInt8>) {
+  public init(bytes: ArraySlice<UInt8>) {
     precondition(bytes.count == Self.byteCount, "a chunk name has 32 bytes")
-    var words: [UInt128] = [0, 0]
-    for (i, byte) in bytes.enumerated() { words[i / 16] = words[i / 16] << 8 | UInt128(byte) }
-    high = words[0]
-    low = words[1]
+    let middle = bytes.startIndex + 16
+    high = bytes[..<middle].reduce(UInt128(0)) { $0 << 8 | UInt128($1) }
+    low = bytes[middle...].reduce(UInt128(0)) { $0 << 8 | UInt128($1) }
   }
 
+  public init(bytes: [UInt8]) { self.init(bytes: bytes[...]) }
+
   public var bytes: [UInt8] {
-    (0..<32).map { i in
-      UInt8(truncatingIfNeeded: (i < 16 ? high : low) >> UInt128(120 - 8 * (i % 16)))
+    var bytes: [UInt8] = []
+    bytes.reserveCapacity(Self.byteCount)
+    for word in [high, low] {
+      for shift in stride(from: 120, through: 0, by: -8) {
+        bytes.append(UInt8(truncatingIfNeeded: word >> UInt128(shift)))
+      }
     }
+    return bytes
   }
 
   public var description: String { bytes.hex }

@@ -44,16 +44,16 @@ extension Engine {
 
   /// The files of an account whose log begins after `base`; all synced, names too. Gives the main file.
   @discardableResult
-  func layOut(_ id: AccountID, in directory: String, keyring: Keyring, base: Position, pages: UInt32) throws(StoreError)
-    -> MainFile
-  {
+  func layOut(
+    _ id: AccountID, in directory: String, keyring: Keyring, base: Position, pages: UInt32, direct: Bool = false
+  ) throws(StoreError) -> MainFile {
     try storing {
       try disk.makeDirectory("\(directory)/\(Shard.segmentsName)")
       try disk.makeDirectory("\(directory)/\(Shard.volumesName)")
     }
     let main = try MainFile.create(
       disk: disk, directory: directory, account: id, wrap: keyring.pageWrap,
-      plain: configuration.plantedBugs.contains(.sealingOff))
+      plain: configuration.plantedBugs.contains(.sealingOff), direct: direct)
     let slot = RedoSlot(
       account: id, sequence: 1, mark: base, databasePages: pages, segmentsEnd: base, epoch: base.epoch)
     _ = try RedoFile.create(disk: disk, directory: directory, slot)

@@ -16,16 +16,20 @@ final class RecordingStore: Sendable {
   let volumes: VolumeSet
   let coder: RecordingChunkCoder
   private let plain: Bool
+  /// Only where a test plants it.
+  var isPlain: Bool { plain }
   /// Uploads that run or ended a moment ago: their rows may still be on their way.
   private let recent = Lock<[RecordingID: UInt64]>([:])
   private let collecting = Lock(())
 
   init(
-    disk: any Disk, directory: String, account: AccountID, keyring: Keyring, configuration: EngineConfiguration
+    disk: any Disk, directory: String, account: AccountID, keyring: Keyring, configuration: EngineConfiguration,
+    direct: Bool = false
   ) throws(StoreError) {
     self.account = account
     self.keyring = keyring
-    volumes = VolumeSet(disk: disk, directory: directory, account: account, volumeBytes: configuration.volumeBytes)
+    volumes = VolumeSet(
+      disk: disk, directory: directory, account: account, volumeBytes: configuration.volumeBytes, direct: direct)
     coder = RecordingChunkCoder(account: account)
     plain = configuration.plantedBugs.contains(.sealingOff)
   }

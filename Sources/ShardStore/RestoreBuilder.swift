@@ -29,10 +29,11 @@ extension Engine {
     }
     try storing { try disk.makeDirectory(directory) }
     let keyring = try createKeyring(id, in: directory, recordingName: order.recordingName)
-    let main = try layOut(id, in: directory, keyring: keyring, base: order.base, pages: UInt32(order.pageCount))
+    let main = try layOut(
+      id, in: directory, keyring: keyring, base: order.base, pages: UInt32(order.pageCount), direct: true)
     let recordings = try RecordingStore(
       disk: disk, directory: "\(directory)/\(Shard.volumesName)", account: id, keyring: keyring,
-      configuration: configuration)
+      configuration: configuration, direct: true)
     let builder = RestoreBuilder(self, order, directory, keyring, main, recordings, resumed: nil)
     if !order.binding.isEmpty {
       try builder.noteBeginning()
@@ -42,10 +43,11 @@ extension Engine {
   }
 }
 
-/// One restore. One thread at a time; recordings may come from several.
+/// One restore. One thread at a time; groups of pages may come from several, and then recordings, beside which the database
+/// is checked.
 package final class RestoreBuilder: @unchecked Sendable {
-  // Invariant: used by one caller at a time, but for `addRecording`, whose state locks itself, as does what is shared with
-  // the engine.
+  // Invariant: used by one caller at a time, but for `writePages(from:)`, `addRecording` and `checkDatabase`, whose state
+  // locks itself, as does what is shared with the engine.
   package let id: AccountID
   package let keyring: Keyring
   /// What an earlier run made durable; nil when this one began anew.
@@ -59,7 +61,9 @@ package final class RestoreBuilder: @unchecked Sendable {
   private let pages: UInt32
   package var pageCount: Int { Int(pages) }
   private var batch: [(PageNumber, [UInt8])] = []
-  private let volumes = Lock<Set<UInt32>>([])
+  private let buffers = Lock<[DiskBuffer]>([])
+  let volumes: RestoreVolumes
+  private let isChecked = Lock(false)
   private var ended = false
 
   init(
@@ -73,6 +77,7 @@ package final class RestoreBuilder: @unchecked Sendable {
     self.keyring = keyring
     self.main = main
     self.recordings = recordings
+    volumes = RestoreVolumes(recordings.volumes)
     self.resumed = resumed
     noted = Lock(resumed ?? order.beginning)
   }
@@ -89,6 +94,15 @@ package final class RestoreBuilder: @unchecked Sendable {
     if batch.count >= 256 { try writeBatch() }
   }
 
+  /// Whole pages, `first` in front, past the page cache. Several threads at the same time, for pages of which no two are the
+  /// same and none was given to `writePage`.
+  package func writePages(from first: PageNumber, _ bytes: [UInt8]) throws(StoreError) {
+    precondition(bytes.count % Limits.pageBytes == 0, "whole pages only")
+    let buffer = buffers.with { $0.popLast() } ?? DiskBuffer(capacity: bytes.count)
+    try main.write(bytes, from: first, by: buffer)
+    buffers.with { $0.append(buffer) }
+  }
+
   /// A page that was written before, its reserved bytes zeroed.
   package func readPage(_ number: PageNumber) throws(StoreError) -> [UInt8] {
     if let image = batch.last(where: { $0.0 == number })?.1 { return image }
@@ -101,9 +115,11 @@ package final class RestoreBuilder: @unchecked Sendable {
   }
 
   private func writeBatch() throws(StoreError) {
+    // Not even emptied anew while other threads may read.
+    guard !batch.isEmpty else { return }
     let pages = batch
     batch = []
-    if !pages.isEmpty { try main.write(pages) }
+    try main.write(pages)
   }
 
   func syncPages() throws(StoreError) {
@@ -114,37 +130,72 @@ package final class RestoreBuilder: @unchecked Sendable {
   /// A recording under the id it had; `next` gives it chunk by chunk and nil at the end, from chunk `first` on: those before
   /// it are there. May be called by several threads at the same time.
   package func addRecording(_ recording: RecordingID, from first: Int = 0, _ next: () throws -> CodedChunk?) throws {
-    // One that an earlier run had begun has its key.
-    let key =
-      keyring.hasRecordingKey(recording)
-      ? try recordings.key(of: recording) : try recordings.begin(recording, now: 0)
+    let key = try key(of: recording)
     var number = first
     var pending = try next() ?? CodedChunk(stored: [])
     while true {
       let following = try next()
       let sealed = try recordings.reseal(
         pending, number: number, isLast: following == nil, key: key, recording: recording)
-      let volume = try recordings.volumes.append(sealed, try ChunkHeader(front: sealed[...]))
-      volumes.with { _ = $0.insert(volume) }
+      try volumes.append(sealed, try ChunkHeader(front: sealed[...]))
       number += 1
       guard let following else { return }
       pending = following
     }
   }
 
+  /// One that an earlier run had begun has its key.
+  private func key(of recording: RecordingID) throws(StoreError) -> SecretBytes {
+    keyring.hasRecordingKey(recording)
+      ? try recordings.key(of: recording) : try recordings.begin(recording, now: 0)
+  }
+
+  /// What brings chunks of a recording from `account`, where they lie under `key`, into this one without decoding them; nil
+  /// where nothing is sealed.
+  package func carrier(
+    of recording: RecordingID, from account: AccountID, _ key: SecretBytes
+  ) throws(StoreError) -> ChunkCarrier? {
+    guard !recordings.isPlain else { return nil }
+    return ChunkCarrier(recording, from: account, key, to: id, try self.key(of: recording))
+  }
+
+  /// A frame that such a one carried; from several threads at the same time.
+  package func addFrame(_ frame: consuming [UInt8]) throws(StoreError) {
+    let header: ChunkHeader
+    do { header = try ChunkHeader(front: frame[...]) } catch { throw StoreError(error, in: "a chunk that was carried") }
+    try volumes.append(frame, header)
+  }
+
   /// Makes everything durable, checks the database's integrity, and gives the account its place.
   package func finish() throws(StoreError) {
-    try writeBatch()
-    try main.truncate(pages: pages)
+    try checkDatabase()
     try main.sync()
-    try recordings.finish(volumes.with { $0 })
+    try syncRecordings()
     try storing {
       try engine.disk.syncDirectory("\(directory)/\(Shard.volumesName)")
       try engine.disk.syncDirectory(directory)
     }
-    try checkIntegrity()
     try engine.install(directory, as: id)
     ended = true
+  }
+
+  /// Fails when SQLite finds anything wrong in the database as it was written, to its last page. Recordings may be added
+  /// meanwhile. `finish` does it where nobody did.
+  package func checkDatabase() throws(StoreError) {
+    guard !isChecked.with({ $0 }) else { return }
+    try writeBatch()
+    try main.truncate(pages: pages)
+    try checkIntegrity()
+    isChecked.with { $0 = true }
+  }
+
+  /// What was added lies durably in its volumes, their keys behind it. Gives how long the volumes are up to there.
+  @discardableResult
+  func syncRecordings() throws(StoreError) -> [UInt32: UInt64] {
+    let ends = try recordings.volumes.ends()
+    try volumes.flush()
+    try recordings.finish(Set(ends.keys))
+    return ends
   }
 
   private func checkIntegrity() throws(StoreError) {

@@ -122,7 +122,7 @@ extension Engine {
     guard slot.mark == order.base, slot.databasePages == UInt32(order.pageCount) else { return nil }
     let main = try MainFile.open(
       disk: disk, directory: directory, account: id, wrap: keyring.pageWrap,
-      plain: configuration.plantedBugs.contains(.sealingOff))
+      plain: configuration.plantedBugs.contains(.sealingOff), direct: true)
     // The last group that was promised opens; the rest is compared when it is passed.
     for number in stride(from: Int(found.pages), to: max(Int(found.pages) - Limits.snapshotGroupPages, 0), by: -1) {
       guard case .image = main.read(PageNumber(number)) else { return nil }
@@ -130,7 +130,7 @@ extension Engine {
     let volumes = "\(directory)/\(Shard.volumesName)"
     guard try cutVolumes(found.volumes, in: volumes) else { return nil }
     let recordings = try RecordingStore(
-      disk: disk, directory: volumes, account: id, keyring: keyring, configuration: configuration)
+      disk: disk, directory: volumes, account: id, keyring: keyring, configuration: configuration, direct: true)
     let ends = try recordings.volumes.ends()
     guard found.volumes.allSatisfy({ ends[$0.number] == $0.end }), ends.count == found.volumes.count else { return nil }
     return RestoreBuilder(self, order, directory, keyring, main, recordings, resumed: found)
@@ -171,14 +171,13 @@ extension RestoreBuilder {
       guard var next = noted else { return }
       if next.step == .recordings {
         // Ends first: what comes behind them meanwhile is not promised. Keys last: each end's keys are there by then.
-        let ends = try recordings.volumes.ends()
-        try recordings.finish(Set(ends.keys))
-        next.volumes = ends.sorted { $0.key < $1.key }.map { .init(number: $0.key, end: $0.value) }
+        next.volumes = try syncRecordings().sorted { $0.key < $1.key }.map { .init(number: $0.key, end: $0.value) }
       } else {
         try syncPages()
       }
+      // Two threads may come with theirs in any order.
+      next.pages = next.step == .pages && step == .pages ? max(next.pages, UInt32(pages)) : UInt32(pages)
       next.step = step
-      next.pages = UInt32(pages)
       try write(next)
       noted = next
     }
@@ -195,6 +194,8 @@ extension RestoreBuilder {
 
   /// A chunk that was written before, as it was recorded. `.damaged` when it is not the last one and `isLast` says so.
   package func readChunk(_ number: Int, of recording: RecordingID, isLast: Bool) throws(StoreError) -> [UInt8] {
+    // One of this run may wait in memory.
+    try volumes.flush()
     guard let place = recordings.volumes.place(number, of: recording), place.isLast == isLast else {
       throw StoreError(.damaged, "chunk \(number) of a recording is not what an earlier run noted")
     }

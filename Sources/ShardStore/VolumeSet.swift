@@ -42,9 +42,12 @@ final class VolumeSet: Sendable {
   private let directory: String
   private let account: AccountID
   private let volumeBytes: UInt64
+  /// Whether new volumes take writes past the page cache.
+  private let direct: Bool
   let state = Lock(State())
 
-  init(disk: any Disk, directory: String, account: AccountID, volumeBytes: Int) {
+  init(disk: any Disk, directory: String, account: AccountID, volumeBytes: Int, direct: Bool = false) {
+    self.direct = direct
     self.disk = disk
     self.directory = directory
     self.account = account
@@ -62,13 +65,35 @@ final class VolumeSet: Sendable {
       let number = try volumeForAppend(&s)
       let offset = s.volumes[number]!.end
       try storing { try s.volumes[number]!.file.write(entry, at: offset) }
-      s.volumes[number]!.end = offset + UInt64(entry.count)
-      s.volumes[number]!.live += UInt64(entry.count)
-      s.places[header.recording, default: [:]][header.number] = Place(
-        volume: number, offset: offset, frameBytes: frameBytes, originalBytes: Int(header.originalBytes),
-        isLast: header.isLast)
+      take(entry.count, frameBytes: frameBytes, header, in: number, &s)
       return number
     }
+  }
+
+  /// Where an entry will lie whose bytes come later: whoever asks writes them before anything relies on them.
+  struct Reserved {
+    let number: UInt32
+    let file: any DiskFile
+    let offset: UInt64
+  }
+
+  func reserve(_ entryBytes: Int, frameBytes: Int, _ header: ChunkHeader) throws(StoreError) -> Reserved {
+    try state.with { s throws(StoreError) in
+      try scan(&s)
+      let number = try volumeForAppend(&s)
+      let reserved = Reserved(number: number, file: s.volumes[number]!.file, offset: s.volumes[number]!.end)
+      take(entryBytes, frameBytes: frameBytes, header, in: number, &s)
+      return reserved
+    }
+  }
+
+  private func take(_ entryBytes: Int, frameBytes: Int, _ header: ChunkHeader, in number: UInt32, _ s: inout State) {
+    let offset = s.volumes[number]!.end
+    s.volumes[number]!.end = offset + UInt64(entryBytes)
+    s.volumes[number]!.live += UInt64(entryBytes)
+    s.places[header.recording, default: [:]][header.number] = Place(
+      volume: number, offset: offset, frameBytes: frameBytes, originalBytes: Int(header.originalBytes),
+      isLast: header.isLast)
   }
 
   private func volumeForAppend(_ s: inout State) throws(StoreError) -> UInt32 {
@@ -77,7 +102,7 @@ final class VolumeSet: Sendable {
     let number = (s.volumes.keys.max() ?? 0) + 1
     let path = path(number)
     let file = try storing {
-      let file = try disk.open(path, .createOrOpen)
+      let file = try disk.open(path, .createOrOpen, direct: direct)
       try file.truncate(to: 0)
       try file.write(VolumeHeader(account: account, number: number).encode(), at: 0)
       try file.sync()

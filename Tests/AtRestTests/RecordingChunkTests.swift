@@ -48,6 +48,36 @@ struct RecordingChunkTests {
     }
   }
 
+  @Test(
+    "a chunk is carried to another account without decoding; one of another place, key or account, or changed, is not")
+  func carrying() throws {
+    let (elsewhere, other) = (RecordingChunkCoder(account: AccountID(bits: 5)), SecretBytes.random(32))
+    let carrier = ChunkCarrier(recording(1), from: account, key, to: AccountID(bits: 5), other)
+    for original in [text, SystemRandom.bytes(1000), []] {
+      let before = sealed(original).bytes
+      var after = before
+      try carrier.carry(&after, number: 3, isLast: false)
+      #expect(after.count == before.count && after[48...] != before[48...])
+      #expect(try elsewhere.open(after, number: 3, isLast: false, key: other, recording: recording(1)) == original)
+      func refuses(_ frame: [UInt8], number: Int = 3, isLast: Bool = false, by carrier: ChunkCarrier) -> Bool {
+        var frame = frame
+        return code { try carrier.carry(&frame, number: number, isLast: isLast) } != nil
+      }
+      #expect(refuses(before, number: 4, by: carrier) && refuses(before, isLast: true, by: carrier))
+      #expect(refuses(after, by: carrier) && refuses(Array(before.dropLast()), by: carrier))
+      for stranger in [
+        ChunkCarrier(recording(2), from: account, key, to: AccountID(bits: 5), other),
+        ChunkCarrier(recording(1), from: AccountID(bits: 6), key, to: AccountID(bits: 5), other),
+        ChunkCarrier(recording(1), from: account, other, to: AccountID(bits: 5), other),
+      ] { #expect(refuses(before, by: stranger)) }
+      for bit in stride(from: 0, to: before.count * 8, by: 7) {
+        var changed = before
+        changed[bit / 8] ^= 1 << (bit % 8)
+        #expect(refuses(changed, by: carrier))
+      }
+    }
+  }
+
   @Test("a frame is never longer than the limit of sealed chunks")
   func length() {
     let frame = sealed(SystemRandom.bytes(Limits.recordingChunkBytes)).bytes

@@ -95,7 +95,7 @@ extension AdminService {
     }
     let anyNode = router.group().add(middleware: JobForwarding(router: anywhere, access: access))
     anyNode.get("jobs/:job") { request, context in
-      try AdminJSON.response(JobReply(job(request, context)))
+      try AdminJSON.response(JobReply(await waited(request, context)))
     }
     anyNode.delete("jobs/:job") { request, context in try await cancelJob(request, context) }
     anyNode.post("jobs/:job/cancel") { request, context in try await cancelJob(request, context) }

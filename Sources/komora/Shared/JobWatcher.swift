@@ -12,9 +12,10 @@ extension APIClient {
     }
     let display = ProgressDisplay(title, json: json)
     defer { display.finish() }
-    let began = ContinuousClock.now
     while true {
-      let job = try await get("/v1/jobs/\(id.pathSegment)")
+      // The node answers at the job's end, or when it is time to show how far it is.
+      let asked = ContinuousClock.now
+      let job = try await get("/v1/jobs/\(id.pathSegment)?wait_ms=\(Self.showMilliseconds)")
       display.update(job["progress"]?.double ?? 0, job["message"]?.text ?? "")
       switch job["state"]?.text {
       case "done": return job
@@ -24,12 +25,13 @@ extension APIClient {
         if !json { for line in lines { Terminal.line(SnapshotVerifyCommand.line(line)) } }
         throw Self.failure(job)
       case "cancelled": throw CommandFailure(.refused, "the job was cancelled; nothing of what it made beside is left")
-      default:
-        // Short jobs are asked after often, so that none waits for its end a twentieth longer than it took.
-        try await Task.sleep(for: max(.milliseconds(5), min(.milliseconds(200), (ContinuousClock.now - began) / 20)))
+      // A node that does not know how to wait has answered at once.
+      default: try await Task.sleep(until: asked + .milliseconds(Self.showMilliseconds), clock: .continuous)
       }
     }
   }
+
+  private static let showMilliseconds = 200
 
   private static func failure(_ job: JSONValue) -> CommandFailure {
     let problem = job["error"] ?? job["problem"] ?? .null

@@ -187,8 +187,17 @@ extension ClusterTests {
       }
       let list = try await world.c.send(.GET, "/v1/accounts/acme/snapshots", token: world.key.token)
       #expect(list.status == 200 && list.json["silent"] == nil, "\(list.text)")
+      var ended = try await world.c.send(.GET, "/v1/jobs/\(job)?wait_ms=0", token: world.key.token)
+      while ["waiting", "running"].contains(ended.json["state"] as? String) {
+        ended = try await world.c.send(.GET, "/v1/jobs/\(job)?wait_ms=10000", token: world.key.token)
+      }
+      #expect(ended.json["state"] as? String == "done", "\(ended.text)")
+      for wrong in ["", "-1", "soon", "10001"] {
+        #expect(
+          try await world.c.send(.GET, "/v1/jobs/\(job)?wait_ms=\(wrong)", token: world.key.token).status == 400)
+      }
       let none = String(repeating: "0", count: 32)
-      #expect(try await world.c.send(.GET, "/v1/jobs/\(none)", token: world.key.token).status == 404)
+      #expect(try await world.c.send(.GET, "/v1/jobs/\(none)?wait_ms=10000", token: world.key.token).status == 404)
       await world.close(bed)
     }
 
