@@ -155,8 +155,9 @@ struct JobRegistryTests {
     await withTaskGroup(of: Void.self) { group in
       for _ in 0..<4 {
         group.addTask {
-          for _ in 0..<500 {
-            let watcher = Task { for await _ in registry.events(id) {} }
+          for turn in 0..<500 {
+            let events = turn % 4 == 0 ? registry.end(of: id) : registry.events(id)
+            let watcher = Task { for await _ in events {} }
             await Task.yield()
             watcher.cancel()
             await watcher.value
@@ -166,6 +167,9 @@ struct JobRegistryTests {
     }
     await registry.cancel(id, NodeError(.refused, "enough"))
     #expect(await stays.value?.state.isFinal == true)
+    var ends = 0
+    for await status in registry.end(of: id) where status.state.isFinal { ends += 1 }
+    #expect(ends == 1)
   }
 
   @Test("a finished job is forgotten after its time")

@@ -24,12 +24,17 @@ package final class JobRegistry: Sendable {
   }
   package typealias Body = @Sendable (Reporter) async throws -> [String: String]
 
+  private struct Watcher {
+    var stream: AsyncStream<JobStatus>.Continuation
+    var wantsAll: Bool
+  }
+
   private struct State {
     var jobs: [JobID: JobStatus] = [:]
     var waiting: [(id: JobID, body: Body)] = []
     var tasks: [JobID: Task<Void, Never>] = [:]
     var flags: [JobID: CancelFlag] = [:]
-    var watchers: [JobID: [UInt64: AsyncStream<JobStatus>.Continuation]] = [:]
+    var watchers: [JobID: [UInt64: Watcher]] = [:]
     var nextWatcher: UInt64 = 0
     /// Jobs whose watchers have not heard yet of their newest status.
     var untold: Set<JobID> = []
@@ -79,16 +84,21 @@ package final class JobRegistry: Sendable {
   package var all: [JobStatus] { state.with { $0.jobs.values.sorted { $0.createdAt < $1.createdAt } } }
 
   /// The status now, each later one, and the end of the stream behind the last. Empty for an unknown job.
-  package func events(_ id: JobID) -> AsyncStream<JobStatus> {
+  package func events(_ id: JobID) -> AsyncStream<JobStatus> { watch(id, wantsAll: true) }
+
+  /// The status when it has ended, and the end of the stream. Empty for an unknown job.
+  package func end(of id: JobID) -> AsyncStream<JobStatus> { watch(id, wantsAll: false) }
+
+  private func watch(_ id: JobID, wantsAll: Bool) -> AsyncStream<JobStatus> {
     // Only the newest status matters to somebody who reads slowly.
     let (stream, continuation) = AsyncStream.makeStream(of: JobStatus.self, bufferingPolicy: .bufferingNewest(1))
     state.with { state in
       guard let status = state.jobs[id] else { return continuation.finish() }
-      continuation.yield(status)
+      if wantsAll || status.state.isFinal { continuation.yield(status) }
       guard !status.state.isFinal else { return continuation.finish() }
       let watcher = state.nextWatcher
       state.nextWatcher += 1
-      state.watchers[id, default: [:]][watcher] = continuation
+      state.watchers[id, default: [:]][watcher] = Watcher(stream: continuation, wantsAll: wantsAll)
       continuation.onTermination = { [weak self] _ in self?.unwatch(id, watcher) }
     }
     return stream
@@ -222,8 +232,10 @@ package final class JobRegistry: Sendable {
   private static func takeUntold(_ state: inout State) -> (JobStatus, [AsyncStream<JobStatus>.Continuation])? {
     while let id = state.untold.popFirst() {
       guard let status = state.jobs[id] else { continue }
-      let watchers = status.state.isFinal ? state.watchers.removeValue(forKey: id) : state.watchers[id]
-      return (status, Array((watchers ?? [:]).values))
+      guard status.state.isFinal else {
+        return (status, (state.watchers[id] ?? [:]).values.filter(\.wantsAll).map(\.stream))
+      }
+      return (status, (state.watchers.removeValue(forKey: id) ?? [:]).values.map(\.stream))
     }
     return nil
   }

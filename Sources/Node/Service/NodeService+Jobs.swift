@@ -13,10 +13,10 @@ extension NodeService {
 
   /// Returns when the job has ended, or after `most`.
   package func waitForJob(_ id: JobID, atMost most: Duration) async {
-    let events = jobs.events(id)
+    let end = jobs.end(of: id)
     await withTaskGroup(of: Void.self) { group in
       // The stream ends with the job, and for whoever is cancelled.
-      group.addTask { for await _ in events {} }
+      group.addTask { for await _ in end {} }
       group.addTask { try? await Task.sleep(for: most) }
       await group.next()
       group.cancelAll()
