@@ -1,9 +1,9 @@
 // One zstd frame of a length that nobody knows beforehand (ZSTD_compressStream2), for exports; memory is bounded by its
 // window, not by the length.
 //
-// The frame says no size and ends in a checksum of its content. Used by one thread at a time; libzstd compresses on threads
-// of its own, which have the niceness of the first one that writes and live as long as the compressor. So a compressor is
-// kept and used again for the next frame: with new ones, each thread leaves some ten MiB in an arena of malloc's.
+// The frame says no size and ends in a checksum of its content. Used by one thread at a time. libzstd's own threads are
+// not used. What the settings below save is more than two processors have left for them; each of its jobs begins anew, which
+// costs 0.2 to 0.4 % of the bytes; and with new threads for each frame, each leaves some ten MiB in an arena of malloc's.
 
 import CZstd
 
@@ -13,9 +13,6 @@ package final class ZstdStreamCompressor {
   /// One table as large as level 3's larger one, and no second one for long matches. On the demo's calls and database: the
   /// bytes of level 3 (0.1 % more) in 55 % of its time. Calls' samples repeat, if at all, as runs of six bytes and more.
   private static let (hashLog, minMatch) = (17, 6)
-  /// How many threads, how much each takes at a time, and how far it looks back for that (7: a quarter of the window). What
-  /// begins anew each time costs 0.15 % of the bytes, and 0.4 % with jobs of half the size; memory grows with them.
-  private static let (workers, jobBytes, overlapLog) = (2, 2 << 20, 7)
   private let context: OpaquePointer
   private var output = [UInt8](repeating: 0, count: 256 << 10)
 
@@ -32,12 +29,6 @@ package final class ZstdStreamCompressor {
     set(ZSTD_c_targetLength, 0)
     set(ZSTD_c_windowLog, Self.windowLog)
     set(ZSTD_c_checksumFlag, 1)
-    // A libzstd that was built without threads compresses on the caller's.
-    let bounds = ZSTD_cParam_getBounds(ZSTD_c_nbWorkers)
-    guard ZSTD_isError(bounds.error) == 0, bounds.upperBound > 0 else { return }
-    set(ZSTD_c_nbWorkers, min(Self.workers, Int(bounds.upperBound)))
-    set(ZSTD_c_jobSize, Self.jobBytes)
-    set(ZSTD_c_overlapLog, Self.overlapLog)
   }
 
   deinit { ZSTD_freeCCtx(context) }
@@ -47,18 +38,12 @@ package final class ZstdStreamCompressor {
     precondition(ZSTD_isError(result) == 0, "zstd refuses a setting")
   }
 
-  /// Forgets a frame that was not finished; the next one begins.
-  package func reset() {
-    let result = ZSTD_CCtx_reset(context, ZSTD_reset_session_only)
-    precondition(ZSTD_isError(result) == 0, "zstd does not begin anew")
-  }
-
   /// Takes all of `bytes`; `sink` gets what is ready of the frame, in order.
   package func write(_ bytes: RawSpan, _ sink: (ArraySlice<UInt8>) throws -> Void) throws {
     try run(bytes, ZSTD_e_continue, sink)
   }
 
-  /// The rest of the frame, of at least one byte. What is written next is another frame.
+  /// The rest of the frame. Called once, after at least one byte.
   package func finish(_ sink: (ArraySlice<UInt8>) throws -> Void) throws {
     try run(RawSpan(), ZSTD_e_end, sink)
   }

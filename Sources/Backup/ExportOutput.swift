@@ -1,5 +1,5 @@
-// Where an export's tar stream goes: over a pipe to a thread that has it compressed (libzstd does that on two of its own),
-// and from there over another one to a thread that seals, hashes and writes.
+// Where an export's tar stream goes: over a pipe to a thread that compresses it, and from there over another one to a thread
+// that seals, hashes and writes. The three of them, with the one that reads the account, take about as long as each other.
 
 import AtRest
 import Disk
@@ -7,21 +7,18 @@ import Threads
 
 final class ExportOutput {
   private static let pieceBytes = 512 << 10
-  /// That no export uses, with their threads; as many as there have been exports at a time.
-  private static let spare = Lock<[Lock<ZstdStreamCompressor>]>([])
   // Each is used on its pipe's thread, and here when that has ended.
   private let zstd: Lock<ZstdStreamCompressor>
   private let sink: Lock<ExportSink>
   private let compressing: ExportPipe
   private let sealing: ExportPipe
   private var waiting: [UInt8] = []
-  private var isOpen = true
 
   /// Makes the file at `path`; `recipients` are age's, none for one that everybody can read who gets it; `owner` is the
   /// account's public key for agreements, to which it is sealed on the disk.
   init(_ disk: any Disk, _ path: String, recipients: [String], owner: [UInt8]) throws {
     let sink = Lock(try ExportSink(disk, path, recipients: recipients, owner: owner))
-    let zstd = Self.spare.with { $0.popLast() } ?? Lock(ZstdStreamCompressor())
+    let zstd = Lock(ZstdStreamCompressor())
     let sealing = ExportPipe { piece in try sink.with { try $0.write(piece) } }
     compressing = ExportPipe { piece in
       try zstd.with { try $0.write(piece.span.bytes) { try sealing.send(Array($0)) } }
@@ -49,11 +46,7 @@ final class ExportOutput {
   /// To be called however the export ends, before anybody else touches its files: returns when both threads are free. The
   /// first one may be waiting for the second, which goes on taking until it is told to end.
   func close() {
-    guard isOpen else { return }
-    isOpen = false
     try? compressing.close()
     try? sealing.close()
-    zstd.with { $0.reset() }
-    Self.spare.with { $0.append(zstd) }
   }
 }
