@@ -7,8 +7,8 @@ import Threads
 
 package struct AccountExports: Sendable {
   static let parallel = 2
-  /// Not those of backups: a long export must not keep a snapshot waiting.
-  private static let pool = WorkPool(name: "export", threads: parallel)
+  /// Not those of backups: a long export must not keep a snapshot waiting. But as nice: commits and calls come first.
+  private static let pool = WorkPool(name: "export", threads: parallel, priority: BackupWork.priority)
   private let disk: any Disk
   package let store: ExportStore
 

@@ -44,14 +44,14 @@ final class ExportPacker {
   }
 
   func add(_ path: String, _ spool: ExportSpool) throws {
-    _ = try spool.finish()
+    try spool.finish()
     try add(path, bytes: spool.bytes) { put in try spool.read(put) }
     try spool.remove()
   }
 
   /// Manifest and sums. `sign` gets what the manifest says, with files, bytes and root, and gives it signed.
   func finish(_ sign: (_ files: UInt64, _ bytes: UInt64, _ root: [UInt8]) -> ExportManifest) throws -> ExportManifest {
-    _ = try list.finish()
+    try list.finish()
     let manifest = sign(UInt64(tree.leaves), bytes, tree.root)
     let (head, tail) = (Array(manifest.head.utf8), Array(ExportManifest.tail.utf8))
     let count = UInt64(head.count) + list.bytes + UInt64(tail.count)
@@ -61,7 +61,7 @@ final class ExportPacker {
       try put(tail)
     }
     try sums.write(ExportManifest.sum(ExportManifest.fileName, hash: hash))
-    _ = try sums.finish()
+    try sums.finish()
     _ = try put(ExportManifest.sumsName, bytes: sums.bytes, modified: nil) { put in try sums.read(put) }
     try output.write([UInt8](repeating: 0, count: 2 * TarEntry.blockBytes))
     try list.remove()

@@ -11,10 +11,13 @@ final class ExportPipe: Sendable {
     var failure: (any Error)?
   }
 
+  /// That an export may have at a time, since each holds a thread from its beginning to its end.
+  static let perExport = 2
   private static let waitingMax = 2
   private let state: Lock<State>
-  /// As many as exports are made at a time. They stay: threads of its own for each export would leave memory behind.
-  private static let pool = WorkPool(name: "export-pipe", threads: AccountExports.parallel)
+  /// They stay: threads of its own for each export would leave memory behind.
+  private static let pool = WorkPool(
+    name: "export-pipe", threads: perExport * AccountExports.parallel, priority: BackupWork.priority)
 
   /// `consume` gets one piece after the other on the thread; after it has thrown, nothing more.
   init(_ consume: @escaping @Sendable ([UInt8]) throws -> Void) {
@@ -46,7 +49,8 @@ final class ExportPipe: Sendable {
     if let failure { throw failure }
   }
 
-  /// Returns when everything has been taken and the thread is free. Called once, also when something has failed.
+  /// Returns when everything has been taken and the thread is free; also to be called when something has failed. Nothing is
+  /// sent behind it; a second call only says the same again.
   func close() throws {
     state.with { $0.isClosed = true }
     state.wake()

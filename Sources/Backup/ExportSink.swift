@@ -1,6 +1,7 @@
-// An export's file: zstd, its trailer, age where recipients are named; that is what a reader gets. On the disk it lies
-// sealed once more, to the account's own key, as everything of an account does. What comes out is hashed on its way. Writes
-// go through the page cache: the kernel brings them to the disk while the next piece is compressed.
+// An export's file: a zstd frame, its trailer, age where recipients are named; that is what a reader gets. On the disk it
+// lies sealed once more, to the account's own key, as everything of an account does. What comes out is hashed on its way.
+// Writes bypass the page cache: a copy less, nothing of what others read is pushed out of it, and the sync at the end finds
+// everything on the disk.
 
 import AtRest
 import Base
@@ -11,7 +12,6 @@ import OpenSSL
 final class ExportSink {
   private static let pieceBytes = 1 << 20
   private let file: any DiskFile
-  private let zstd = ZstdStreamCompressor()
   private var age: AgeEncryptor?
   private var seal: AgeEncryptor
   /// Of the compressed stream, for the trailer.
@@ -29,11 +29,13 @@ final class ExportSink {
     seal = try AgeEncryptor(recipients: [Age.recipient(of: owner)])
     age = recipients.isEmpty ? nil : try AgeEncryptor(recipients: recipients)
     outer = recipients.isEmpty ? nil : Hasher(.sha256)
-    file = try disk.open(path, .create)
+    file = try disk.open(path, .create, direct: true)
   }
 
+  /// The next bytes of the frame.
   func write(_ bytes: [UInt8]) throws {
-    try zstd.write(bytes.span.bytes) { try compressed(Array($0)) }
+    inner.update(bytes)
+    try encrypt(bytes)
   }
 
   struct Result: Sendable {
@@ -45,9 +47,8 @@ final class ExportSink {
     var storedHash: [UInt8]
   }
 
-  /// Ends and syncs the file.
+  /// Ends and syncs the file, behind the whole frame.
   func finish() throws -> Result {
-    try zstd.finish { try compressed(Array($0)) }
     let whole = outer ?? Hasher(copying: inner)
     outer = whole
     try encrypt(ExportTrailer(hash: inner.finish()).encode())
@@ -57,11 +58,6 @@ final class ExportSink {
     try file.sync()
     return Result(
       bytes: bytes, hash: whole.finish(), storedBytes: written + UInt64(buffer.count), storedHash: stored.finish())
-  }
-
-  private func compressed(_ bytes: [UInt8]) throws {
-    inner.update(bytes)
-    try encrypt(bytes)
   }
 
   private func encrypt(_ bytes: [UInt8]) throws {

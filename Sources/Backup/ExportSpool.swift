@@ -1,5 +1,5 @@
-// Bytes that have to wait on disk until their number is known, as tar wants it. Sealed under a key that lies in memory
-// only: what a crash leaves behind opens for nobody.
+// Bytes that have to wait until their number is known, as tar wants it: on disk, sealed under a key that lies in memory only,
+// so that what a crash leaves behind opens for nobody. Few of them may stay in memory. Used by one thread at a time.
 
 import Base
 import Disk
@@ -8,16 +8,20 @@ import OpenSSL
 final class ExportSpool {
   private static let chunkBytes = 64 << 10
   private let disk: any Disk
-  private let file: any DiskFile
+  private let path: String
+  private let memoryBytes: Int
+  private var file: (any DiskFile)?
   private let cipher = AESGCM(key: SecretBytes.random(32))
-  private let hasher = Hasher(.sha256)
   private var waiting: [UInt8] = []
   private var chunks: UInt64 = 0
   private(set) var bytes: UInt64 = 0
 
-  init(_ disk: any Disk, _ path: String) throws {
+  /// Makes the file at `path`: now, or, when `memoryBytes` is not 0, for more bytes than that.
+  init(_ disk: any Disk, _ path: String, memoryBytes: Int = 0) throws {
     self.disk = disk
-    file = try disk.open(path, .create)
+    self.path = path
+    self.memoryBytes = memoryBytes
+    if memoryBytes == 0 { file = try disk.open(path, .create) }
     waiting.reserveCapacity(2 * Self.chunkBytes)
   }
 
@@ -25,8 +29,8 @@ final class ExportSpool {
 
   func write(_ more: [UInt8]) throws {
     bytes += UInt64(more.count)
-    hasher.update(more)
     waiting += more
+    if file == nil, waiting.count <= memoryBytes { return }
     var at = 0
     while waiting.count - at >= Self.chunkBytes {
       try flush(Array(waiting[at..<(at + Self.chunkBytes)]))
@@ -35,29 +39,31 @@ final class ExportSpool {
     if at > 0 { waiting.removeFirst(at) }
   }
 
-  /// SHA-256 of all of it. Called once, before `read`.
-  func finish() throws -> [UInt8] {
-    if !waiting.isEmpty { try flush(waiting) }
+  /// Called once, before `read`.
+  func finish() throws {
+    guard file != nil, !waiting.isEmpty else { return }
+    try flush(waiting)
     waiting = []
-    return hasher.finish()
   }
 
   func read(_ body: ([UInt8]) throws -> Void) throws {
+    guard let file else { return try body(waiting) }
     for number in 0..<chunks {
       let offset = number * UInt64(Self.chunkBytes + AESGCM.tagBytes)
       let sealed = try file.read(Self.chunkBytes + AESGCM.tagBytes, at: offset)
       guard let plain = cipher.open(sealed, nonce: Self.nonce(number), aad: []) else {
-        throw BackupError(.io, "the disk gave other bytes back than were written: try again", path: file.path)
+        throw BackupError(.io, "the disk gave other bytes back than were written: try again", path: path)
       }
       try body(plain)
     }
   }
 
-  func remove() throws { try disk.remove(file.path) }
+  func remove() throws { if file != nil { try disk.remove(path) } }
 
   private func flush(_ plain: [UInt8]) throws {
+    if file == nil { file = try disk.open(path, .create) }
     let sealed = cipher.seal(plain, nonce: Self.nonce(chunks), aad: [])
-    try file.write(sealed, at: chunks * UInt64(Self.chunkBytes + AESGCM.tagBytes))
+    try file!.write(sealed, at: chunks * UInt64(Self.chunkBytes + AESGCM.tagBytes))
     chunks += 1
   }
 

@@ -1,7 +1,7 @@
 // Writes one export: everything of an account at one position, in open formats, into one file.
 //
-// All of it runs on the calling thread, which may block for as long as the account is large; only compression has
-// threads of its own. The directory gets its name when everything in it is durable; whatever dies before leaves one
+// Reading and packing run on the calling thread, which may block for as long as the account is large; compressing, sealing
+// and FLAC have threads of their own. The directory gets its name when everything in it is durable; whatever dies before leaves one
 // that ends in ".new".
 
 import AtRest
@@ -114,7 +114,7 @@ struct ExportWriter {
 
   private var databaseBytes: Int { source.databasePages * Limits.pageBytes }
 
-  private func check() throws { if order.isCancelled() { throw CancellationError() } }
+  @Sendable private func check() throws { if order.isCancelled() { throw CancellationError() } }
 
   /// As a file that any SQLite opens.
   private func writeDatabase(_ packer: ExportPacker, _ meter: ProgressMeter) throws {

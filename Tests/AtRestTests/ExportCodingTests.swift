@@ -39,6 +39,20 @@ import Testing
     }
   }
 
+  @Test(
+    "a long zstd stream has one frame that a reader of its window opens, and repetitions are found across its pieces")
+  func longZstd() throws {
+    var random = SeededGenerator(seed: 4)
+    let piece = (0..<700_000).map { UInt8(truncatingIfNeeded: $0 % 5 == 0 ? Int(random.next() & 63) : $0 / 3) }
+    let file = try packed(Array(repeating: piece, count: 20))
+    #expect(try file.count < 2 * packed([piece]).count)
+    let reader = ZstdStreamDecompressor(windowLogMax: ZstdStreamCompressor.windowLog)
+    let (got, expected) = (Hasher(.sha256), Hasher(.sha256))
+    #expect(try reader.read(file) { got.update(Array($0)) } == file.count)
+    for _ in 0..<20 { expected.update(piece) }
+    #expect(reader.isFinished && got.finish() == expected.finish())
+  }
+
   @Test("damaged zstd streams end with an error or early, and never give other bytes for whole")
   func damagedZstd() throws {
     var random = SeededGenerator(seed: 2)

@@ -58,7 +58,7 @@ import Testing
   /// A file whose outer checks are all right, around this tar stream.
   private func packed(_ tar: [UInt8]) throws -> [UInt8] {
     var file: [UInt8] = []
-    let zstd = ZstdStreamCompressor(level: 1)
+    let zstd = ZstdStreamCompressor()
     try zstd.write(tar.span.bytes) { file += $0 }
     try zstd.finish { file += $0 }
     return file + ExportTrailer(hash: SHA256.hash(file)).encode()

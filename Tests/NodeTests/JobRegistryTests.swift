@@ -143,6 +143,35 @@ struct JobRegistryTests {
     #expect(registry.status(late)?.state == .done && registry.status(late)?.result == ["keeps": "true"])
   }
 
+  @Test("watchers that leave while a job reports hold up nobody, and those that stay hear of the end")
+  func leavingWatchers() async throws {
+    let registry = registry()
+    let id = try registry.start(.export, account: "a", sharing: false) { reporter in
+      // It ends when the watchers have gone: both go on side by side.
+      while !JobScope.current.cancel.isSet { reporter.report(0.5, "busy") }
+      return [:]
+    }
+    let stays = Task { await last(registry, id) }
+    await withTaskGroup(of: Void.self) { group in
+      for _ in 0..<4 {
+        group.addTask {
+          for turn in 0..<500 {
+            let events = turn % 4 == 0 ? registry.end(of: id) : registry.events(id)
+            let watcher = Task { for await _ in events {} }
+            await Task.yield()
+            watcher.cancel()
+            await watcher.value
+          }
+        }
+      }
+    }
+    await registry.cancel(id, NodeError(.refused, "enough"))
+    #expect(await stays.value?.state.isFinal == true)
+    var ends = 0
+    for await status in registry.end(of: id) where status.state.isFinal { ends += 1 }
+    #expect(ends == 1)
+  }
+
   @Test("a finished job is forgotten after its time")
   func history() async throws {
     let registry = registry()

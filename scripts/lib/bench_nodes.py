@@ -57,15 +57,8 @@ class Cluster:
             raise Unable("the command `etcd` is missing: install the package etcd-server")
         self.folder.mkdir(parents=True)
         self.port = free_ports(self.count)
-        command = [self.options.komora, "dev", "--data", self.data, "--port", self.port, "--no-respawn"]
-        if self.count > 1:
-            command += ["--nodes", self.count, "--regions", "eu,us,ap"]
-        with open(self.folder / "dev.log", "wb") as log:
-            self.process = subprocess.Popen(
-                list(map(str, command)), stdin=subprocess.DEVNULL, stdout=log, stderr=log, env=self.environment
-            )
         try:
-            self.wait()
+            self.start()
             profile = (self.folder / "config/komora/profile.toml").read_text()
             self.token.touch(mode=0o600)
             self.token.write_text(re.search(r'^token = "(.*)"', profile, re.M)[1] + "\n")
@@ -75,6 +68,20 @@ class Cluster:
             self.__exit__()
             raise
         return self
+
+    def start(self):
+        command = [self.options.komora, "dev", "--data", self.data, "--port", self.port, "--no-respawn"]
+        if self.count > 1:
+            command += ["--nodes", self.count, "--regions", "eu,us,ap"]
+        with open(self.folder / "dev.log", "wb") as log:
+            self.process = subprocess.Popen(
+                list(map(str, command)), stdin=subprocess.DEVNULL, stdout=log, stderr=log, env=self.environment
+            )
+        self.wait()
+
+    def restart(self):
+        self.__exit__()
+        self.start()
 
     def wait(self):
         began = time.monotonic()

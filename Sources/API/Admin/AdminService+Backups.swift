@@ -95,7 +95,9 @@ extension AdminService {
     }
     let anyNode = router.group().add(middleware: JobForwarding(router: anywhere, access: access))
     anyNode.get("jobs/:job") { request, context in
-      try AdminJSON.response(JobReply(await waited(request, context)))
+      let id = try job(request, context).id
+      if let wait = Self.wait(request) { await node.waitForJob(id, atMost: wait) }
+      return try AdminJSON.response(JobReply(job(request, context)))
     }
     anyNode.delete("jobs/:job") { request, context in try await cancelJob(request, context) }
     anyNode.post("jobs/:job/cancel") { request, context in try await cancelJob(request, context) }
@@ -113,6 +115,11 @@ extension AdminService {
           try await writer.finish(nil)
         })
     }
+  }
+
+  /// `wait_ms`: how long the reply may wait for the job's end.
+  private static func wait(_ request: Request) -> Duration? {
+    request.uri.queryParameters.get("wait_ms", as: Int.self).map { .milliseconds(min(max($0, 0), 10_000)) }
   }
 
   /// A job that the token may look at.

@@ -24,18 +24,27 @@ package final class JobRegistry: Sendable {
   }
   package typealias Body = @Sendable (Reporter) async throws -> [String: String]
 
+  private struct Watcher {
+    var stream: AsyncStream<JobStatus>.Continuation
+    var wantsAll: Bool
+  }
+
   private struct State {
     var jobs: [JobID: JobStatus] = [:]
     var waiting: [(id: JobID, body: Body)] = []
     var tasks: [JobID: Task<Void, Never>] = [:]
     var flags: [JobID: CancelFlag] = [:]
-    var watchers: [JobID: [UInt64: AsyncStream<JobStatus>.Continuation]] = [:]
+    var watchers: [JobID: [UInt64: Watcher]] = [:]
     var nextWatcher: UInt64 = 0
+    /// Jobs whose watchers have not heard yet of their newest status.
+    var untold: Set<JobID> = []
     /// Why jobs end that were cancelled one by one.
     var cancelled: [JobID: NodeError] = [:]
     var closed = false
   }
   private let state = Lock(State())
+  /// Held while watchers are told, so that none hears an older status behind a newer one.
+  private let telling = Lock(())
   private let parallel: Int
   private let history: Duration
   private let clock: any StoreClock
@@ -56,6 +65,7 @@ package final class JobRegistry: Sendable {
     var random = SystemRandom()
     let id = known ?? JobID(from: &random)
     let now = clock.now
+    defer { tell() }
     return try state.with { state throws(NodeError) in
       guard !state.closed else { throw NodeError(.unavailable, "the node is stopping: try again in a moment") }
       Self.forget(&state, before: now - history.wholeMicroseconds)
@@ -74,16 +84,21 @@ package final class JobRegistry: Sendable {
   package var all: [JobStatus] { state.with { $0.jobs.values.sorted { $0.createdAt < $1.createdAt } } }
 
   /// The status now, each later one, and the end of the stream behind the last. Empty for an unknown job.
-  package func events(_ id: JobID) -> AsyncStream<JobStatus> {
+  package func events(_ id: JobID) -> AsyncStream<JobStatus> { watch(id, wantsAll: true) }
+
+  /// The status when it has ended, and the end of the stream. Empty for an unknown job.
+  package func end(of id: JobID) -> AsyncStream<JobStatus> { watch(id, wantsAll: false) }
+
+  private func watch(_ id: JobID, wantsAll: Bool) -> AsyncStream<JobStatus> {
     // Only the newest status matters to somebody who reads slowly.
     let (stream, continuation) = AsyncStream.makeStream(of: JobStatus.self, bufferingPolicy: .bufferingNewest(1))
     state.with { state in
       guard let status = state.jobs[id] else { return continuation.finish() }
-      continuation.yield(status)
+      if wantsAll || status.state.isFinal { continuation.yield(status) }
       guard !status.state.isFinal else { return continuation.finish() }
       let watcher = state.nextWatcher
       state.nextWatcher += 1
-      state.watchers[id, default: [:]][watcher] = continuation
+      state.watchers[id, default: [:]][watcher] = Watcher(stream: continuation, wantsAll: wantsAll)
       continuation.onTermination = { [weak self] _ in self?.unwatch(id, watcher) }
     }
     return stream
@@ -101,6 +116,7 @@ package final class JobRegistry: Sendable {
       }
       return state.tasks[id]
     }
+    tell()
     task?.cancel()
     await task?.value
   }
@@ -114,6 +130,7 @@ package final class JobRegistry: Sendable {
       for flag in state.flags.values { flag.stop() }
       return Array(state.tasks.values)
     }
+    tell()
     for task in tasks { task.cancel() }
     for task in tasks { await task.value }
   }
@@ -130,7 +147,7 @@ package final class JobRegistry: Sendable {
       let (id, body) = state.waiting.removeFirst()
       state.jobs[id]?.state = .running
       state.jobs[id]?.message = "running"
-      Self.publish(&state, id)
+      state.untold.insert(id)
       // Owned by `tasks` until it ends; cancelled and awaited by `close`.
       let scope = JobScope()
       state.flags[id] = scope.cancel
@@ -164,6 +181,7 @@ package final class JobRegistry: Sendable {
       }
       startWaiting(&state)
     }
+    tell()
   }
 
   private func report(_ id: JobID, _ progress: Double, _ message: String) {
@@ -171,8 +189,9 @@ package final class JobRegistry: Sendable {
       guard let job = state.jobs[id], job.state == .running else { return }
       state.jobs[id]?.progress = max(job.progress, min(max(progress, 0), 1))
       state.jobs[id]?.message = message
-      Self.publish(&state, id)
+      state.untold.insert(id)
     }
+    tell()
   }
 
   private static func finish(_ state: inout State, _ id: JobID, _ result: [String: String], _ now: UnixMicroseconds) {
@@ -181,7 +200,7 @@ package final class JobRegistry: Sendable {
     state.jobs[id]?.message = "done"
     state.jobs[id]?.result = result
     state.jobs[id]?.finishedAt = now
-    publish(&state, id)
+    state.untold.insert(id)
   }
 
   private static func fail(
@@ -191,19 +210,34 @@ package final class JobRegistry: Sendable {
     state.jobs[id]?.message = error.message
     state.jobs[id]?.failure = error
     state.jobs[id]?.finishedAt = now
-    publish(&state, id)
+    state.untold.insert(id)
   }
 
-  private static func publish(_ state: inout State, _ id: JobID) {
-    guard let status = state.jobs[id] else { return }
-    for continuation in (state.watchers[id] ?? [:]).values { continuation.yield(status) }
-    guard status.state.isFinal else { return }
-    // `finish` runs `onTermination` on this thread, which takes the lock: so it runs after the lock is free.
-    let ended = Array((state.watchers.removeValue(forKey: id) ?? [:]).values)
-    for continuation in ended {
-      continuation.onTermination = nil
-      continuation.finish()
+  /// Called behind every change, never under `state`'s lock: whoever cancels a watcher's task holds a lock of the runtime's
+  /// that a yield wants as well, and asks for `state`'s to forget the watcher.
+  private func tell() {
+    telling.with { _ in
+      while let (status, watchers) = state.with({ Self.takeUntold(&$0) }) {
+        for continuation in watchers { continuation.yield(status) }
+        guard status.state.isFinal else { continue }
+        for continuation in watchers {
+          // They are forgotten already.
+          continuation.onTermination = nil
+          continuation.finish()
+        }
+      }
     }
+  }
+
+  private static func takeUntold(_ state: inout State) -> (JobStatus, [AsyncStream<JobStatus>.Continuation])? {
+    while let id = state.untold.popFirst() {
+      guard let status = state.jobs[id] else { continue }
+      guard status.state.isFinal else {
+        return (status, (state.watchers[id] ?? [:]).values.filter(\.wantsAll).map(\.stream))
+      }
+      return (status, (state.watchers.removeValue(forKey: id) ?? [:]).values.map(\.stream))
+    }
+    return nil
   }
 
   private static func forget(_ state: inout State, before: UnixMicroseconds) {

@@ -10,6 +10,19 @@ import Threads
 extension NodeService {
   package func job(_ id: JobID) -> JobStatus? { jobs.status(id) }
   package func jobEvents(_ id: JobID) -> AsyncStream<JobStatus> { jobs.events(id) }
+
+  /// Returns when the job has ended, or after `most`.
+  package func waitForJob(_ id: JobID, atMost most: Duration) async {
+    let end = jobs.end(of: id)
+    await withTaskGroup(of: Void.self) { group in
+      // The stream ends with the job, and for whoever is cancelled.
+      group.addTask { for await _ in end {} }
+      group.addTask { try? await Task.sleep(for: most) }
+      await group.next()
+      group.cancelAll()
+    }
+  }
+
   /// Oldest first.
   package func allJobs() -> [JobStatus] { jobs.all }
 

@@ -3,6 +3,9 @@
 import Foundation
 
 extension APIClient {
+  /// How old the progress that is shown may be. The end of the job ends the wait.
+  private static let jobWaitMilliseconds = 200
+
   /// `started` is what the node answered to the request that made the job.
   /// Of a job that fails, the lines under `member` are shown before.
   func wait(_ started: JSONValue, _ title: String, json: Bool, showing member: String? = nil) async throws -> JSONValue
@@ -13,9 +16,8 @@ extension APIClient {
     let display = ProgressDisplay(title, json: json)
     defer { display.finish() }
     while true {
-      // The node answers at the job's end, or when it is time to show how far it is.
-      let asked = ContinuousClock.now
-      let job = try await get("/v1/jobs/\(id.pathSegment)?wait_ms=\(Self.showMilliseconds)")
+      let began = ContinuousClock.now
+      let job = try await get("/v1/jobs/\(id.pathSegment)?wait_ms=\(Self.jobWaitMilliseconds)")
       display.update(job["progress"]?.double ?? 0, job["message"]?.text ?? "")
       switch job["state"]?.text {
       case "done": return job
@@ -25,13 +27,11 @@ extension APIClient {
         if !json { for line in lines { Terminal.line(SnapshotVerifyCommand.line(line)) } }
         throw Self.failure(job)
       case "cancelled": throw CommandFailure(.refused, "the job was cancelled; nothing of what it made beside is left")
-      // A node that does not know how to wait has answered at once.
-      default: try await Task.sleep(until: asked + .milliseconds(Self.showMilliseconds), clock: .continuous)
+      // A node that does not know the wait answers at once.
+      default: try await Task.sleep(until: began + .milliseconds(Self.jobWaitMilliseconds))
       }
     }
   }
-
-  private static let showMilliseconds = 200
 
   private static func failure(_ job: JSONValue) -> CommandFailure {
     let problem = job["error"] ?? job["problem"] ?? .null
