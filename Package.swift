@@ -69,6 +69,12 @@ let package = Package(
       swiftSettings: house),
     .target(name: "SigV4", dependencies: ["Base", "OpenSSL"], swiftSettings: strict),
     .target(
+      name: "OffSite",
+      dependencies: [
+        "Base", "Disk", "OpenSSL", "SigV4", "Threads", product("AsyncHTTPClient", "async-http-client"),
+        product("NIOCore", "swift-nio"), product("NIOHTTP1", "swift-nio"), product("NIOSSL", "swift-nio-ssl"),
+      ], swiftSettings: house),
+    .target(
       name: "ControlStores",
       dependencies: [
         "Base", "Formats", "SQLite", "AtRest", "OpenSSL", "Threads",
@@ -80,7 +86,7 @@ let package = Package(
       name: "Node",
       dependencies: [
         "Base", "Formats", "Threads", "Disk", "SQLite", "AtRest", "OpenSSL", "ShardStore", "Backup", "ControlStores",
-        "Control", "Membership", "Replication", "Fabric", "UVLoop",
+        "Control", "Membership", "OffSite", "Replication", "Fabric", "UVLoop",
         product("Logging", "swift-log"), product("Metrics", "swift-metrics"),
         product("CoreMetrics", "swift-metrics"),
         product("ServiceLifecycle", "swift-service-lifecycle"),
@@ -99,8 +105,8 @@ let package = Package(
     .executableTarget(
       name: "komora",
       dependencies: [
-        "API", "Node", "Backup", "Base", "Formats", "AtRest", "Disk", "ShardStore", "SQLite", "OpenSSL", "SigV4",
-        "Threads",
+        "API", "Node", "Backup", "Base", "Formats", "AtRest", "Disk", "OffSite", "ShardStore", "SQLite", "OpenSSL",
+        "SigV4", "Threads",
         product("ArgumentParser", "swift-argument-parser"), product("AsyncHTTPClient", "async-http-client"),
         product("X509", "swift-certificates"), product("Crypto", "swift-crypto"), product("SwiftASN1", "swift-asn1"),
         product("NIOCore", "swift-nio"), product("NIOFoundationCompat", "swift-nio"),
@@ -184,6 +190,7 @@ let package = Package(
       name: "KomoraCommandTests",
       dependencies: ["komora", "Base", "SQLite", product("ArgumentParser", "swift-argument-parser")],
       swiftSettings: house),
+    .testTarget(name: "OffSiteTests", dependencies: ["OffSite", "Base", "Disk", "Simulator", "Threads"], swiftSettings: house),
     .testTarget(
       name: "SigV4Tests", dependencies: ["SigV4", "Base", "OpenSSL"], resources: [.copy("Vectors")],
       swiftSettings: house),

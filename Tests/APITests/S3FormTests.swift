@@ -4,6 +4,7 @@ import API
 import Base
 import Foundation
 import HTTPTypes
+import SigV4
 import Testing
 
 @Suite struct S3FormTests {

@@ -1,6 +1,7 @@
 // Walks a small document of a known shape: every element that is not expected is refused.
 
 import HTTPTypes
+import SigV4
 
 package enum XMLDocument {
   package static func malformed(_ name: String) -> S3Error {

@@ -1,7 +1,7 @@
 // Every key of a node's configuration. What is not here is refused; what is here is documented by its own entry.
 
 package enum ConfigurationSchema {
-  package static let keys: [ConfigurationKey] = node + security + timers + fabric + limits
+  package static let keys: [ConfigurationKey] = node + security + timers + fabric + offSite + limits
 
   static let sections: [String] = keys.reduce(into: []) { if !$0.contains($1.section) { $0.append($1.section) } }
 
@@ -55,6 +55,7 @@ package enum ConfigurationSchema {
       "timers.archive_upkeep_period", .duration, "6h",
       "how often archives let go of what is older than the retention, and join small files of the log"),
     .init("timers.retention", .duration, "7d", "how long the archive can restore what was"),
+    .init("timers.offsite_period", .duration, "5min", "how often what is new in archives is copied off site"),
     .init("timers.job_history", .duration, "24h", "how long a finished job can be asked about"),
     .init("timers.shutdown_timeout", .duration, "20s", "how long requests in flight may take at the end"),
     .init(
@@ -87,6 +88,20 @@ package enum ConfigurationSchema {
     .init("timers.datagram_key_rotation", .duration, "24h", "age at which the datagrams' key is replaced"),
     .init("timers.certificate_life", .duration, "90d", "of a node's certificate; renewed after two thirds"),
     .init("timers.invitation_life", .duration, "15min", "of a join token; 15min at most"),
+  ]
+
+  private static let offSite: [ConfigurationKey] = [
+    .init(
+      "offsite.url", .text, nil, "S3-compatible storage for copies of archives, https://HOST[:PORT]/BUCKET[/PREFIX]"),
+    .init("offsite.region", .text, "us-east-1", "region of its signatures"),
+    .init("offsite.access_key", .text, nil, "its access key"),
+    .init("offsite.secret_file", .text, nil, "file with its secret key alone"),
+    .init("offsite.ca", .text, nil, "certificate of its CA, PEM; default: the system's authorities"),
+    .init("offsite.allow_private", .boolean, "false", "whether it may lie in a private network or on this machine"),
+    .init(
+      "offsite.lock", .choice(["none", "governance", "compliance"]), "none",
+      "what keeps copies from being removed there for as long as timers.retention; the bucket needs object lock"),
+    .init("offsite.part_bytes", .size, "8MiB", "larger files go in parts of this size; four are in memory"),
   ]
 
   private static let limits: [ConfigurationKey] = [

@@ -39,6 +39,7 @@ extension NodeConfiguration {
     readTimers(values)
     readFabricTimers(values)
     readLimits(values)
+    offSite = try Self.offSite(values, source)
     try checkRelations(source)
   }
 
@@ -49,6 +50,7 @@ extension NodeConfiguration {
     timers.archiveLogPeriod = values.duration("timers.archive_log_period")
     timers.archiveUpkeepPeriod = values.duration("timers.archive_upkeep_period")
     timers.retention = values.duration("timers.retention")
+    timers.offSitePeriod = values.duration("timers.offsite_period")
     timers.jobHistory = values.duration("timers.job_history")
     timers.shutdownTimeout = values.duration("timers.shutdown_timeout")
     timers.leaveNotice = values.duration("timers.leave_notice")
@@ -104,6 +106,9 @@ extension NodeConfiguration {
     }
     guard timers.archiveUpkeepPeriod >= .milliseconds(1) else {
       throw ConfigurationError("`timers.archive_upkeep_period` must be at least \"1ms\"", source: source)
+    }
+    guard timers.offSitePeriod >= .milliseconds(1) else {
+      throw ConfigurationError("`timers.offsite_period` must be at least \"1ms\"", source: source)
     }
     guard timers.retention >= .seconds(86_400) else {
       throw ConfigurationError("`timers.retention` must be at least \"1d\"", source: source)
@@ -164,7 +169,7 @@ extension NodeConfiguration {
   }
 
   /// Values by path. A key whose kind does not fit its reader here is a mistake in the schema and traps.
-  private struct Values {
+  struct Values {
     let reader: ConfigurationReader
     let directory: String
 

@@ -19,6 +19,8 @@ package struct NodeConfiguration: Sendable, Equatable {
   package var paths: Paths
   package var timers = Timers()
   package var limits = NodeLimits()
+  /// Nil: no copies off site.
+  package var offSite: OffSite?
 
   package struct Listen: Sendable, Equatable {
     package var api = ListenAddress(host: "127.0.0.1", port: 7400)
@@ -93,6 +95,7 @@ package struct NodeConfiguration: Sendable, Equatable {
     package var archiveLogPeriod = Duration.seconds(60)
     package var archiveUpkeepPeriod = Duration.seconds(6 * 3600)
     package var retention = Duration.seconds(7 * 86_400)
+    package var offSitePeriod = Duration.seconds(300)
     package var jobHistory = Duration.seconds(86_400)
     package var shutdownTimeout = Duration.seconds(20)
     package var leaveNotice = Duration.seconds(2)

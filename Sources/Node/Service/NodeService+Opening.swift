@@ -62,6 +62,7 @@ extension NodeService {
       _ = await retentionTime()
     }
     startUpkeep()
+    startOffSite()
   }
 
   private static func openParts(
@@ -290,6 +291,8 @@ extension NodeService {
     metrics.describe("komora_archive_expiry_failures_total", "Archives of deleted accounts that could not be removed")
     metrics.describe("komora_archive_expired_snapshots_total", "Snapshots that were let go behind the retention")
     metrics.describe("komora_archive_freed_bytes_total", "Bytes of archives' files that were let go")
+    metrics.describe("komora_offsite_copies_total", "Rounds in which an archive was copied off site, by outcome")
+    metrics.describe("komora_offsite_bytes_total", "Bytes of archives' files that were copied off site")
     metrics.describe("komora_archive_joined_runs_total", "Runs of archived logs that became parts of longer ones")
     metrics.describe(
       "komora_archive_upkeep_failures_total", "Rounds in which nothing was let go, since what stays is not whole")

@@ -79,6 +79,7 @@ extension NodeService {
       metrics.counter("komora_archive_freed_bytes_total").increment(by: Int(clamping: report.freedBytes))
       metrics.counter("komora_archive_joined_runs_total").increment(by: report.joinedRuns)
       upkeep.state.with { _ = $0.failing.remove(account) }
+      if report.expiredSnapshots > 0 { noteLetGo(account, border) }
       return report
     } catch {
       metrics.counter("komora_archive_upkeep_failures_total").increment()

@@ -31,6 +31,8 @@ package final class NodeService: Sendable {
   let scheduler: Lock<Task<Void, Never>?>
   let archiving = LogArchiving()
   let upkeep = ArchiveKeeping()
+  /// Nil where no off-site storage is configured.
+  let offSite: OffSiteCopying?
   let retention: RetentionTime
   let leaving = Lock(Leaving())
 
@@ -70,6 +72,7 @@ package final class NodeService: Sendable {
           loadPermille: { min(engine.accounts().count * 1000 / max(accountsMax, 1), 1000) }))
     }
     if let cluster { forwarding.routing.with { $0 = cluster.shards } }
+    offSite = parts.configuration.offSite.map { OffSiteCopying($0) }
     lock = parts.lock
     retention = RetentionTime(
       disk: RealDisk(), path: parts.configuration.paths.data + "/retention-time", clock: parts.clock)
@@ -92,6 +95,7 @@ package final class NodeService: Sendable {
     await running?.value
     await stopArchiving()
     await stopUpkeep()
+    await stopOffSite()
     await jobs.close()
     await cluster?.close(saysGoodbye: saysGoodbye, handsOver: !leaving.with { $0.endsWithOthers })
     let engine = engine

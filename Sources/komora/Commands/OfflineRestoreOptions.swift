@@ -11,8 +11,11 @@ struct OfflineRestoreOptions: ParsableArguments {
   @Flag(help: "Restore from archive files alone, without a node.")
   var offline = false
 
-  @Option(help: "Offline: the archive's directory, the account's own or the one above it.")
+  @Option(
+    help: "Offline: the archive's directory, the account's own or the one above it; or https://HOST/BUCKET[/PREFIX].")
   var archive: String?
+
+  @OptionGroup(title: "Archive in S3-compatible storage") var storage: RemoteArchiveOptions
 
   @Option(help: "Offline: the account's recovery file.")
   var recovery: String?
@@ -46,10 +49,11 @@ struct OfflineRestoreOptions: ParsableArguments {
       }
       return position
     }
-    let restore = try failing {
+    let source = try await storage.source(archive ?? "", of: file.account)
+    let (moment, goesOn) = (try at.map(RestoreCommand.moment), PrivateFile.absolute(self.out ?? ""))
+    let restore = try await source.reading {
       try OfflineRestore(
-        disk: RealDisk(), archive: PrivateFile.absolute(archive ?? ""), recovery: file,
-        at: try at.map(RestoreCommand.moment), expect: expected, goingOnAt: PrivateFile.absolute(self.out ?? ""))
+        disk: source.disk, archive: source.path, recovery: file, at: moment, expect: expected, goingOnAt: goesOn)
     }
     if at == nil { try confirmAge(restore.snapshot, json: json) }
     if let moment = restore.plan.moment, moment.isClamped {
@@ -59,10 +63,10 @@ struct OfflineRestoreOptions: ParsableArguments {
     }
     let display = ProgressDisplay("restore", json: json)
     let out = PrivateFile.absolute(out ?? "")
-    // The process does nothing else: this thread may block.
-    let report = try failing {
+    let report = try await source.reading {
       try restore.run(out: out, only: only.isEmpty ? nil : RowSelection(only)) { display.update($0, "writing") }
     }
+    await source.close()
     display.finish()
     var members: [String: JSONValue] = [
       "out": .text(out), "account": .text("\(report.plan.account)"), "snapshot": .text("\(report.plan.snapshot)"),
@@ -106,11 +110,6 @@ struct OfflineRestoreOptions: ParsableArguments {
     Date(timeIntervalSince1970: Double(microseconds) / 1_000_000).formatted(.iso8601)
   }
 
-  private func failing<R>(_ body: () throws -> R) throws(CommandFailure) -> R {
-    do { return try body() } catch let error as CommandFailure { throw error } catch {
-      throw CommandFailure(backup: error)
-    }
-  }
 }
 
 extension CommandFailure {

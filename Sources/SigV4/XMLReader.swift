@@ -1,6 +1,6 @@
-// Reads the part of XML 1.0 that S3's clients send: elements, text, the five named and the numeric references.
+// Reads the part of XML 1.0 that S3's clients and servers send: elements, text, the five named and the numeric references.
 //
-// Not Foundation's parser: that one traps on a malformed name, which an authenticated client could send. Declarations of
+// Not Foundation's parser: that one traps on a malformed name, which whoever sends it may choose. Declarations of
 // documents and entities, and CDATA, are refused; attributes, comments and processing instructions are passed over.
 
 package struct XMLReader {
@@ -11,7 +11,9 @@ package struct XMLReader {
     case text(String)
   }
 
-  package struct Malformed: Error, Equatable {}
+  package struct Malformed: Error, Equatable {
+    package init() {}
+  }
 
   private let bytes: [UInt8]
   private var at = 0
@@ -138,9 +140,7 @@ package struct XMLReader {
     }
   }
 
-  private func starts(with text: StaticString) -> Bool {
-    text.withUTF8Buffer { bytes[at...].starts(with: $0) }
-  }
+  private func starts(with text: String) -> Bool { bytes[at...].starts(with: text.utf8) }
 
   private mutating func skip(behind end: String) throws(Malformed) {
     guard let found = bytes[at...].firstRange(of: Array(end.utf8)) else { throw Malformed() }
