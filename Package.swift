@@ -190,7 +190,8 @@ let package = Package(
       name: "KomoraCommandTests",
       dependencies: ["komora", "Base", "SQLite", product("ArgumentParser", "swift-argument-parser")],
       swiftSettings: house),
-    .testTarget(name: "OffSiteTests", dependencies: ["OffSite", "Base", "Disk", "Simulator", "Threads"], swiftSettings: house),
+    .testTarget(
+      name: "OffSiteTests", dependencies: ["OffSite", "Base", "Disk", "Simulator", "Threads"], swiftSettings: house),
     .testTarget(
       name: "SigV4Tests", dependencies: ["SigV4", "Base", "OpenSSL"], resources: [.copy("Vectors")],
       swiftSettings: house),
