@@ -96,7 +96,7 @@ extension AdminService {
     let anyNode = router.group().add(middleware: JobForwarding(router: anywhere, access: access))
     anyNode.get("jobs/:job") { request, context in
       let id = try job(request, context).id
-      if let wait = Self.wait(request) { await node.waitForJob(id, atMost: wait) }
+      if let wait = try Self.wait(request) { await node.waitForJob(id, atMost: wait) }
       return try AdminJSON.response(JobReply(job(request, context)))
     }
     anyNode.delete("jobs/:job") { request, context in try await cancelJob(request, context) }
@@ -118,8 +118,12 @@ extension AdminService {
   }
 
   /// `wait_ms`: how long the reply may wait for the job's end.
-  private static func wait(_ request: Request) -> Duration? {
-    request.uri.queryParameters.get("wait_ms", as: Int.self).map { .milliseconds(min(max($0, 0), 10_000)) }
+  private static func wait(_ request: Request) throws(APIError) -> Duration? {
+    guard let text = request.uri.queryParameters["wait_ms"] else { return nil }
+    guard let wait = Int(text), (0...10_000).contains(wait) else {
+      throw APIError(.badRequest, code: "invalid", "wait_ms is a number from 0 to 10000")
+    }
+    return .milliseconds(wait)
   }
 
   /// A job that the token may look at.
