@@ -9,6 +9,7 @@ import Disk
 import Formats
 import OpenSSL
 import SQLite
+import Threads
 
 struct OfflineWriter {
   let disk: any Disk
@@ -84,14 +85,17 @@ struct OfflineWriter {
       try replay(moment, into: database, &noted, again: earlier?.step == .replay)
       recordings = try moment.recordings(in: database)
       _ = plan.take(recordings, reader.recordings)
-    } else {
-      try Self.checkIntegrity(of: database, pages: reader.manifest.header.databasePages)
     }
     if noted.step != .recordings {
       noted.step = .recordings
       try note(noted)
     }
-    try writeRecordings(recordings, of: database, &noted)
+    // Of a snapshot's own pages each run looks again, so the recordings need not wait for that.
+    let checking =
+      selected == nil && moment == nil ? IntegrityCheck(database, reader.manifest.header.databasePages) : nil
+    let written = Result { try writeRecordings(recordings, of: database, &noted) }
+    try checking?.end()
+    try written.get()
     try disk.syncDirectory(building)
     try disk.rename(building, to: out)
     return try end(plan, recordings, isResumed: earlier != nil)
@@ -175,14 +179,6 @@ struct OfflineWriter {
       noted.pages = UInt32(moment.plan.databasePages)
     }
     try moment.checkIntegrity(of: database)
-  }
-
-  private static func checkIntegrity(of database: PlainDatabase, pages: Int) throws {
-    let rows = try database.host(pages: pages).query { try $0.query("PRAGMA integrity_check(20)") }
-    guard rows == [[.text("ok")]] else {
-      let first = rows.first?.first.map { "\($0)" } ?? "no answer"
-      throw BackupError(.damaged, "the snapshot's database fails its integrity check: \(first)")
-    }
   }
 
   // MARK: recordings
@@ -294,5 +290,30 @@ struct OfflineWriter {
   private static func line(_ row: RecordingRows.Named, path: String?) -> String {
     let place = path.map { "\"path\":\(JSONText.quoted($0))" } ?? "\"erased\":true"
     return "{\"key\":\(JSONText.quoted(row.key)),\(place),\"bytes\":\(row.bytes),\"md5\":\"\(row.md5.hex)\"}"
+  }
+}
+
+/// SQLite's look at a whole database, on a thread of its own.
+private final class IntegrityCheck: Sendable {
+  private let result = Lock<Result<Void, any Error>>(.success(()))
+  private let thread: Thread
+
+  init(_ database: PlainDatabase, _ pages: Int) {
+    thread = Thread(name: "integrity", priority: BackupWork.priority) { [result] in
+      let found = Result {
+        let rows = try database.host(pages: pages).query { try $0.query("PRAGMA integrity_check(20)") }
+        guard rows == [[.text("ok")]] else {
+          let first = rows.first?.first.map { "\($0)" } ?? "no answer"
+          throw BackupError(.damaged, "the snapshot's database fails its integrity check: \(first)")
+        }
+      }
+      result.with { $0 = found }
+    }
+  }
+
+  /// Waits for it; throws what is wrong.
+  func end() throws {
+    thread.join()
+    try result.with { $0 }.get()
   }
 }

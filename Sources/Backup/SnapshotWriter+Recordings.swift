@@ -18,8 +18,8 @@ extension SnapshotWriter {
     var frame: [UInt8]
   }
 
-  /// About 4 MiB of chunks as they are; telephone audio has half of it.
-  private static let handful = 16
+  /// About 1.5 MiB of chunks as they are; telephone audio has half of it.
+  private static let handful = 6
 
   /// How far the recordings have been gone through.
   private struct Place {
