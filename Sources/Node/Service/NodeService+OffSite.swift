@@ -23,6 +23,8 @@ final class OffSiteCopying: Sendable {
     var borders: [AccountID: UnixMicroseconds] = [:]
     var failing: Set<AccountID> = []
     var isStoreFailing = false
+    /// The storage did not answer in this round.
+    var isUnreachable = false
   }
   let state = Lock(State())
   let wanted: NodeConfiguration.OffSite
@@ -65,6 +67,13 @@ extension NodeService {
       if Task.isCancelled { break }
       if let report = await copy(account.id, to: store, offSite) { reports[account.id] = report }
     }
+    // Its name may mean another address by now: the next round looks it up, and checks it, again.
+    let isLost = offSite.state.with { s in
+      guard s.isUnreachable else { return false }
+      (s.store, s.copies, s.isUnreachable) = (nil, [:], false)
+      return true
+    }
+    if isLost { await store.close() }
     return reports
   }
 
@@ -134,7 +143,10 @@ extension NodeService {
       return report
     } catch {
       metrics.counter("komora_offsite_copies_total", [("outcome", "failed")]).increment()
-      let isNews = offSite.state.with { $0.failing.insert(account).inserted }
+      let isNews = offSite.state.with { s in
+        if (error as? OffSiteError)?.code == .unavailable { s.isUnreachable = true }
+        return s.failing.insert(account).inserted
+      }
       guard isNews, !Task.isCancelled else { return nil }
       Logger(label: "off-site").error(
         "an archive is not copied off site; tried again in a moment",
