@@ -209,6 +209,7 @@ def whole(checks):
 def killed(checks):
     """Each account's import is killed again and again, the command or the node, until it comes through."""
     draw = random.Random(11)
+    words = FOLDER / "words"
     kills = 0
     for number in range(1, 13):
         # On a quick machine some imports come through between two kills.
@@ -218,7 +219,7 @@ def killed(checks):
         komora("account", "create", account)
         for turn in range(10):
             run = subprocess.Popen(
-                [BIN, *map(str, arguments(account))], env=ENVIRONMENT, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+                [BIN, *map(str, arguments(account))], env=ENVIRONMENT, stdout=subprocess.DEVNULL, stderr=words.open("ab"))
             try:
                 # The last turn runs through.
                 code = run.wait(draw.uniform(0.05, 0.6 + turn * 0.1) * TOOK["whole"] if turn < 9 else 300)
@@ -232,7 +233,7 @@ def killed(checks):
                 node.wait()
             if code == 0:
                 break
-        checks.equal(code, 0, f"{account}: the import that was not killed")
+        checks.equal(code, 0, f"{account}: the import that was not killed: {words.read_text()[-600:]}")
         same(checks, account, f"{account}, {victim} killed")
     checks.true(kills >= 6, f"only {kills} kills hit an import")
     left = list((FOLDER / "home/.local/state/komora/imports").glob("*"))

@@ -53,7 +53,7 @@ struct ImportCommand: AsyncParsableCommand {
         return JSONValue.object(result)
       } catch {
         // The state stays, so that the next run goes on; its key does not.
-        await session.abandon(client, account: account)
+        await session.abandon(client, account: account, after: error)
         throw error
       }
     }

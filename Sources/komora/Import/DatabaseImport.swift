@@ -147,7 +147,9 @@ struct DatabaseImport {
     try await settle()
     let task = Task {
       do { try await work(client, key) } catch let failure as HranaClient.SQLFailure {
-        throw CommandFailure(.failed, "the account refused step \(number): \(failure.message) (\(failure.code))")
+        throw CommandFailure(
+          HranaClient.mayRepeat(failure) ? .unavailable : .failed,
+          "the account refused step \(number): \(failure.message) (\(failure.code))")
       }
     }
     sent = (number, task)

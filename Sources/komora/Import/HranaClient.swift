@@ -68,7 +68,7 @@ struct HranaClient: Sendable {
     }
   }
 
-  private static func mayRepeat(_ failure: SQLFailure) -> Bool {
+  static func mayRepeat(_ failure: SQLFailure) -> Bool {
     failure.code.contains("BUSY") || failure.code.contains("SNAPSHOT") || failure.code.hasPrefix("UNKNOWN")
       || failure.code == "NOT_APPLIED"
   }
