@@ -185,19 +185,30 @@ package actor OffSiteCopy {
     return ObjectLock(mode: mode, until: now + options.windowMicroseconds)
   }
 
-  private func bytes(_ file: OffSitePlan.File, from offset: UInt64, count: Int) async throws(OffSiteError) -> [UInt8] {
+  /// Opened once for all of it: the keyring is replaced by a rename at any time, and pieces of two would open nothing.
+  private func open(_ file: OffSitePlan.File) async throws(OffSiteError) -> (source: any DiskFile, bytes: UInt64) {
     let path = "\(directory)/\(file.path)"
-    let bytes = try await onDisk { [disk] in try disk.open(path, .read).read(count, at: offset) }
-    guard bytes.count == count || file.kind.isMutable else {
-      throw OffSiteError(.local, "\(path) has become shorter while it was copied")
+    let (source, bytes) = try await onDisk { [disk] in
+      let source = try disk.open(path, .read)
+      return (source, try source.size())
+    }
+    guard bytes == file.bytes || file.kind.isMutable else {
+      throw OffSiteError(.local, "\(path) was replaced before it was copied; the next round takes it")
+    }
+    return (source, bytes)
+  }
+
+  private func read(_ source: any DiskFile, from offset: UInt64, count: Int) async throws(OffSiteError) -> [UInt8] {
+    let bytes = try await onDisk { try source.read(count, at: offset) }
+    guard bytes.count == count else {
+      throw OffSiteError(.local, "\(source.path) has become shorter while it was copied")
     }
     return bytes
   }
 
   private func copyWhole(_ file: OffSitePlan.File, _ round: OffSiteRound, _ now: UnixMicroseconds) async throws {
-    // A keyring grows between the listing and here.
-    let count = file.kind.isMutable ? Int(file.bytes) + (1 << 20) : Int(file.bytes)
-    let bytes = try await bytes(file, from: 0, count: count)
+    let (source, count) = try await open(file)
+    let bytes = try await read(source, from: 0, count: Int(count))
     let hash = file.kind.isMutable ? SHA256.hash(bytes) : []
     if file.kind.isMutable, sent[file.path] == hash { return }
     try await store.put(prefix + file.path, bytes, lock: lock(file, now))
@@ -205,16 +216,30 @@ package actor OffSiteCopy {
     round.copied(UInt64(bytes.count), isFile: true)
   }
 
+  /// Of its parts' hashes, one after the other.
+  private func hash(_ source: any DiskFile, _ bytes: UInt64) async throws(OffSiteError) -> [UInt8] {
+    var (hash, offset) = ([UInt8](), UInt64(0))
+    while offset < bytes {
+      let part = try await read(source, from: offset, count: Int(min(UInt64(options.partBytes), bytes - offset)))
+      hash = SHA256.hash(hash + SHA256.hash(part))
+      offset += UInt64(part.count)
+    }
+    return hash
+  }
+
   private func copyParts(
     _ file: OffSitePlan.File, _ begun: StoredUpload?, _ round: OffSiteRound, _ now: UnixMicroseconds
   ) async throws(OffSiteError) {
     let key = prefix + file.path
     let (store, size) = (store, UInt64(options.partBytes))
-    let count = Int((file.bytes + size - 1) / size)
+    let (source, bytes) = try await open(file)
+    let newHash = file.kind.isMutable ? try await hash(source, bytes) : []
+    if file.kind.isMutable, sent[file.path] == newHash { return }
+    let count = Int((bytes + size - 1) / size)
     guard count <= 10_000 else {
       throw OffSiteError(.local, "\(file.path) has more than 10,000 parts: raise offsite.part_bytes")
     }
-    func length(_ number: Int) -> UInt64 { min(size, file.bytes - UInt64(number - 1) * size) }
+    func length(_ number: Int) -> UInt64 { min(size, bytes - UInt64(number - 1) * size) }
     var (upload, parts) = (begun, [StoredPart]())
     if let begun {
       do throws(OffSiteError) {
@@ -233,16 +258,17 @@ package actor OffSiteCopy {
     let there = Set(parts.map(\.number))
     let made = Lock(parts)
     try await together((1...count).filter { !there.contains($0) }) { number in
-      let bytes = try await self.bytes(
-        file, from: UInt64(number - 1) * size, count: Int(min(size, file.bytes - UInt64(number - 1) * size)))
+      let offset = UInt64(number - 1) * size
+      let bytes = try await self.read(source, from: offset, count: Int(min(size, bytes - offset)))
       let part = try await store.put(part: number, of: open, bytes)
       made.with { $0.append(part) }
       round.copied(UInt64(bytes.count), isFile: false)
     }
     do throws(OffSiteError) { try await store.finish(open, made.with { $0 }) } catch {
       // An answer that got lost: the second attempt finds no upload any more.
-      guard error.code == .notFound, try await listing()[file.path] == file.bytes else { throw error }
+      guard error.code == .notFound, try await listing()[file.path] == bytes else { throw error }
     }
+    if file.kind.isMutable { sent[file.path] = newHash }
     round.copied(0, isFile: true)
   }
 

@@ -48,6 +48,8 @@ package final class S3ObjectStore: ObjectStore {
   private let client: HTTPClient
   private let timing: S3Timing
   private static let documentBytesMax = 16 << 20
+  /// Objects or uploads of one archive: a server must not fill the memory with pages that never end.
+  private static let listedMax = 1_000_000
 
   /// Looks the host up on `pool`. `ca` is a PEM file, nil for the system's authorities. Throws what the policy says, and
   /// `.invalid` for a file that cannot be read.
@@ -99,7 +101,7 @@ package final class S3ObjectStore: ObjectStore {
       if let token { query.append(("continuation-token", token)) }
       let page = try ListedPage(parsing: try await send(.GET, nil, query).body)
       objects += page.objects
-      guard page.next == nil || page.next != token else { throw Self.standsStill }
+      guard page.next == nil || page.next != token, objects.count <= Self.listedMax else { throw Self.standsStill }
       token = page.next
     } while token != nil
     return objects
@@ -140,7 +142,8 @@ package final class S3ObjectStore: ObjectStore {
       let page = try ListedUploads(parsing: try await send(.GET, nil, query).body)
       // Some servers do not look at the prefix.
       uploads += page.uploads.filter { $0.key.hasPrefix(prefix) }
-      guard page.next == nil || page.next!.key != marker?.key || page.next!.id != marker?.id else {
+      let goesOn = page.next == nil || page.next!.key != marker?.key || page.next!.id != marker?.id
+      guard goesOn, uploads.count <= Self.listedMax else {
         throw Self.standsStill
       }
       marker = page.next
@@ -197,7 +200,7 @@ package final class S3ObjectStore: ObjectStore {
     text.replacing("&", with: "&amp;").replacing("<", with: "&lt;").replacing(">", with: "&gt;")
   }
 
-  private static let standsStill = OffSiteError(.damaged, "the off-site storage gives the same page again and again")
+  private static let standsStill = OffSiteError(.damaged, "the off-site storage gives pages without an end")
 
   private static func fields(_ lock: ObjectLock?) -> [(name: String, value: String)] {
     guard let lock else { return [] }

@@ -68,6 +68,27 @@ import Threads
     #expect(store.objects["k/a/keyring"] == Self.bytes(200, 9))
   }
 
+  @Test("a keyring that goes up in parts while it is replaced comes as one of the two, and the other one next")
+  func replaced() async throws {
+    let (disk, _) = try Self.archive()
+    let (old, next, new) = (Self.bytes(3_300, 30), Self.bytes(3_300, 31), Self.bytes(4_700, 32))
+    try Self.write(disk, "keyring", old)
+    let store = MemoryStore()
+    let round = Self.copy(disk, store)
+    _ = try await round.run(now: 0)
+    #expect(store.objects["k/a/keyring"] == old)
+    #expect(try await round.run(now: 0) == OffSiteReport())
+    try Self.write(disk, "keyring.new", new)
+    try Self.write(disk, "keyring", next)
+    store.state.with { s in
+      s.onPart = { try? disk.rename("\(Self.directory)/keyring.new", to: "\(Self.directory)/keyring") }
+    }
+    _ = try await round.run(now: 0)
+    #expect(store.objects["k/a/keyring"] == next)
+    _ = try await round.run(now: 0)
+    #expect(store.objects["k/a/keyring"] == new)
+  }
+
   @Test(
     "broken off at any request, with or without its answer, nothing points to what is not there, and the next goes on")
   func brokenOff() async throws {

@@ -25,6 +25,8 @@ final class MemoryStore: ObjectStore {
     var largest = 0
     var puts: [String] = []
     var now: UnixMicroseconds = 0
+    /// Called once, behind the next part that comes.
+    var onPart: (@Sendable () -> Void)?
   }
 
   let state = Lock(State())
@@ -93,7 +95,8 @@ final class MemoryStore: ObjectStore {
   }
 
   func put(part number: Int, of upload: StoredUpload, _ bytes: [UInt8]) async throws(OffSiteError) -> StoredPart {
-    try step { s throws(OffSiteError) in
+    defer { state.with { $0.onPart.take() }?() }
+    return try step { s throws(OffSiteError) in
       guard s.uploads[upload.id] != nil else { throw OffSiteError(.notFound, "no such upload") }
       s.largest = max(s.largest, bytes.count)
       s.puts.append("\(upload.key)#\(number)")
